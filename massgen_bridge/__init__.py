@@ -1,0 +1,1 @@
+"""The public names of massgen-bridge, and nothing else."""

@@ -1,0 +1,205 @@
+"""The interface of an agent: the one thing that every adapter implements.
+
+An agent gets a `Turn` (the whole history, tools, an output schema, limits), tells what happens
+through `emit`, and returns a `TurnResult`. It fails by raising an `AgentError` and lets
+cancellation pass through. It never knows who else takes part in the run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
+
+from pydantic import Field, PrivateAttr
+
+from massgen_bridge.errors import ToolFailed
+from massgen_bridge.messages import Frozen, JsonValue, Message, ToolCall, ToolResult
+
+if TYPE_CHECKING:
+    from massgen_bridge.events import TurnEvent
+
+__all__ = [
+    "Agent",
+    "Capabilities",
+    "Emit",
+    "InputKind",
+    "Limits",
+    "StopReason",
+    "ToolCaller",
+    "ToolDefinition",
+    "Turn",
+    "TurnResult",
+    "Usage",
+]
+
+InputKind = Literal["image", "audio", "video", "document"]
+
+StopReason = Literal["end", "length", "tool", "refusal"]
+"""Why the model stopped: done, output limit hit, turn ended by a tool, or a refusal."""
+
+
+class Usage(Frozen):
+    """Tokens of one or more model calls, with one meaning for every provider.
+
+    `input_tokens` counts the whole prompt, cached or not; `cached_tokens` is the part of it that
+    came from a cache. `output_tokens` counts everything generated; `reasoning_tokens` is the part
+    of it spent on reasoning. `calls` is the number of model calls that the figures cover.
+    """
+
+    input_tokens: int = Field(default=0, ge=0)
+    cached_tokens: int = Field(default=0, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+    reasoning_tokens: int = Field(default=0, ge=0)
+    calls: int = Field(default=0, ge=0)
+
+    def __add__(self, other: Usage) -> Usage:
+        """Both together."""
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            calls=self.calls + other.calls,
+        )
+
+
+class Capabilities(Frozen):
+    """What an agent can do; the host never asks for more.
+
+    Attributes:
+        streaming: Text arrives in deltas while it is made.
+        tools: The model can call the tools of a turn.
+        structured: The model can be held to the output schema of a turn.
+        history: Earlier messages of a turn reach the model as such.
+        inputs: Kinds of media that reach the model unchanged.
+        group: The agent is itself a group of agents (events then carry `source`).
+        cancellation: `cooperative` stops within the grace time in process; `process` needs a
+            process of its own to be stopped.
+    """
+
+    streaming: bool = True
+    tools: bool = False
+    structured: bool = False
+    history: bool = True
+    inputs: frozenset[InputKind] = frozenset()
+    group: bool = False
+    cancellation: Literal["cooperative", "process"] = "cooperative"
+
+
+class ToolDefinition(Frozen):
+    """A tool as the model sees it.
+
+    `input_schema` is a JSON Schema of type object. `ends_turn` says that a successful call makes
+    no further model call needed; the `ToolResult` has the last word.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    description: str
+    input_schema: dict[str, JsonValue]
+    ends_turn: bool = False
+
+
+class Limits(Frozen):
+    """What one turn may use.
+
+    `idle_s` is the longest time without any event, `wall_s` the longest time at all, in seconds.
+    """
+
+    max_output_tokens: int | None = Field(default=None, ge=1)
+    max_model_calls: int = Field(default=16, ge=1)
+    max_tool_calls: int = Field(default=64, ge=0)
+    idle_s: float | None = Field(default=300.0, gt=0)
+    wall_s: float | None = Field(default=None, gt=0)
+
+
+class ToolCaller(Protocol):
+    """How a turn reaches the host's tools."""
+
+    async def __call__(self, call: ToolCall) -> ToolResult:
+        """Run one tool call behind the permission policy."""
+
+
+class Turn(Frozen):
+    """One piece of work for an agent: a serialisable value with one live way back, `call_tool`.
+
+    `messages` is the whole history, system message first where there is one; the host owns it.
+    `output_schema` is a JSON Schema that the final text must satisfy as JSON. `session` is a
+    token that the agent returned from an earlier turn.
+    """
+
+    run_id: str
+    turn_id: str
+    agent_id: str
+    messages: tuple[Message, ...]
+    tools: tuple[ToolDefinition, ...] = ()
+    output_schema: dict[str, JsonValue] | None = None
+    limits: Limits = Limits()
+    session: str | None = None
+
+    _call_tool: ToolCaller | None = PrivateAttr(default=None)
+
+    @property
+    def question(self) -> str:
+        """The text of the last user message; empty when there is none."""
+        return next((m.text for m in reversed(self.messages) if m.role == "user"), "")
+
+    async def call_tool(self, call: ToolCall) -> ToolResult:
+        """Call a tool of this turn: the only way, because the permission policy stands behind it.
+
+        A tool that fails, is denied or gets wrong arguments gives a result with `is_error`.
+
+        Raises:
+            ToolFailed: The turn has no tools, or the tool broke beyond mending.
+            LimitReached: `limits.max_tool_calls` is used up.
+        """
+        if self._call_tool is None:
+            raise ToolFailed(f"tool {call.name!r} was called in a turn without tools")
+        return await self._call_tool(call)
+
+    def bind(self, call_tool: ToolCaller) -> Self:
+        """The same turn, with its tools reachable through `call_tool`; for executors."""
+        bound = self.model_copy()
+        bound._call_tool = call_tool  # noqa: SLF001 - our own private attribute
+        return bound
+
+
+class TurnResult(Frozen):
+    """What a turn gave: deltas were advisory, this counts.
+
+    `message` is the final assistant message. `new_messages` holds everything that the turn adds
+    to the history (tool calls, tool results, the final message), in order. `structured` is the
+    decoded JSON of a turn with an output schema. `usage` is None where nobody counted.
+    """
+
+    message: Message
+    new_messages: tuple[Message, ...] = ()
+    stop_reason: StopReason = "end"
+    structured: JsonValue | None = None
+    usage: Usage | None = None
+    session: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text of the final message."""
+        return self.message.text
+
+
+class Emit(Protocol):
+    """How an agent tells what happens; cheap, to be awaited, never fails."""
+
+    async def __call__(self, event: TurnEvent, /) -> None:
+        """Hand over one event of the running turn."""
+
+
+@runtime_checkable
+class Agent(Protocol):
+    """An agent of any framework. One object serves many turns, also at the same time."""
+
+    async def run(self, turn: Turn, emit: Emit) -> TurnResult:
+        """Do one turn.
+
+        Raises:
+            AgentError: The turn failed; the class says how.
+        """
+
+    async def aclose(self) -> Any:
+        """Give back clients, files and processes; no turn runs any more."""

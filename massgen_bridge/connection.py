@@ -1,0 +1,90 @@
+"""A connection: where a model is and how to speak to it, resolved and ready for an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+
+from pydantic import Field, SecretStr
+
+from massgen_bridge.agent import InputKind
+from massgen_bridge.messages import Frozen, JsonValue
+
+if TYPE_CHECKING:
+    from massgen_bridge.agent import Emit
+
+__all__ = ["Connection", "ModelCaller", "ModelTraits", "Protocols", "RetryPolicy", "Sampling"]
+
+Protocols = Literal["chat", "messages", "responses", "gemini"]
+"""Wire protocols: OpenAI Chat Completions, Anthropic Messages, OpenAI Responses, Gemini."""
+
+T = TypeVar("T")
+
+
+class ModelTraits(Frozen):
+    """What a model can do, whoever asks it. `context_window` is in tokens, None if unknown."""
+
+    tools: bool = True
+    structured: bool = True
+    inputs: frozenset[InputKind] = frozenset({"image"})
+    context_window: int | None = None
+
+
+class Sampling(Frozen):
+    """How a model generates; None leaves the provider's default.
+
+    `extra` goes into the request body unchanged.
+    """
+
+    temperature: float | None = Field(default=None, ge=0)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_output_tokens: int | None = Field(default=None, ge=1)
+    seed: int | None = None
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class RetryPolicy(Frozen):
+    """When a failed model call is made again.
+
+    Waits double from `base_s` up to `max_s` with jitter; a provider's Retry-After counts instead
+    where it is given, unless it exceeds `max_retry_after_s`: then the call fails at once.
+    """
+
+    attempts: int = Field(default=4, ge=1)
+    base_s: float = Field(default=0.5, gt=0)
+    max_s: float = Field(default=20.0, gt=0)
+    max_retry_after_s: float = Field(default=120.0, ge=0)
+
+
+class Connection(Frozen):
+    """One model behind one endpoint.
+
+    `base_url` is what the protocol's SDK expects (with `/v1` for Chat Completions). `api_key` is
+    None where none is needed. `timeout_s` bounds one wait for bytes, not the whole answer.
+    """
+
+    name: str
+    provider: str
+    protocol: Protocols
+    model: str
+    base_url: str
+    api_key: SecretStr | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    traits: ModelTraits = ModelTraits()
+    sampling: Sampling = Sampling()
+    retry: RetryPolicy = RetryPolicy()
+    timeout_s: float = Field(default=300.0, gt=0)
+
+
+class ModelCaller(Protocol):
+    """The one retry policy around one model call."""
+
+    async def __call__(self, attempt: Callable[[], Awaitable[T]], emit: Emit) -> T:
+        """Make a model call, again if it failed in a way that may pass.
+
+        `attempt` sends one request with the SDK's own retries off and raises an `AgentError`.
+        `ModelCallStarted` is emitted before each attempt, `ModelRetried` before each wait.
+
+        Raises:
+            AgentError: The last attempt's error, or the first that is not retryable.
+        """

@@ -1,0 +1,292 @@
+"""Every error that massgen-bridge raises.
+
+.. code-block:: text
+
+    BridgeError
+    ├── ConfigError                 the YAML (or a call from Python) asks for something impossible
+    │   └── TrustRequired           the YAML imports code that nobody has allowed yet
+    ├── PluginError                 a plugin cannot be used
+    │   ├── AdapterMissing          an agent kind is known, but not installed or broken
+    │   ├── DuplicateName           two plugins register one name
+    │   └── HookFailed              a decision hook raised
+    ├── LocalModelError             the built-in model cannot be fetched or served
+    ├── JournalError                a run cannot be written or read
+    ├── RunFailed                   no answer came out of a run
+    └── AgentError                  a turn failed; `kind` is one of ErrorKind
+        ├── AuthFailed              the key is missing, wrong or expired
+        ├── PermissionDenied        the key is right, but this is not allowed
+        ├── NotFound                no such model or endpoint
+        ├── BadRequest              the provider refused the request as it stands
+        │   └── ContextOverflow     the request is larger than the model's context window
+        ├── RateLimited             too many requests; `retry_after_s` where the provider said so
+        ├── ServerFailed            the provider failed (5xx, overloaded)
+        ├── NetworkFailed           no connection, or it broke
+        ├── TimedOut                no answer, or no progress, within the limit
+        ├── ProtocolFailed          the answer is not what the protocol promises
+        │   └── Truncated           a stream ended without its end marker
+        ├── UnsupportedContent      the agent cannot carry a part of the message
+        ├── ToolFailed              a tool broke in a way that the model cannot mend
+        ├── LimitReached            a limit of the turn is used up
+        └── AgentCrashed            the agent's own code raised something unforeseen
+
+Cancellation is no error of ours: it is anyio's own exception and always passes through.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, get_args
+
+__all__ = [
+    "ERROR_KINDS",
+    "AdapterMissing",
+    "AgentCrashed",
+    "AgentError",
+    "AuthFailed",
+    "BadRequest",
+    "BridgeError",
+    "ConfigError",
+    "ContextOverflow",
+    "DuplicateName",
+    "ErrorKind",
+    "HookFailed",
+    "JournalError",
+    "LimitReached",
+    "LocalModelError",
+    "NetworkFailed",
+    "NotFound",
+    "PermissionDenied",
+    "PluginError",
+    "ProtocolFailed",
+    "RateLimited",
+    "RunFailed",
+    "ServerFailed",
+    "TimedOut",
+    "ToolFailed",
+    "Truncated",
+    "TrustRequired",
+    "UnsupportedContent",
+    "error_of_kind",
+]
+
+ErrorKind = Literal[
+    "auth",
+    "permission",
+    "not_found",
+    "bad_request",
+    "context",
+    "rate_limit",
+    "server",
+    "network",
+    "timeout",
+    "protocol",
+    "truncated",
+    "unsupported",
+    "tool",
+    "limit",
+    "crash",
+]
+ERROR_KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
+
+
+class BridgeError(Exception):
+    """Anything that massgen-bridge raises on purpose; its text is one line for a person."""
+
+
+class ConfigError(BridgeError):
+    """The configuration is wrong.
+
+    Args:
+        message: What is wrong, what was expected and what to do.
+        file: The file it stands in, where there is one.
+        line: Line in that file, from 1.
+        column: Column in that line, from 1.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
+        place = ":".join(str(part) for part in (file, line, column) if part is not None)
+        super().__init__(f"{place}: {message}" if place else message)
+        self.message = message
+        self.file = file
+        self.line = line
+        self.column = column
+
+
+class TrustRequired(ConfigError):
+    """The configuration imports code, and its content is not among the trusted ones."""
+
+
+class PluginError(BridgeError):
+    """A plugin cannot be used."""
+
+
+class AdapterMissing(PluginError):
+    """The agent kind is known, but its adapter is not installed, or is broken."""
+
+
+class DuplicateName(PluginError):
+    """Two plugins register one name; the text names both distributions."""
+
+
+class HookFailed(PluginError):
+    """A decision hook raised, so that no decision was made."""
+
+
+class LocalModelError(BridgeError):
+    """The built-in model cannot be fetched or served."""
+
+
+class JournalError(BridgeError):
+    """A run cannot be written or read."""
+
+
+class RunFailed(BridgeError):
+    """A run ended without an answer."""
+
+
+class AgentError(BridgeError):
+    """A turn failed.
+
+    Args:
+        message: What happened, in one line.
+        agent_id: The agent it happened to, where it is known.
+        retry_after_s: Seconds that the provider asks to wait, where it does.
+    """
+
+    kind: ClassVar[ErrorKind] = "crash"
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self, message: str, *, agent_id: str | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.agent_id = agent_id
+        self.retry_after_s = retry_after_s
+
+
+class AuthFailed(AgentError):
+    """The key is missing, wrong or expired."""
+
+    kind: ClassVar[ErrorKind] = "auth"
+
+
+class PermissionDenied(AgentError):
+    """The key is right, but what was asked is not allowed."""
+
+    kind: ClassVar[ErrorKind] = "permission"
+
+
+class NotFound(AgentError):
+    """There is no such model or endpoint."""
+
+    kind: ClassVar[ErrorKind] = "not_found"
+
+
+class BadRequest(AgentError):
+    """The provider refused the request as it stands."""
+
+    kind: ClassVar[ErrorKind] = "bad_request"
+
+
+class ContextOverflow(BadRequest):
+    """The request is larger than the model's context window."""
+
+    kind: ClassVar[ErrorKind] = "context"
+
+
+class RateLimited(AgentError):
+    """Too many requests or tokens; `retry_after_s` holds the provider's word, if any."""
+
+    kind: ClassVar[ErrorKind] = "rate_limit"
+    retryable = True
+
+
+class ServerFailed(AgentError):
+    """The provider failed (5xx, overloaded)."""
+
+    kind: ClassVar[ErrorKind] = "server"
+    retryable = True
+
+
+class NetworkFailed(AgentError):
+    """There is no connection, or it broke."""
+
+    kind: ClassVar[ErrorKind] = "network"
+    retryable = True
+
+
+class TimedOut(AgentError):
+    """There was no answer, or no progress, within the limit."""
+
+    kind: ClassVar[ErrorKind] = "timeout"
+    retryable = True
+
+
+class ProtocolFailed(AgentError):
+    """The answer is not what the protocol promises."""
+
+    kind: ClassVar[ErrorKind] = "protocol"
+    retryable = True
+
+
+class Truncated(ProtocolFailed):
+    """A stream ended without its end marker."""
+
+    kind: ClassVar[ErrorKind] = "truncated"
+
+
+class UnsupportedContent(AgentError):
+    """The agent cannot carry a part of the message; raised before any model call."""
+
+    kind: ClassVar[ErrorKind] = "unsupported"
+
+
+class ToolFailed(AgentError):
+    """A tool broke in a way that the model cannot mend."""
+
+    kind: ClassVar[ErrorKind] = "tool"
+
+
+class LimitReached(AgentError):
+    """A limit of the turn (model calls, tool calls, tokens) is used up."""
+
+    kind: ClassVar[ErrorKind] = "limit"
+
+
+class AgentCrashed(AgentError):
+    """The agent's own code raised something that its adapter did not foresee."""
+
+    kind: ClassVar[ErrorKind] = "crash"
+
+
+_BY_KIND: dict[ErrorKind, type[AgentError]] = {
+    error.kind: error
+    for error in (
+        AuthFailed,
+        PermissionDenied,
+        NotFound,
+        BadRequest,
+        ContextOverflow,
+        RateLimited,
+        ServerFailed,
+        NetworkFailed,
+        TimedOut,
+        ProtocolFailed,
+        Truncated,
+        UnsupportedContent,
+        ToolFailed,
+        LimitReached,
+        AgentCrashed,
+    )
+}
+
+
+def error_of_kind(kind: ErrorKind) -> type[AgentError]:
+    """The class that stands for `kind`: what a journal or a wire names is raised again by it."""
+    return _BY_KIND[kind]

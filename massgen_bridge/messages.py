@@ -1,0 +1,161 @@
+"""Messages and their parts: what goes into an agent and what comes out.
+
+All values are frozen, keyword-only and survive a JSON round trip. A part that an agent
+cannot carry is refused with `UnsupportedContent`; it is never dropped or turned into text.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = [
+    "AudioPart",
+    "DocumentPart",
+    "Frozen",
+    "ImagePart",
+    "JsonValue",
+    "MediaPart",
+    "Message",
+    "Part",
+    "Role",
+    "TextPart",
+    "ToolCall",
+    "ToolResult",
+    "VideoPart",
+    "assistant",
+    "system",
+    "user",
+]
+
+JsonValue = Any
+"""Any JSON value; checked where it enters (a tool's schema, a run's journal)."""
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+class Frozen(BaseModel):
+    """Base of all values here: immutable, keyword-only, unknown fields refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
+    )
+
+
+class TextPart(Frozen):
+    """Text, byte for byte as it was given."""
+
+    type: Literal["text"] = "text"
+    text: str
+
+
+class _Media(Frozen):
+    """Binary content: either its bytes or an address, never both.
+
+    `media_type` is the IANA name, for example `image/png`. In JSON, `data` is base64.
+    """
+
+    media_type: str = Field(pattern=r"^[a-z]+/[A-Za-z0-9.+-]+$")
+    data: bytes | None = None
+    url: str | None = None
+    name: str | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> _Media:
+        if (self.data is None) == (self.url is None):
+            raise ValueError("give exactly one of data and url")
+        return self
+
+
+class ImagePart(_Media):
+    """A picture."""
+
+    type: Literal["image"] = "image"
+
+
+class AudioPart(_Media):
+    """A sound."""
+
+    type: Literal["audio"] = "audio"
+
+
+class VideoPart(_Media):
+    """A film."""
+
+    type: Literal["video"] = "video"
+
+
+class DocumentPart(_Media):
+    """A file to read, such as a PDF."""
+
+    type: Literal["document"] = "document"
+
+
+class ToolCall(Frozen):
+    """A model's wish to have a tool called.
+
+    `arguments` is the decoded JSON object; where the model wrote no valid JSON object, it is
+    empty and `malformed` holds the text as it came, so that the error can be shown to the model.
+    """
+
+    type: Literal["tool_call"] = "tool_call"
+    call_id: str
+    name: str
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+    malformed: str | None = None
+
+
+class ToolResult(Frozen):
+    """What a tool call gave.
+
+    `is_error` marks a result that tells the model of a failure. `ends_turn` tells the adapter
+    to make no further model call in this turn: the host has what it wanted.
+    """
+
+    type: Literal["tool_result"] = "tool_result"
+    call_id: str
+    name: str
+    content: str
+    is_error: bool = False
+    ends_turn: bool = False
+
+
+MediaPart = ImagePart | AudioPart | VideoPart | DocumentPart
+Part = Annotated[
+    TextPart | ImagePart | AudioPart | VideoPart | DocumentPart | ToolCall | ToolResult,
+    Field(discriminator="type"),
+]
+
+
+class Message(Frozen):
+    """One message of a conversation."""
+
+    role: Role
+    parts: tuple[Part, ...]
+    name: str | None = None
+
+    @property
+    def text(self) -> str:
+        """All text parts, joined without anything between them."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The tool calls, in order."""
+        return tuple(part for part in self.parts if isinstance(part, ToolCall))
+
+
+def system(text: str) -> Message:
+    """A system message of one text part."""
+    return Message(role="system", parts=(TextPart(text=text),))
+
+
+def user(text: str) -> Message:
+    """A user message of one text part."""
+    return Message(role="user", parts=(TextPart(text=text),))
+
+
+def assistant(text: str) -> Message:
+    """An assistant message of one text part."""
+    return Message(role="assistant", parts=(TextPart(text=text),))

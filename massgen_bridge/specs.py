@@ -1,0 +1,161 @@
+"""What plugins register: one frozen description for each kind of extension.
+
+A spec is cheap: it names things and holds a factory; frameworks are imported by the factory,
+when an agent is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from massgen_bridge.agent import Agent, Capabilities, ToolDefinition
+from massgen_bridge.connection import Connection, ModelCaller, ModelTraits, Protocols
+from massgen_bridge.messages import JsonValue
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from massgen_bridge.events import Record
+    from massgen_bridge.strategy import Strategy
+
+__all__ = [
+    "AdapterSpec",
+    "AgentContext",
+    "NoOptions",
+    "ProviderSpec",
+    "Sink",
+    "SinkSpec",
+    "StrategySpec",
+    "ToolSpec",
+]
+
+
+class NoOptions(BaseModel):
+    """The options of something that has none; base of options models: unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentContext:
+    """What a factory gets to make one agent.
+
+    Attributes:
+        agent_id: The agent's id in the configuration.
+        options: The validated options, an instance of the adapter's options model.
+        connection: The model, for adapters that use one; None otherwise.
+        call_model: The retry policy; every model call of a raw API adapter goes through it.
+        load: Resolves an import path `module:attribute` relative to `base_dir`; raises
+            ConfigError with what is missing.
+        base_dir: Folder of the configuration file, or the working directory.
+    """
+
+    agent_id: str
+    options: Any
+    connection: Connection | None
+    call_model: ModelCaller
+    load: Callable[[str], Any]
+    base_dir: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterSpec:
+    """A kind of agent.
+
+    Attributes:
+        kind: The value of `backend.type` in YAML; the adapter's entry point has the same name.
+        summary: One line for `massgen-bridge adapters`.
+        factory: Makes an agent; called in the event loop's thread, must not block for long.
+        options: The keys of `backend` beside `type`, `model` and `isolation`.
+        capabilities: What agents of this kind can do at best.
+        refine: Narrows the capabilities for given options and model; None keeps them, cut down
+            to what the model can do.
+        requires: pip requirements of the framework, with floors.
+        protocols: Wire protocols by which it can speak to a model; empty when it uses none.
+        needs_model: Whether `backend.model` must be given.
+        default_provider: Provider of a `backend.model` that is no named connection.
+        imports_code: Names of options whose value is an import path, and so needs trust.
+    """
+
+    kind: str
+    summary: str
+    factory: Callable[[AgentContext], Agent]
+    options: type[BaseModel] = NoOptions
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    refine: Callable[[Any, ModelTraits | None], Capabilities] | None = None
+    requires: Sequence[str] = ()
+    protocols: Sequence[Protocols] = ()
+    needs_model: bool = False
+    default_provider: str | None = None
+    imports_code: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolSpec:
+    """A tool that agents may be given by name.
+
+    `call` gets the arguments, checked against the definition's schema, and returns text. What it
+    raises is told to the model as an error result.
+    """
+
+    definition: ToolDefinition
+    call: Callable[[Mapping[str, JsonValue]], Awaitable[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrategySpec:
+    """A way of coordination; `create` makes the reducer from validated options."""
+
+    name: str
+    summary: str
+    create: Callable[[Any], Strategy[Any]]
+    options: type[BaseModel] = NoOptions
+
+
+class Sink(Protocol):
+    """Somewhere that records go; lives in a thread of its own, so it may block."""
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Take a batch of records, in order."""
+
+    def close(self) -> None:
+        """Flush and give back everything."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SinkSpec:
+    """A kind of sink; `create` makes one from validated options, in the sink's own thread."""
+
+    name: str
+    summary: str
+    create: Callable[[Any], Sink]
+    options: type[BaseModel] = NoOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderSpec:
+    """A provider of models.
+
+    Attributes:
+        name: The value of `provider` in a connection.
+        summary: One line for people.
+        base_urls: Endpoint for each wire protocol that it speaks; the first is preferred.
+        key_variables: Environment variables that may hold the key, in order of preference.
+        needs_key: Whether a missing key is an error.
+        traits: What its models can do unless the configuration says otherwise.
+        default_model: Model used where the configuration names none.
+        prices_id: Its name in genai-prices; None where nothing is charged.
+    """
+
+    name: str
+    summary: str
+    base_urls: Mapping[Protocols, str]
+    key_variables: Sequence[str] = ()
+    needs_key: bool = True
+    traits: ModelTraits = field(default_factory=ModelTraits)
+    default_model: str | None = None
+    prices_id: str | None = None
