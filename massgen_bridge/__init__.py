@@ -1,103 +1,111 @@
-"""The public names of massgen-bridge: what users call and what adapters and plugins import."""
+"""The public names of massgen-bridge: what users call and what adapters and plugins import.
 
-from massgen_bridge.agent import (
-    Agent,
-    Capabilities,
-    Emit,
-    InputKind,
-    Limits,
-    StopReason,
-    ToolCaller,
-    ToolDefinition,
-    Turn,
-    TurnResult,
-    Usage,
-)
-from massgen_bridge.connection import (
-    Connection,
-    ModelCaller,
-    ModelTraits,
-    RetryPolicy,
-    Sampling,
-)
-from massgen_bridge.errors import (
-    ERROR_KINDS,
-    AdapterMissing,
-    AgentCrashed,
-    AgentError,
-    AuthFailed,
-    BadRequest,
-    BridgeError,
-    ConfigError,
-    ContextOverflow,
-    DuplicateName,
-    ErrorKind,
-    HookFailed,
-    JournalError,
-    LimitReached,
-    LocalModelError,
-    NetworkFailed,
-    NotFound,
-    PermissionDenied,
-    PluginError,
-    ProtocolFailed,
-    RateLimited,
-    RunFailed,
-    ServerFailed,
-    TimedOut,
-    ToolFailed,
-    Truncated,
-    TrustRequired,
-    UnsupportedContent,
-)
-from massgen_bridge.events import (
-    Event,
-    LogLine,
-    ModelCallFinished,
-    ModelCallStarted,
-    ModelRetried,
-    ReasoningDelta,
-    Record,
-    RunResult,
-    RunStarted,
-    TextDelta,
-    ToolCallFinished,
-    ToolCallStarted,
-    TurnEvent,
-)
-from massgen_bridge.hookspecs import (
-    hookimpl,
-)
-from massgen_bridge.messages import (
-    AudioPart,
-    DocumentPart,
-    ImagePart,
-    JsonValue,
-    MediaPart,
-    Message,
-    Part,
-    TextPart,
-    ToolCall,
-    ToolResult,
-    VideoPart,
-    assistant,
-    system,
-    user,
-)
-from massgen_bridge.specs import (
-    AdapterSpec,
-    AgentContext,
-    NoOptions,
-    ProviderSpec,
-    Sink,
-    SinkSpec,
-    StrategySpec,
-    ToolSpec,
-)
-from massgen_bridge.verdicts import (
-    AnswerVerdict,
-    ToolVerdict,
-)
+Names are imported on first use, so that a command that needs few of them starts fast.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from massgen_bridge.agent import (
+        Agent,
+        Capabilities,
+        Emit,
+        InputKind,
+        Limits,
+        StopReason,
+        ToolCaller,
+        ToolDefinition,
+        Turn,
+        TurnResult,
+        Usage,
+    )
+    from massgen_bridge.connection import (
+        Connection,
+        ModelCaller,
+        ModelTraits,
+        RetryPolicy,
+        Sampling,
+    )
+    from massgen_bridge.errors import (
+        ERROR_KINDS,
+        AdapterMissing,
+        AgentCrashed,
+        AgentError,
+        AuthFailed,
+        BadRequest,
+        BridgeError,
+        ConfigError,
+        ContextOverflow,
+        DuplicateName,
+        ErrorKind,
+        HookFailed,
+        JournalError,
+        LimitReached,
+        LocalModelError,
+        NetworkFailed,
+        NotFound,
+        PermissionDenied,
+        PluginError,
+        ProtocolFailed,
+        RateLimited,
+        RunFailed,
+        ServerFailed,
+        TimedOut,
+        ToolFailed,
+        Truncated,
+        TrustRequired,
+        UnsupportedContent,
+    )
+    from massgen_bridge.events import (
+        Event,
+        LogLine,
+        ModelCallFinished,
+        ModelCallStarted,
+        ModelRetried,
+        ReasoningDelta,
+        Record,
+        RunResult,
+        RunStarted,
+        TextDelta,
+        ToolCallFinished,
+        ToolCallStarted,
+        TurnEvent,
+    )
+    from massgen_bridge.hookspecs import (
+        hookimpl,
+    )
+    from massgen_bridge.messages import (
+        AudioPart,
+        DocumentPart,
+        ImagePart,
+        JsonValue,
+        MediaPart,
+        Message,
+        Part,
+        TextPart,
+        ToolCall,
+        ToolResult,
+        VideoPart,
+        assistant,
+        system,
+        user,
+    )
+    from massgen_bridge.specs import (
+        AdapterSpec,
+        AgentContext,
+        NoOptions,
+        ProviderSpec,
+        Sink,
+        SinkSpec,
+        StrategySpec,
+        ToolSpec,
+    )
+    from massgen_bridge.verdicts import (
+        AnswerVerdict,
+        ToolVerdict,
+    )
 
 __version__ = "0.1.0"
 
@@ -186,3 +194,29 @@ __all__ = [
     "system",
     "user",
 ]
+
+_HOMES = {
+    "agent": "Agent Capabilities Emit InputKind Limits StopReason ToolCaller ToolDefinition Turn TurnResult Usage",
+    "connection": "Connection ModelCaller ModelTraits RetryPolicy Sampling",
+    "errors": "ERROR_KINDS AdapterMissing AgentCrashed AgentError AuthFailed BadRequest BridgeError ConfigError ContextOverflow DuplicateName ErrorKind HookFailed JournalError LimitReached LocalModelError NetworkFailed NotFound PermissionDenied PluginError ProtocolFailed RateLimited RunFailed ServerFailed TimedOut ToolFailed Truncated TrustRequired UnsupportedContent",
+    "events": "Event LogLine ModelCallFinished ModelCallStarted ModelRetried ReasoningDelta Record RunResult RunStarted TextDelta ToolCallFinished ToolCallStarted TurnEvent",
+    "hookspecs": "hookimpl",
+    "messages": "AudioPart DocumentPart ImagePart JsonValue MediaPart Message Part TextPart ToolCall ToolResult VideoPart assistant system user",
+    "specs": "AdapterSpec AgentContext NoOptions ProviderSpec Sink SinkSpec StrategySpec ToolSpec",
+    "verdicts": "AnswerVerdict ToolVerdict",
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> object:
+    """Import the module that a public name lives in (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = __import__(f"{__name__}.{_HOME[name]}", fromlist=[name])
+    value = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
