@@ -1,0 +1,81 @@
+"""A pytest plugin that holds a test suite to two promises of the product.
+
+Switch it on with `-p massgen_bridge.testing.guards`, for example in pytest's `addopts`:
+
+- Code of massgen-bridge and of its plugins never blocks the event loop: a blocking call made there
+  raises `blockbuster.BlockingError`.
+- Nothing leaves the machine: a connection to an address other than loopback raises
+  `ConnectionRefusedError`, as does looking up the name of any other host.
+
+Both watch the test process alone, not the processes that it starts.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+import pytest
+from blockbuster import BlockBuster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["no_blocking_calls"]
+
+_LOCAL_NAMES = frozenset({"", "localhost"})
+
+# Where a blocking call is right, although the event loop waits for it: (file, function, reason).
+_MAY_BLOCK = (
+    ("<frozen importlib._bootstrap>", "_find_and_load", "a module is imported once, where used"),
+)
+
+
+def _watched_modules() -> list[str]:
+    plugins = entry_points(group="massgen_bridge")
+    return sorted({"massgen_bridge", *(plugin.module.partition(".")[0] for plugin in plugins)})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_blocking_calls() -> Iterator[None]:
+    """Let every blocking call from the product's code in an event loop raise."""
+    blocker = BlockBuster(
+        scanned_modules=_watched_modules(), excluded_modules=["massgen_bridge.testing"]
+    )
+    for function in blocker.functions.values():
+        for file, name, _reason in _MAY_BLOCK:
+            function.can_block_in(file, name)
+    blocker.activate()
+    try:
+        yield
+    finally:
+        blocker.deactivate()
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host.lower() in _LOCAL_NAMES
+
+
+def _refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
+    if event in {"socket.connect", "socket.sendto"}:
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) else None  # a path: a Unix socket
+    elif event == "socket.getaddrinfo":
+        host = arguments[0]
+    else:
+        return
+    if isinstance(host, bytes):
+        host = os.fsdecode(host)
+    if isinstance(host, str) and not _is_local(host):
+        raise ConnectionRefusedError(f"tests stay on loopback, but something asked for {host!r}")
+
+
+def pytest_configure() -> None:
+    """Watch every connection from here to the end of the process."""
+    sys.addaudithook(_refuse_other_hosts)

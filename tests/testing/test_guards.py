@@ -1,0 +1,52 @@
+"""The guards see what they are there to see."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import blockbuster
+import pytest
+
+import massgen_bridge
+
+pytestmark = pytest.mark.anyio
+
+
+def _sleeper(file: Path) -> dict[str, object]:
+    """A function that blocks, as if it stood in `file`."""
+    names: dict[str, object] = {}
+    exec(compile("import time\ndef nap():\n    time.sleep(0)\n", str(file), "exec"), names)  # noqa: S102 the code is the line above
+    return names
+
+
+async def test_a_blocking_call_of_the_product_in_the_event_loop_raises() -> None:
+    nap = _sleeper(Path(massgen_bridge.__file__).with_name("planted.py"))["nap"]
+    assert callable(nap)
+    with pytest.raises(blockbuster.BlockingError, match=r"time\.sleep"):
+        nap()
+
+
+async def test_the_code_of_a_test_may_block() -> None:
+    nap = _sleeper(Path(__file__).with_name("planted.py"))["nap"]
+    assert callable(nap)
+    nap()
+
+
+def test_a_connection_to_another_machine_is_refused() -> None:
+    with (
+        socket.socket() as connection,
+        pytest.raises(ConnectionRefusedError, match=r"asked for '192\.0\.2\.1'"),
+    ):
+        connection.connect(("192.0.2.1", 80))
+
+
+def test_another_machine_is_not_even_looked_up() -> None:
+    with pytest.raises(ConnectionRefusedError, match=r"asked for 'host\.example'"):
+        socket.getaddrinfo("host.example", 80)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "localhost"])
+def test_loopback_is_open(host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)):
+        assert socket.getaddrinfo(host, 80)
