@@ -195,27 +195,28 @@ __all__ = [
     "user",
 ]
 
-_HOMES = {
-    "agent": "Agent Capabilities Emit InputKind Limits StopReason ToolCaller ToolDefinition Turn TurnResult Usage",
-    "connection": "Connection ModelCaller ModelTraits RetryPolicy Sampling",
-    "errors": "ERROR_KINDS AdapterMissing AgentCrashed AgentError AuthFailed BadRequest BridgeError ConfigError ContextOverflow DuplicateName ErrorKind HookFailed JournalError LimitReached LocalModelError NetworkFailed NotFound PermissionDenied PluginError ProtocolFailed RateLimited RunFailed ServerFailed TimedOut ToolFailed Truncated TrustRequired UnsupportedContent",
-    "events": "Event LogLine ModelCallFinished ModelCallStarted ModelRetried ReasoningDelta Record RunResult RunStarted TextDelta ToolCallFinished ToolCallStarted TurnEvent",
-    "hookspecs": "hookimpl",
-    "messages": "AudioPart DocumentPart ImagePart JsonValue MediaPart Message Part TextPart ToolCall ToolResult VideoPart assistant system user",
-    "specs": "AdapterSpec AgentContext NoOptions ProviderSpec Sink SinkSpec StrategySpec ToolSpec",
-    "verdicts": "AnswerVerdict ToolVerdict",
-}
-_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+# From light to heavy: a name is looked for in this order.
+_MODULES = (
+    "errors",
+    "hookspecs",
+    "messages",
+    "agent",
+    "connection",
+    "events",
+    "verdicts",
+    "specs",
+)
 
 
 def __getattr__(name: str) -> object:
     """Import the module that a public name lives in (PEP 562)."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = __import__(f"{__name__}.{_HOME[name]}", fromlist=[name])
-    value = getattr(module, name)
-    globals()[name] = value
-    return value
+    if name in __all__:
+        for module_name in _MODULES:
+            module = __import__(f"{__name__}.{module_name}", fromlist=[name])
+            if name in module.__all__:
+                value = globals()[name] = getattr(module, name)
+                return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
