@@ -1,0 +1,1 @@
+"""Models: where they are, how they are asked, and the small one that needs no account."""
