@@ -1,0 +1,92 @@
+"""The answers that stand for election, and how new ones join them."""
+
+from __future__ import annotations
+
+from massgen_bridge.agent import StopReason
+from massgen_bridge.events import AnswerRef, Seat
+from massgen_bridge.messages import Frozen
+
+
+class Candidate(Frozen):
+    """An answer that can be voted for; several authors gave it without knowing of each other."""
+
+    label: str
+    version: int
+    text: str
+    authors: tuple[str, ...]
+    stop_reason: StopReason = "end"
+
+    @property
+    def ref(self) -> AnswerRef:
+        """What a vote binds to."""
+        return AnswerRef(label=self.label, version=self.version)
+
+
+class Draft(Frozen):
+    """An answer given in the running round, unseen by the others."""
+
+    agent_id: str
+    text: str
+    stop_reason: StopReason = "end"
+
+
+def same_text(one: str, other: str) -> bool:
+    """Whether two answers say the same, white space at the ends aside."""
+    return one.strip() == other.strip()
+
+
+def merge(
+    candidates: tuple[Candidate, ...], drafts: tuple[Draft, ...], seats: tuple[Seat, ...]
+) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
+    """Let the drafts join the candidates.
+
+    Equal drafts become one candidate with all their authors. A newer answer replaces its author's
+    older one; co-authors of the older one keep it, under their own label.
+
+    Returns:
+        All candidates and, among them, those that are new, both in the order of the seats,
+        whatever the order in which the drafts came in.
+    """
+    labels = {seat.agent_id: seat.label for seat in seats}
+    order = {seat.label: position for position, seat in enumerate(seats)}
+    versions = {candidate.label: candidate.version for candidate in candidates}
+    kept: list[Candidate] = []
+    improved = {draft.agent_id for draft in drafts}
+    for candidate in candidates:
+        authors = tuple(author for author in candidate.authors if author not in improved)
+        if authors == candidate.authors:
+            kept.append(candidate)
+        elif authors:
+            kept.append(_relabelled(candidate, authors, labels, versions))
+    fresh: dict[str, Candidate] = {}
+    for draft in sorted(drafts, key=lambda draft: order[labels[draft.agent_id]]):
+        first = fresh.get(draft.text.strip())
+        if first is not None:
+            merged = first.model_copy(update={"authors": (*first.authors, draft.agent_id)})
+            fresh[draft.text.strip()] = merged
+            continue
+        label = labels[draft.agent_id]
+        fresh[draft.text.strip()] = Candidate(
+            label=label,
+            version=versions.get(label, 0) + 1,
+            text=draft.text,
+            authors=(draft.agent_id,),
+            stop_reason=draft.stop_reason,
+        )
+    relabelled = [c for c in kept if c not in candidates]
+    everything = sorted((*kept, *fresh.values()), key=lambda c: order[c.label])
+    listed = sorted((*relabelled, *fresh.values()), key=lambda c: order[c.label])
+    return tuple(everything), tuple(listed)
+
+
+def _relabelled(
+    candidate: Candidate,
+    authors: tuple[str, ...],
+    labels: dict[str, str],
+    versions: dict[str, int],
+) -> Candidate:
+    label = labels[authors[0]]
+    if label == candidate.label:
+        return candidate.model_copy(update={"authors": authors})
+    version = versions.get(label, 0) + 1
+    return candidate.model_copy(update={"label": label, "version": version, "authors": authors})
