@@ -24,7 +24,7 @@ from blockbuster import BlockBuster
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["no_blocking_calls"]
+__all__ = ["no_blocking_calls", "pytest_configure"]
 
 _LOCAL_NAMES = frozenset({"", "localhost"})
 

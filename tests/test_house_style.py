@@ -1,0 +1,181 @@
+"""The conventions that no linter knows. Their lists of exceptions only ever shrink."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeGuard
+
+import pytest
+
+import massgen_bridge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+ROOT = Path(__file__).parents[1]
+
+LONGEST_FILE = 500
+TOO_LONG: frozenset[str] = frozenset()
+
+# Handlers that may end a cancellation: "path::function" and why nothing is lost.
+MAY_SWALLOW_CANCELLATION: dict[str, str] = {}
+
+SHIPPED = sorted(
+    path
+    for tree in (ROOT / "massgen_bridge", *ROOT.glob("adapters/*/src"))
+    for path in tree.rglob("*.py")
+)
+SOURCES = [
+    *sorted(
+        path
+        for folder in ("massgen_bridge", "adapters", "tests", "examples", "docs")
+        for path in (ROOT / folder).rglob("*.py")
+        if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+    ),
+    ROOT / "noxfile.py",
+]
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _is_public(path: Path) -> bool:
+    inside = path.relative_to(ROOT).parts
+    parts = inside if inside[0] == "massgen_bridge" else inside[3:]
+    return not any(part.startswith("_") and part != "__init__.py" for part in parts)
+
+
+PUBLIC = [path for path in SHIPPED if _is_public(path)]
+
+
+def test_there_is_something_to_hold_to_these_rules() -> None:
+    assert len(PUBLIC) > 10
+    assert {_name(path).split("/")[0] for path in SHIPPED} == {"massgen_bridge", "adapters"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_name)
+def test_a_file_stays_short_enough_to_read_in_one_go(path: Path) -> None:
+    lines = len(path.read_text().splitlines())
+    assert (lines > LONGEST_FILE) == (_name(path) in TOO_LONG), f"{lines} lines"
+
+
+def _is_stored(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+
+
+def _bound_names(body: Iterable[ast.stmt]) -> Iterator[tuple[str, bool]]:
+    """Every name that a module binds, and whether it is defined there (not imported)."""
+    for node in body:
+        match node:
+            case ast.Assign(value=ast.Call(func=ast.Name(id="TypeVar" | "ParamSpec"))):
+                pass  # a means of notation, not something to import
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield node.name, True
+            case ast.Assign():
+                names = (n for target in node.targets for n in ast.walk(target))
+                yield from ((n.id, True) for n in names if _is_stored(n))
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                yield name, True
+            case ast.Import() | ast.ImportFrom():
+                yield from ((alias.asname or alias.name, False) for alias in node.names)
+            case ast.If() | ast.Try():
+                yield from _bound_names([*node.body, *node.orelse])
+            case _:
+                pass
+
+
+@pytest.mark.parametrize("path", PUBLIC, ids=_name)
+def test_a_public_module_lists_its_public_names(path: Path) -> None:
+    """Ruff sorts the list (RUF022); here it has to be complete and true."""
+    tree = ast.parse(path.read_text())
+    bound = dict(_bound_names(tree.body))
+    defined = {name for name, here in bound.items() if here and not name.startswith("_")}
+    if not defined and "__all__" not in bound:
+        return  # nothing to list: an empty package file, or one for its docstring's sake
+    assert "__all__" in bound, f"add __all__ = {sorted(defined)}"
+    (listed,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
+    )
+    assert len(listed) == len(set(listed))
+    assert defined - set(listed) == set(), "public, but not in __all__"
+    assert set(listed) - set(bound) == set(), "in __all__, but not in the module"
+
+
+def test_every_public_name_of_the_package_can_be_had() -> None:
+    missing = [name for name in massgen_bridge.__all__ if not hasattr(massgen_bridge, name)]
+    assert missing == []
+
+
+def _catches_cancellation(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    caught = {getattr(n, "attr", getattr(n, "id", "")) for n in ast.walk(handler.type)}
+    return bool(caught & {"BaseException", "CancelledError", "get_cancelled_exc_class"})
+
+
+def _passes_on(handler: ast.ExceptHandler) -> bool:
+    """Whether the handler ends by raising what it caught, whatever else it does."""
+    last = handler.body[-1]
+    returns = any(
+        isinstance(n, ast.Return | ast.Break | ast.Continue)
+        for statement in handler.body
+        for n in ast.walk(statement)
+    )
+    return isinstance(last, ast.Raise) and last.exc is None and not returns
+
+
+def _swallowers(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """The functions, and lines, where a cancellation is caught and does not get out again."""
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    for scope in (tree, *functions):
+        name = getattr(scope, "name", "<module>")
+        for node in ast.walk(scope):
+            match node:
+                case ast.ExceptHandler() if _catches_cancellation(node) and not _passes_on(node):
+                    yield name, node.lineno
+                case ast.Call(func=ast.Name(id="suppress") | ast.Attribute(attr="suppress")):
+                    handler = ast.ExceptHandler(ast.Tuple(node.args), None, [ast.Pass()])
+                    if _catches_cancellation(handler):
+                        yield name, node.lineno
+                case _:
+                    pass
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=_name)
+def test_a_cancellation_that_is_caught_is_raised_again(path: Path) -> None:
+    swallowed = sorted(
+        {
+            line
+            for function, line in _swallowers(ast.parse(path.read_text()))
+            if f"{_name(path)}::{function}" not in MAY_SWALLOW_CANCELLATION
+        }
+    )
+    assert swallowed == [], f"{_name(path)}, lines {swallowed}: end the handler with a bare `raise`"
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        "except asyncio.CancelledError:\n    return",
+        "except BaseException as e:\n    raise RuntimeError from e",
+        "except (ValueError, anyio.get_cancelled_exc_class()):\n    pass",
+        "except:\n    if x: return\n    raise",
+    ],
+)
+def test_the_check_above_sees_what_it_should(handler: str) -> None:
+    assert list(_swallowers(ast.parse(f"try:\n    f()\n{handler}")))
+    assert not list(
+        _swallowers(ast.parse("try:\n    f()\nexcept BaseException:\n    g()\n    raise"))
+    )
+
+
+@pytest.mark.parametrize("where", sorted(MAY_SWALLOW_CANCELLATION) or [pytest.param("", id="none")])
+def test_every_exception_from_the_rule_is_still_needed(where: str) -> None:
+    if not where:
+        return
+    path, _, function = where.partition("::")
+    assert function in dict(_swallowers(ast.parse((ROOT / path).read_text())))
