@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from massgen_bridge.agent import (
         Agent,
+        AnswerRef,
         Capabilities,
         Emit,
         InputKind,
         Limits,
+        ShownAnswer,
         StopReason,
         ToolCaller,
         ToolDefinition,
@@ -117,6 +119,7 @@ __all__ = [
     "AgentContext",
     "AgentCrashed",
     "AgentError",
+    "AnswerRef",
     "AnswerVerdict",
     "AudioPart",
     "AuthFailed",
@@ -164,6 +167,7 @@ __all__ = [
     "RunStarted",
     "Sampling",
     "ServerFailed",
+    "ShownAnswer",
     "Sink",
     "SinkSpec",
     "StopReason",

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Agent",
+    "AnswerRef",
     "Capabilities",
     "Emit",
     "InputKind",
     "Limits",
+    "ShownAnswer",
     "StopReason",
     "ToolCaller",
     "ToolDefinition",
@@ -118,12 +120,27 @@ class ToolCaller(Protocol):
         """Run one tool call behind the permission policy."""
 
 
+class AnswerRef(Frozen):
+    """One version of one agent's answer, by the label that the agents know it by."""
+
+    label: str
+    version: int = Field(ge=1)
+
+
+class ShownAnswer(AnswerRef):
+    """An answer as it is shown to an evaluating agent."""
+
+    text: str
+
+
 class Turn(Frozen):
     """One piece of work for an agent: a serialisable value with one live way back, `call_tool`.
 
     `messages` is the whole history, system message first where there is one; the host owns it.
     `output_schema` is a JSON Schema that the final text must satisfy as JSON. `session` is a
-    token that the agent returned from an earlier turn.
+    token that the agent returned from an earlier turn. `task` is the run's question as the user
+    gave it and `shown` the answers that this turn is about: both stand in `messages` already, and
+    are here for agents that are plain code.
     """
 
     run_id: str
@@ -134,6 +151,8 @@ class Turn(Frozen):
     output_schema: dict[str, JsonValue] | None = None
     limits: Limits = Limits()
     session: str | None = None
+    task: Message | None = None
+    shown: tuple[ShownAnswer, ...] = ()
 
     _call_tool: ToolCaller | None = PrivateAttr(default=None)
 

@@ -18,8 +18,8 @@ import json
 import re
 from typing import Literal, assert_never
 
-from massgen_bridge.agent import Capabilities, ToolDefinition, TurnResult
-from massgen_bridge.events import AnswerRef, BallotWay
+from massgen_bridge.agent import AnswerRef, Capabilities, ToolDefinition, TurnResult
+from massgen_bridge.events import BallotWay
 from massgen_bridge.messages import Frozen, JsonValue, Message, Part, TextPart, ToolCall, ToolResult
 from massgen_bridge.strategy import StartTurn
 

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from massgen_bridge.agent import StopReason, Turn, TurnResult, Usage
+from massgen_bridge.agent import AnswerRef, StopReason, Turn, TurnResult, Usage
 from massgen_bridge.errors import ErrorKind
 from massgen_bridge.messages import Frozen, JsonValue, Message, ToolCall, ToolResult
 
@@ -22,7 +22,6 @@ __all__ = [
     "SCHEMA_VERSION",
     "AnswerInfo",
     "AnswerListed",
-    "AnswerRef",
     "AnswerRejected",
     "Answered",
     "BallotSpoiled",
@@ -44,7 +43,6 @@ __all__ = [
     "RunStarted",
     "RunStatus",
     "Seat",
-    "ShownAnswer",
     "TextDelta",
     "TieBroken",
     "ToolCallFinished",
@@ -145,19 +143,6 @@ TurnEvent = (
 
 Purpose = Literal["answer", "evaluate", "improve", "repair"]
 BallotWay = Literal["tools", "schema", "text"]
-
-
-class AnswerRef(Frozen):
-    """One version of one agent's answer, by the label that the agents know it by."""
-
-    label: str
-    version: int = Field(ge=1)
-
-
-class ShownAnswer(AnswerRef):
-    """An answer as it is shown to an evaluating agent."""
-
-    text: str
 
 
 class TurnStarted(Frozen):

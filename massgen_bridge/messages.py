@@ -39,7 +39,11 @@ class Frozen(BaseModel):
     """Base of all values here: immutable, keyword-only, unknown fields refused."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", defer_build=True, ser_json_bytes="base64", val_json_bytes="base64"
+        frozen=True,
+        extra="forbid",
+        defer_build=True,
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
     )
 
 

@@ -11,15 +11,14 @@ from typing import Annotated, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
+from massgen_bridge.agent import AnswerRef, ShownAnswer
 from massgen_bridge.events import (
     AnswerInfo,
     AnswerListed,
-    AnswerRef,
     Happening,
     Purpose,
     RunStatus,
     Seat,
-    ShownAnswer,
     VoteInfo,
 )
 from massgen_bridge.messages import Frozen

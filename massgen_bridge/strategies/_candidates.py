@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from massgen_bridge.agent import StopReason
-from massgen_bridge.events import AnswerRef, Seat
+from massgen_bridge.agent import AnswerRef, StopReason
+from massgen_bridge.events import Seat
 from massgen_bridge.messages import Frozen
 
 

@@ -13,11 +13,11 @@ from typing import Literal, assert_never
 
 from pydantic import Field
 
+from massgen_bridge.agent import AnswerRef, ShownAnswer
 from massgen_bridge.events import (
     Answered,
     AnswerInfo,
     AnswerListed,
-    AnswerRef,
     AnswerRejected,
     BallotSpoiled,
     DeadlinePassed,
@@ -26,7 +26,6 @@ from massgen_bridge.events import (
     Purpose,
     RunStatus,
     Seat,
-    ShownAnswer,
     TieBroken,
     TurnLost,
     Voted,

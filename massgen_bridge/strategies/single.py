@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, assert_never
 
+from massgen_bridge.agent import AnswerRef
 from massgen_bridge.events import (
     Answered,
     AnswerInfo,
     AnswerListed,
-    AnswerRef,
     AnswerRejected,
     BallotSpoiled,
     DeadlinePassed,
