@@ -1,0 +1,1 @@
+"""Kinds of agents that need no framework: they come with the core, as ordinary plugins."""

@@ -1,0 +1,168 @@
+"""Agents that say what they are told to: for tests, demos and benchmarks, without any model."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import anyio
+from pydantic import Field
+
+from massgen_bridge.agent import Agent, Capabilities, Turn, TurnResult, Usage
+from massgen_bridge.errors import ErrorKind, error_of_kind
+from massgen_bridge.events import (
+    ModelCallFinished,
+    ModelCallStarted,
+    TextDelta,
+    ToolCallFinished,
+    ToolCallStarted,
+)
+from massgen_bridge.hookspecs import hookimpl
+from massgen_bridge.messages import Message, TextPart, ToolCall, assistant
+from massgen_bridge.specs import AdapterSpec, AgentContext, NoOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from massgen_bridge.agent import Emit
+
+__all__ = ["ScriptedAgent", "ScriptedOptions", "bridge_adapters"]
+
+_MODEL = "scripted"
+_PIECES = re.compile(r"\s*\S+\s*|\s+")
+_BALLOT_MARK = re.compile(r"```ballot-([0-9a-f]{8})")
+
+
+class ScriptedOptions(NoOptions):
+    """What a scripted agent says and when."""
+
+    answers: tuple[str, ...] = Field(
+        default=("An answer.",),
+        min_length=1,
+        description="Its answers, one a turn; the last one is given again and again.",
+    )
+    votes: tuple[str, ...] = Field(
+        default=("agent1",),
+        min_length=1,
+        description="Labels it votes for, one a ballot (the last one again and again); "
+        "`improve` gives its next answer instead.",
+    )
+    reason: str = Field(default="It is the best one.", description="The reason of each vote.")
+    delay_s: float = Field(default=0.0, ge=0, description="Seconds before its first word.")
+    tokens_per_second: float | None = Field(
+        default=None, gt=0, description="Pace of its words; all at once where not given."
+    )
+    fails: ErrorKind | None = Field(
+        default=None, description="Kind of the error that each of its turns fails with."
+    )
+
+
+@hookimpl
+def bridge_adapters() -> Iterable[AdapterSpec]:
+    """The kind `scripted`."""
+    return (
+        AdapterSpec(
+            kind="scripted",
+            summary="Says what the configuration tells it to: tests and demos without a model.",
+            factory=_make,
+            options=ScriptedOptions,
+            capabilities=Capabilities(tools=True, structured=True),
+        ),
+    )
+
+
+def _make(context: AgentContext) -> Agent:
+    return ScriptedAgent(context.options)
+
+
+class ScriptedAgent:
+    """Follows its script; keeps count of what it has said."""
+
+    def __init__(self, options: ScriptedOptions) -> None:
+        self._options = options
+        self._answered = 0
+        self._voted = 0
+
+    async def run(self, turn: Turn, emit: Emit) -> TurnResult:
+        """Say the next thing of the script."""
+        await emit(ModelCallStarted(model=_MODEL))
+        if self._options.delay_s:
+            await anyio.sleep(self._options.delay_s)
+        if self._options.fails is not None:
+            raise error_of_kind(self._options.fails)("the script says that this turn fails")
+        if not turn.shown or not (turn.tools or turn.output_schema or _mark(turn)):
+            return await self._say(self._next_answer(), turn, emit)
+        choice = self._options.votes[min(self._voted, len(self._options.votes) - 1)]
+        self._voted += 1
+        return await self._vote(choice, turn, emit)
+
+    async def aclose(self) -> None:
+        """Nothing to give back."""
+
+    def _next_answer(self) -> str:
+        answer = self._options.answers[min(self._answered, len(self._options.answers) - 1)]
+        self._answered += 1
+        return answer
+
+    async def _vote(self, choice: str, turn: Turn, emit: Emit) -> TurnResult:
+        ballot = {"vote": choice, "reason": self._options.reason}
+        if turn.output_schema is not None:
+            result = await self._say(json.dumps(ballot), turn, emit)
+            return result.model_copy(update={"structured": ballot})
+        if choice == "improve":
+            better = self._next_answer()
+            mark = _mark(turn)
+            return await self._say(
+                f"```answer-{mark}\n{better}\n```" if mark else better, turn, emit
+            )
+        if turn.tools:
+            return await self._call_vote(choice, turn, emit)
+        text = f"```ballot-{_mark(turn)}\nvote: {choice}\nreason: {self._options.reason}\n```"
+        return await self._say(text, turn, emit)
+
+    async def _call_vote(self, choice: str, turn: Turn, emit: Emit) -> TurnResult:
+        call = ToolCall(
+            call_id=f"{turn.turn_id}-call",
+            name=turn.tools[0].name,
+            arguments={"label": choice, "reason": self._options.reason},
+        )
+        await emit(ToolCallStarted(call=call))
+        result = await turn.call_tool(call)
+        await emit(ToolCallFinished(result=result))
+        message = Message(role="assistant", parts=(call,))
+        usage = await self._count(turn, "", emit)
+        return TurnResult(
+            message=message,
+            new_messages=(message, Message(role="tool", parts=(result,))),
+            stop_reason="tool",
+            usage=usage,
+        )
+
+    async def _say(self, text: str, turn: Turn, emit: Emit) -> TurnResult:
+        pace = self._options.tokens_per_second
+        for piece in _PIECES.findall(text) if pace else [text]:
+            if pace:
+                await anyio.sleep(1 / pace)
+            await emit(TextDelta(text=piece))
+        usage = await self._count(turn, text, emit)
+        message = assistant(text)
+        return TurnResult(message=message, new_messages=(message,), usage=usage)
+
+    @staticmethod
+    async def _count(turn: Turn, text: str, emit: Emit) -> Usage:
+        """Words stand for tokens."""
+        prompt = sum(
+            len(part.text.split())
+            for message in turn.messages
+            for part in message.parts
+            if isinstance(part, TextPart)
+        )
+        usage = Usage(input_tokens=prompt, output_tokens=len(text.split()), calls=1)
+        await emit(ModelCallFinished(model=_MODEL, usage=usage))
+        return usage
+
+
+def _mark(turn: Turn) -> str | None:
+    found = _BALLOT_MARK.search(turn.question)
+    return found.group(1) if found else None
