@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+# These test installed wheels and run outside the source tree: `nox -s wheels`.
+collect_ignore = ["wheels"]
+
 
 @pytest.fixture
 def anyio_backend() -> str:
