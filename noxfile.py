@@ -160,7 +160,7 @@ def wheels(session: nox.Session) -> None:
 def readme(session: nox.Session) -> None:
     """The first command of the README works for somebody who has just cloned the repository."""
     readme = (ROOT / "README.md").read_text()
-    (command,) = re.findall(r"^## Try it\n.*?^```sh\n(.+)\n```$", readme, re.DOTALL | re.MULTILINE)
+    (command,) = re.findall(r"^## Try it\n.*?^```sh\n([^\n]+)\n```$", readme, re.DOTALL | re.MULTILINE)
     with tempfile.TemporaryDirectory() as directory:
         clone = Path(directory) / "clone"
         tracked = session.run("git", "ls-files", "-z", external=True, silent=True, log=False)
