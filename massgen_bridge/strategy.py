@@ -64,7 +64,7 @@ class BreakTie(Frozen):
     """Ask who wins among equals (in the order of the configuration); `TieBroken` answers."""
 
     type: Literal["break_tie"] = "break_tie"
-    candidates: tuple[AnswerRef, ...]
+    candidates: tuple[AnswerInfo, ...]
 
 
 class Announce(Frozen):

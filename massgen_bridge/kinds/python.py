@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
@@ -119,7 +120,7 @@ class PythonAgent:
         }
         arguments = {name: offered[source] for name, source in self._takes.items()}
         value = await _call(self._function, arguments)
-        if isinstance(value, AsyncIterator):
+        if isinstance(value, AsyncGenerator):
             value = await _stream(value, emit)
         return _result(value, self._function)
 
@@ -169,11 +170,12 @@ async def _call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> A
     return await value if inspect.isawaitable(value) else value
 
 
-async def _stream(pieces: AsyncIterator[str], emit: Emit) -> str:
+async def _stream(pieces: AsyncGenerator[str], emit: Emit) -> str:
     text: list[str] = []
-    async for piece in pieces:
-        text.append(piece)
-        await emit(TextDelta(text=piece))
+    async with aclosing(pieces):
+        async for piece in pieces:
+            text.append(piece)
+            await emit(TextDelta(text=piece))
     return "".join(text)
 
 

@@ -230,7 +230,7 @@ class Consensus:
         if len(leaders) == 1:
             return _finish(state, "answered", leaders[0].ref)
         tied = state.model_copy(update={"phase": "tie"})
-        return tied, (BreakTie(candidates=tuple(c.ref for c in leaders)),)
+        return tied, (BreakTie(candidates=tuple(_info(state, c) for c in leaders)),)
 
     @staticmethod
     def _tie_broken(state: ConsensusState, decision: TieBroken) -> _Step:
@@ -283,6 +283,17 @@ def _votes_for(state: ConsensusState, candidate: Candidate) -> int:
     )
 
 
+def _info(state: ConsensusState, candidate: Candidate) -> AnswerInfo:
+    return AnswerInfo(
+        label=candidate.label,
+        version=candidate.version,
+        authors=candidate.authors,
+        text=candidate.text,
+        votes=_votes_for(state, candidate),
+        stop_reason=candidate.stop_reason,
+    )
+
+
 def _leaders(state: ConsensusState) -> tuple[Candidate, ...]:
     votes = [_votes_for(state, candidate) for candidate in state.candidates]
     most = max(votes)
@@ -305,17 +316,7 @@ def _finish(
         status=status,
         winner=winner,
         votes=state.votes,
-        answers=tuple(
-            AnswerInfo(
-                label=c.label,
-                version=c.version,
-                authors=c.authors,
-                text=c.text,
-                votes=_votes_for(state, c),
-                stop_reason=c.stop_reason,
-            )
-            for c in answers
-        ),
+        answers=tuple(_info(state, candidate) for candidate in answers),
         tie_broken_by=tie_broken_by,
         message=message,
     )

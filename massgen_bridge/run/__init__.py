@@ -1,0 +1,1 @@
+"""Running: what does I/O so that strategies need not."""

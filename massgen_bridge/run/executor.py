@@ -1,0 +1,206 @@
+"""Executors: where turns happen. In process here; other places share the interface."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+
+from massgen_bridge.errors import AgentCrashed, AgentError, BridgeError, error_of_kind
+from massgen_bridge.events import TurnCancelled, TurnDone, TurnFailed
+from massgen_bridge.messages import Frozen, JsonValue
+from massgen_bridge.specs import AgentContext
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from types import TracebackType
+
+    from massgen_bridge.agent import Agent, Emit, Turn
+    from massgen_bridge.connection import Connection, ModelCaller
+    from massgen_bridge.events import TurnEvent
+    from massgen_bridge.plugins import PluginHost
+
+__all__ = ["AgentSetup", "Executor", "InProcessExecutor", "ModelAccess", "TurnOutcome"]
+
+TurnOutcome = TurnDone | TurnFailed | TurnCancelled
+_TICK_S = 0.25
+T = TypeVar("T")
+
+
+class AgentSetup(Frozen):
+    """Everything that makes an agent, as a value: it can cross a process or a network."""
+
+    agent_id: str
+    kind: str
+    options: dict[str, JsonValue]
+    model: str | None = None
+    base_dir: str = "."
+
+
+class Executor(Protocol):
+    """Does turns. It writes the one terminal event of each, and knows nothing of the run."""
+
+    async def run_turn(self, setup: AgentSetup, turn: Turn, emit: Emit) -> TurnOutcome:
+        """Do one turn; only a cancellation from outside is raised."""
+
+    def cancel(self, turn_id: str, reason: str) -> None:
+        """Stop a turn; its `run_turn` returns `TurnCancelled`. Unknown turns are ignored."""
+
+
+class ModelAccess(Protocol):
+    """Where agents get their models from."""
+
+    async def open(self, agent_id: str) -> tuple[Connection, ModelCaller] | None:
+        """The agent's connection and its retry policy; None for an agent without a model."""
+
+
+class _Running:
+    """A turn under way, watched for silence."""
+
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
+        self.scope = anyio.CancelScope()
+        self.started = self.last_event = time.monotonic()
+        self.reason: str | None = None
+        self.overdue: str | None = None
+
+    def check(self, now: float) -> None:
+        limits = self.turn.limits
+        if limits.idle_s is not None and now - self.last_event > limits.idle_s:
+            self.overdue = f"no progress for {limits.idle_s:g} s"
+        elif limits.wall_s is not None and now - self.started > limits.wall_s:
+            self.overdue = f"not done after {limits.wall_s:g} s"
+        if self.overdue:
+            self.scope.cancel()
+
+
+class InProcessExecutor:
+    """Agents as objects in this process and event loop.
+
+    Agents are made when they get their first turn, and closed with the executor.
+
+    Args:
+        host: Knows the adapters.
+        models: Opens connections.
+        ready: Agents that exist already, by id; they are not closed here.
+        load: Resolves import paths: (path, base folder) → object.
+    """
+
+    def __init__(
+        self,
+        host: PluginHost,
+        models: ModelAccess,
+        *,
+        load: Callable[[str, Path], Any],
+        ready: Mapping[str, Agent] | None = None,
+    ) -> None:
+        self._host = host
+        self._models = models
+        self._load = load
+        self._agents: dict[str, Agent] = dict(ready or {})
+        self._making: dict[str, anyio.Lock] = {}
+        self._running: dict[str, _Running] = {}
+        self._stack = AsyncExitStack()
+        self._tasks: TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await self._stack.enter_async_context(anyio.create_task_group())
+        self._tasks.start_soon(self._watch)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        if self._tasks is not None:
+            self._tasks.cancel_scope.cancel()
+        return await self._stack.__aexit__(kind, error, trace)
+
+    async def run_turn(self, setup: AgentSetup, turn: Turn, emit: Emit) -> TurnOutcome:
+        """Do one turn in this process."""
+        running = self._running[turn.turn_id] = _Running(turn)
+
+        async def alive(event: TurnEvent, /) -> None:
+            running.last_event = time.monotonic()
+            await emit(event)
+
+        try:
+            with running.scope:
+                agent = await self._agent(setup)
+                return TurnDone(result=await agent.run(turn, alive))
+        except AgentError as error:
+            return TurnFailed(kind=error.kind, message=str(error), retryable=error.retryable)
+        except BridgeError as error:
+            return TurnFailed(kind="crash", message=str(error))
+        except Exception as error:  # noqa: BLE001 - an agent is foreign code: it costs only its turn
+            failure = await self._classified(setup.kind, error)
+            return TurnFailed(kind=failure.kind, message=str(failure), retryable=failure.retryable)
+        finally:
+            del self._running[turn.turn_id]
+        if running.overdue and not running.reason:
+            return TurnFailed(kind="timeout", message=running.overdue, retryable=True)
+        return TurnCancelled(reason=running.reason or "cancelled")
+
+    def cancel(self, turn_id: str, reason: str) -> None:
+        """Stop a turn that runs here."""
+        running = self._running.get(turn_id)
+        if running is not None:
+            running.reason = reason
+            running.scope.cancel()
+
+    async def _agent(self, setup: AgentSetup) -> Agent:
+        agent = self._agents.get(setup.agent_id)
+        if agent is not None:
+            return agent
+        async with self._making.setdefault(setup.agent_id, anyio.Lock()):
+            if setup.agent_id not in self._agents:
+                made = await self._make(setup)
+                self._agents[setup.agent_id] = made
+                self._stack.push_async_callback(_close, made)
+        return self._agents[setup.agent_id]
+
+    async def _make(self, setup: AgentSetup) -> Agent:
+        spec = self._host.adapter(setup.kind)
+        base_dir = Path(setup.base_dir)
+        opened = await self._models.open(setup.agent_id)
+        context = AgentContext(
+            agent_id=setup.agent_id,
+            options=spec.options.model_validate(setup.options),
+            connection=opened[0] if opened else None,
+            call_model=opened[1] if opened else _NoModel(),
+            load=lambda path: self._load(path, base_dir),
+            base_dir=base_dir,
+        )
+        return spec.factory(context)
+
+    async def _classified(self, kind: str, error: Exception) -> AgentError:
+        named = self._host.classify_error(kind, error)
+        text = f"{type(error).__name__}: {error}"
+        return error_of_kind(named)(text) if named else AgentCrashed(text)
+
+    async def _watch(self) -> None:
+        while True:
+            await anyio.sleep(_TICK_S)
+            now = time.monotonic()
+            for running in list(self._running.values()):
+                running.check(now)
+
+
+async def _close(agent: Agent) -> None:
+    """Close an agent, also while a cancellation is under way, but not for ever."""
+    with anyio.move_on_after(5, shield=True):
+        await agent.aclose()
+
+
+class _NoModel:
+    """Stands in for the retry policy of an agent without a model."""
+
+    async def __call__(self, attempt: Callable[[], Awaitable[T]], emit: Emit) -> T:
+        del attempt, emit
+        raise AgentCrashed("this agent has no model; give it one with `model:` in its backend")

@@ -1,0 +1,52 @@
+"""The plan of a run: a validated configuration, resolved against the plugins that are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from massgen_bridge.agent import Agent, Capabilities, Limits
+from massgen_bridge.ballots import way_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from massgen_bridge.ballots import BallotChoice
+    from massgen_bridge.events import BallotWay, Seat
+    from massgen_bridge.messages import JsonValue
+    from massgen_bridge.run.executor import AgentSetup
+    from massgen_bridge.specs import ToolSpec
+    from massgen_bridge.strategy import Strategy
+
+__all__ = ["PlannedAgent", "RunPlan"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedAgent:
+    """One agent of a run: what it is made of, what it can do, what it may use."""
+
+    seat: Seat
+    setup: AgentSetup
+    capabilities: Capabilities
+    system_message: str = ""
+    ballot: BallotChoice = "auto"
+    tools: Sequence[ToolSpec] = ()
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def way(self) -> BallotWay:
+        """How it votes."""
+        return way_for(self.capabilities, self.ballot)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPlan:
+    """A whole run, before its question."""
+
+    agents: Sequence[PlannedAgent]
+    strategy: Strategy[Any]
+    strategy_name: str
+    strategy_options: Mapping[str, JsonValue] = field(default_factory=dict)
+    deadline_s: float | None = 1800.0
+    config_file: str | None = None
+    ready: Mapping[str, Agent] = field(default_factory=dict)

@@ -1,0 +1,121 @@
+"""The one place where events of a run become records, and where they are counted."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from massgen_bridge.agent import Usage
+from massgen_bridge.events import (
+    ErrorInfo,
+    Event,
+    ModelCallFinished,
+    ModelCallStarted,
+    Record,
+    TurnDone,
+    TurnFailed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["JournalWriter", "Ledger", "Recorder"]
+
+
+class JournalWriter(Protocol):
+    """Where records become durable."""
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Take records; they are durable after the next `commit` at the latest."""
+
+    async def commit(self) -> None:
+        """Return when everything that was appended is durable."""
+
+
+class Ledger:
+    """What a run has used so far: model calls, tokens, failures.
+
+    A turn's own figures count when it is done; of a turn that failed, the calls that ended well.
+    """
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.errors: list[ErrorInfo] = []
+        self._done = Usage()
+        self._open: dict[str, Usage] = {}
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all turns."""
+        return sum(self._open.values(), self._done)
+
+    def add(self, record: Record) -> None:
+        """Count one record."""
+        event, turn_id = record.event, record.turn_id or ""
+        match event:
+            case ModelCallStarted():
+                self.calls += 1
+            case ModelCallFinished(usage=Usage() as usage):
+                self._open[turn_id] = self._open.get(turn_id, Usage()) + usage
+            case TurnDone(result=result):
+                counted = self._open.pop(turn_id, None)
+                self._done += result.usage or counted or Usage()
+            case TurnFailed():
+                self._done += self._open.pop(turn_id, Usage())
+                self.errors.append(
+                    ErrorInfo(
+                        agent_id=record.agent_id or "",
+                        turn_id=turn_id,
+                        kind=event.kind,
+                        message=event.message,
+                    )
+                )
+            case _:
+                pass
+
+
+class Recorder:
+    """Numbers events, gives them to the journal and to all listeners, in one order.
+
+    Listeners are called at once, in the event loop: they only take note.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        *,
+        journal: JournalWriter | None = None,
+        listeners: Sequence[Callable[[Record], None]] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.run_id = run_id
+        self.ledger = Ledger()
+        self._journal = journal
+        self._listeners = tuple(listeners)
+        self._clock = clock
+        self._seq = 0
+
+    def record(
+        self, event: Event, *, agent_id: str | None = None, turn_id: str | None = None
+    ) -> Record:
+        """Record one event; it is durable after the next `commit`."""
+        self._seq += 1
+        record = Record(
+            run_id=self.run_id,
+            seq=self._seq,
+            at=self._clock(),
+            agent_id=agent_id,
+            turn_id=turn_id,
+            event=event,
+        )
+        self.ledger.add(record)
+        if self._journal is not None:
+            self._journal.append((record,))
+        for listen in self._listeners:
+            listen(record)
+        return record
+
+    async def commit(self) -> None:
+        """Return when everything recorded so far is durable."""
+        if self._journal is not None:
+            await self._journal.commit()

@@ -1,0 +1,204 @@
+"""The runner: does what a strategy commands and tells it what happened. It decides nothing."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING, Any, assert_never
+
+import anyio
+
+from massgen_bridge import __version__
+from massgen_bridge.agent import AnswerRef
+from massgen_bridge.errors import HookFailed
+from massgen_bridge.events import (
+    DeadlinePassed,
+    Happening,
+    RunFinished,
+    RunResult,
+    RunStarted,
+    TieBroken,
+    TurnLost,
+)
+from massgen_bridge.run.turns import Stage, TurnTask, prepare
+from massgen_bridge.strategy import Announce, BreakTie, CancelTurn, Command, Finish, StartTurn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from massgen_bridge.messages import Message
+    from massgen_bridge.run.decisions import Decisions
+    from massgen_bridge.run.executor import Executor
+    from massgen_bridge.run.plan import RunPlan
+    from massgen_bridge.run.recorder import Recorder
+
+__all__ = ["Runner"]
+
+
+class Runner:
+    """One run of a plan on a question.
+
+    Args:
+        plan: Who takes part and how they come to an answer.
+        question: The user's message; any media parts reach the agents as they are.
+        executor: Where the turns happen.
+        decisions: The decision hooks.
+        recorder: Takes every event.
+    """
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        question: Message,
+        *,
+        executor: Executor,
+        decisions: Decisions,
+        recorder: Recorder,
+    ) -> None:
+        self._plan = plan
+        self._stage = Stage(
+            question=question,
+            secret=secrets.token_hex(16),
+            executor=executor,
+            decisions=decisions,
+            recorder=recorder,
+        )
+        self._recorder = recorder
+        self._agents = {agent.seat.agent_id: agent for agent in plan.agents}
+        self._inbox: list[Happening] = []
+        self._news = anyio.Event()
+        self._finish: Finish | None = None
+        self._started = time.monotonic()
+
+    async def run(self) -> RunResult:
+        """Run to the end. A cancellation is recorded and raised again."""
+        self._recorder.record(self._opening())
+        try:
+            await self._coordinate()
+        except anyio.get_cancelled_exc_class():
+            await self._close(Finish(status="cancelled", message="the run was cancelled"))
+            raise
+        return await self._close(
+            self._finish or Finish(status="failed", message="the strategy came to no end")
+        )
+
+    # --- the loop -------------------------------------------------------------------------------
+
+    async def _coordinate(self) -> None:
+        state, commands = self._plan.strategy.begin(tuple(a.seat for a in self._plan.agents))
+        async with anyio.create_task_group() as tasks:
+            if self._plan.deadline_s is not None:
+                tasks.start_soon(self._deadline, self._plan.deadline_s)
+            await self._obey(commands, tasks)
+            while self._finish is None:
+                happenings = await self._receive()
+                for happening in happenings:
+                    self._recorder.record(
+                        happening,
+                        agent_id=getattr(happening, "agent_id", None),
+                        turn_id=getattr(happening, "turn_id", None),
+                    )
+                await self._recorder.commit()
+                # One commit for all that arrived together; one step for each.
+                for happening in happenings:
+                    state, commands = self._plan.strategy.step(state, happening)
+                    await self._obey(commands, tasks)
+            tasks.cancel_scope.cancel()
+
+    def _tell(self, happening: Happening) -> None:
+        self._inbox.append(happening)
+        self._news.set()
+
+    async def _receive(self) -> list[Happening]:
+        await self._news.wait()
+        self._news = anyio.Event()
+        happenings, self._inbox = self._inbox, []
+        return happenings
+
+    async def _deadline(self, after_s: float) -> None:
+        await anyio.sleep(after_s)
+        self._tell(DeadlinePassed(after_s=after_s))
+
+    # --- commands -------------------------------------------------------------------------------
+
+    async def _obey(self, commands: Iterable[Command], tasks: anyio.abc.TaskGroup) -> None:
+        started: list[TurnTask] = []
+        for command in commands:
+            match command:
+                case StartTurn():
+                    task = await self._prepared(command)
+                    if task is not None:
+                        started.append(task)
+                case CancelTurn():
+                    self._stage.executor.cancel(command.turn_id, command.reason)
+                case BreakTie():
+                    await self._break_tie(command)
+                case Announce():
+                    self._recorder.record(command.event)
+                case Finish():
+                    self._finish = command
+                case _:
+                    assert_never(command)
+        if started:
+            await self._recorder.commit()
+        for task in started:
+            tasks.start_soon(task.run, self._tell, name=task.turn.turn_id)
+
+    async def _prepared(self, command: StartTurn) -> TurnTask | None:
+        try:
+            return await prepare(command, self._agents[command.agent_id], self._stage)
+        except HookFailed as error:
+            lost = TurnLost(
+                agent_id=command.agent_id,
+                turn_id=command.turn_id,
+                kind="crash",
+                message=str(error),
+            )
+            self._tell(lost)
+            return None
+
+    async def _break_tie(self, command: BreakTie) -> None:
+        winner, by = await self._stage.decisions.tie_break(
+            self._stage.question.text, command.candidates
+        )
+        ref = AnswerRef(label=winner.label, version=winner.version)
+        self._tell(TieBroken(winner=ref, by=by))
+
+    # --- first and last record ------------------------------------------------------------------
+
+    def _opening(self) -> RunStarted:
+        return RunStarted(
+            bridge_version=__version__,
+            question=self._stage.question,
+            seats=tuple(agent.seat for agent in self._plan.agents),
+            strategy=self._plan.strategy_name,
+            strategy_options=dict(self._plan.strategy_options),
+            config_file=self._plan.config_file,
+        )
+
+    async def _close(self, finish: Finish) -> RunResult:
+        winner = next((a for a in finish.answers if _is(a, finish.winner)), None)
+        ledger = self._recorder.ledger
+        result = RunResult(
+            run_id=self._recorder.run_id,
+            status=finish.status,
+            answer=winner.text if winner else None,
+            winner=winner.authors[0] if winner else None,
+            votes=finish.votes,
+            answers=finish.answers,
+            errors=tuple(ledger.errors),
+            tie_broken_by=finish.tie_broken_by,
+            usage=ledger.usage,
+            calls=ledger.calls,
+            duration_s=round(time.monotonic() - self._started, 3),
+            message=finish.message,
+        )
+        # What was paid for is kept even while everything is being cancelled.
+        with anyio.CancelScope(shield=True):
+            self._recorder.record(RunFinished(result=result))
+            await self._recorder.commit()
+        return result
+
+
+def _is(answer: Any, ref: AnswerRef | None) -> bool:
+    return ref is not None and (answer.label, answer.version) == (ref.label, ref.version)

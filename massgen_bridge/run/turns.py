@@ -1,0 +1,167 @@
+"""One turn: from a strategy's command to the happening that it leads to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, assert_never
+
+import anyio
+
+from massgen_bridge import ballots
+from massgen_bridge.agent import Turn
+from massgen_bridge.events import (
+    Answered,
+    AnswerRejected,
+    BallotSpoiled,
+    Happening,
+    ImprovementPromised,
+    TurnCancelled,
+    TurnDone,
+    TurnFailed,
+    TurnLost,
+    TurnStarted,
+    Voted,
+)
+from massgen_bridge.tools.desk import ToolDesk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from massgen_bridge.agent import TurnResult
+    from massgen_bridge.events import TurnEvent
+    from massgen_bridge.messages import Message, ToolCall, ToolResult
+    from massgen_bridge.run.decisions import Decisions
+    from massgen_bridge.run.executor import Executor
+    from massgen_bridge.run.plan import PlannedAgent
+    from massgen_bridge.run.recorder import Recorder
+    from massgen_bridge.strategy import StartTurn
+
+__all__ = ["Stage", "TurnTask", "prepare"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What all turns of a run share; `secret` makes the marks on ballots unguessable."""
+
+    question: Message
+    secret: str
+    executor: Executor
+    decisions: Decisions
+    recorder: Recorder
+
+
+async def prepare(command: StartTurn, agent: PlannedAgent, stage: Stage) -> TurnTask:
+    """Make the turn of a command and record its start; the caller commits before it runs.
+
+    Raises:
+        HookFailed: A `bridge_turn_prepare` hook raised.
+    """
+    draft = ballots.compose(
+        command,
+        stage.question,
+        system=agent.system_message,
+        way=agent.way,
+        mark=ballots.mark_of(stage.secret, command.turn_id),
+    )
+    own = tuple(tool.definition for tool in agent.tools) if agent.capabilities.tools else ()
+    turn = await stage.decisions.prepare_turn(
+        Turn(
+            run_id=stage.recorder.run_id,
+            turn_id=command.turn_id,
+            agent_id=command.agent_id,
+            messages=draft.messages,
+            tools=(*draft.tools, *own),
+            output_schema=draft.output_schema,
+            limits=agent.limits,
+            task=stage.question,
+            shown=command.shown,
+        )
+    )
+    paper = draft.paper
+    stage.recorder.record(
+        TurnStarted(
+            purpose=command.purpose,
+            round=command.round,
+            turn=turn,
+            shown=paper.choices if paper else (),
+            ballot=paper.way if paper else None,
+        ),
+        agent_id=turn.agent_id,
+        turn_id=turn.turn_id,
+    )
+    return TurnTask(turn=turn, agent=agent, paper=paper, stage=stage)
+
+
+@dataclass(kw_only=True)
+class TurnTask:
+    """A turn ready to run, with its tool desk and its ballot paper."""
+
+    turn: Turn
+    agent: PlannedAgent
+    paper: ballots.Paper | None
+    stage: Stage
+    _vote: ballots.VoteCast | None = field(default=None, init=False)
+    _desk: ToolDesk = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._desk = ToolDesk(
+            self.turn,
+            {tool.definition.name: tool for tool in self.agent.tools},
+            judge=self.stage.decisions.tool_verdict if self.stage.decisions.judges_tools else None,
+        )
+
+    async def run(self, tell: Callable[[Happening], None]) -> None:
+        """Do the turn and tell what came of it; nothing, if the strategy itself stopped it."""
+        turn, recorder = self.turn, self.stage.recorder
+
+        async def emit(event: TurnEvent, /) -> None:
+            recorder.record(event, agent_id=turn.agent_id, turn_id=turn.turn_id)
+
+        try:
+            outcome = await self.stage.executor.run_turn(
+                self.agent.setup, turn.bind(self._call_tool), emit
+            )
+        except anyio.get_cancelled_exc_class():
+            cancelled = TurnCancelled(reason="the run ended")
+            recorder.record(cancelled, agent_id=turn.agent_id, turn_id=turn.turn_id)
+            raise
+        recorder.record(outcome, agent_id=turn.agent_id, turn_id=turn.turn_id)
+        match outcome:
+            case TurnDone(result=result):
+                tell(await self._happening(result))
+            case TurnFailed(kind=kind, message=message):
+                tell(
+                    TurnLost(
+                        agent_id=turn.agent_id, turn_id=turn.turn_id, kind=kind, message=message
+                    )
+                )
+            case TurnCancelled():
+                pass
+            case _:
+                assert_never(outcome)
+
+    async def _call_tool(self, call: ToolCall) -> ToolResult:
+        if self.paper is None or self.paper.way != "tools" or call.name != ballots.VOTE_TOOL:
+            return await self._desk.call(call)
+        vote, result = ballots.take_vote(self.paper, call)
+        if vote is not None and self._vote is None:
+            self._vote = vote
+        return result
+
+    async def _happening(self, result: TurnResult) -> Happening:
+        who = {"agent_id": self.turn.agent_id, "turn_id": self.turn.turn_id}
+        cast = ballots.read(self.paper, result, self._vote)
+        match cast:
+            case ballots.VoteCast():
+                return Voted(**who, choice=cast.choice, reason=cast.reason)
+            case ballots.Promise():
+                return ImprovementPromised(**who)
+            case ballots.Spoiled():
+                return BallotSpoiled(**who, problem=cast.problem)
+            case ballots.Improvement():
+                refusal = await self.stage.decisions.answer_verdict(self.turn.agent_id, cast.text)
+                if refusal is not None:
+                    return AnswerRejected(**who, reason=refusal.reason)
+                return Answered(**who, text=cast.text, stop_reason=result.stop_reason)
+            case _:
+                assert_never(cast)

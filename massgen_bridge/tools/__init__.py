@@ -1,0 +1,1 @@
+"""Tools: the one boundary that every tool call of every framework passes."""

@@ -1,0 +1,100 @@
+"""The tool desk of one turn: limits, argument checks, permission, call, result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from massgen_bridge.errors import AgentError, LimitReached
+from massgen_bridge.messages import ToolCall, ToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from massgen_bridge.agent import Turn
+    from massgen_bridge.specs import ToolSpec
+    from massgen_bridge.verdicts import ToolVerdict
+
+__all__ = ["Judge", "ToolDesk"]
+
+
+class Judge(Protocol):
+    """Who decides on tool calls."""
+
+    async def __call__(self, turn: Turn, call: ToolCall) -> ToolVerdict | None:
+        """The verdict of all plugins together; None where there is none."""
+
+
+class ToolDesk:
+    """Runs the tool calls of one turn.
+
+    Args:
+        turn: The turn that the calls belong to.
+        tools: What the turn offers, by name.
+        judge: Asked before each call; None allows all.
+    """
+
+    def __init__(
+        self, turn: Turn, tools: Mapping[str, ToolSpec], *, judge: Judge | None = None
+    ) -> None:
+        self._turn = turn
+        self._tools = tools
+        self._judge = judge
+        self._calls = 0
+
+    async def call(self, call: ToolCall) -> ToolResult:
+        """Run one call; whatever the model can mend comes back as a result with `is_error`.
+
+        Raises:
+            LimitReached: The turn's tool calls are used up.
+        """
+        self._calls += 1
+        limit = self._turn.limits.max_tool_calls
+        if self._calls > limit:
+            raise LimitReached(f"more than {limit} tool calls in one turn")
+        tool = self._tools.get(call.name)
+        if tool is None:
+            known = ", ".join(sorted(self._tools)) or "none"
+            return _failure(call, f"there is no tool {call.name!r}; tools: {known}")
+        problem = _check(tool, call)
+        if problem is not None:
+            return _failure(call, problem)
+        verdict = await self._judge(self._turn, call) if self._judge else None
+        if verdict is not None and verdict.action in {"deny", "ask"}:
+            why = verdict.reason or "not allowed"
+            asked = " (it needs a person's consent, and nobody can be asked)"
+            return _failure(call, f"denied: {why}{asked if verdict.action == 'ask' else ''}")
+        arguments = call.arguments
+        if verdict is not None and verdict.action == "edit" and verdict.arguments is not None:
+            arguments = verdict.arguments
+        return await _run(tool, call, arguments)
+
+
+def _check(tool: ToolSpec, call: ToolCall) -> str | None:
+    if call.malformed is not None:
+        return "the arguments are no JSON object"
+    import fastjsonschema  # noqa: PLC0415 - only runs with tools pay for it
+
+    try:
+        fastjsonschema.validate(tool.definition.input_schema, call.arguments)
+    except fastjsonschema.JsonSchemaValueException as error:
+        return f"wrong arguments: {error.message}"
+    return None
+
+
+async def _run(tool: ToolSpec, call: ToolCall, arguments: Mapping[str, Any]) -> ToolResult:
+    try:
+        content = await tool.call(arguments)
+    except AgentError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a tool is foreign code: the model hears of it
+        return _failure(call, f"{type(error).__name__}: {error}")
+    return ToolResult(
+        call_id=call.call_id,
+        name=call.name,
+        content=content,
+        ends_turn=tool.definition.ends_turn,
+    )
+
+
+def _failure(call: ToolCall, text: str) -> ToolResult:
+    return ToolResult(call_id=call.call_id, name=call.name, content=text, is_error=True)
