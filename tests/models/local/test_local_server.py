@@ -153,7 +153,7 @@ def started() -> Callable[[], int]:
 
 def test_an_answer_can_be_held_to_a_schema(client: _Client) -> None:
     shape = {"type": "json_schema", "json_schema": {"name": "vote", "schema": _VOTE}}
-    answer = client.chat("Which is better?", max_tokens=64, response_format=shape)
+    answer = client.chat("Which is better?", max_tokens=64, temperature=0, response_format=shape)
     assert answer["model"] == "local"
     assert answer["choices"][0]["finish_reason"] == "stop"
     vote = json.loads(answer["choices"][0]["message"]["content"])
