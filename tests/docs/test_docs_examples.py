@@ -107,6 +107,7 @@ class Reader:
     """Follows a page to the letter, in a folder that holds nothing but the configurations."""
 
     folder: Path
+    home: Path
     python: str = ""
 
     def start(self, command: list[str], *, where: str, code: int) -> str:
@@ -115,14 +116,12 @@ class Reader:
         Returns:
             What it printed.
         """
-        home = self.folder.parent / "home"
-        home.mkdir(exist_ok=True)
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env={**kept, "PATH": path, "HOME": str(home), "COLUMNS": "100", "NO_COLOR": "1"},
+            env={**kept, "PATH": path, "HOME": str(self.home), "COLUMNS": "100", "NO_COLOR": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -181,8 +180,8 @@ def test_there_are_pages_with_something_to_run() -> None:
 
 @pytest.mark.timeout(10 * SECONDS)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_a_page_shows_what_works(page: Path, tmp_path: Path) -> None:
-    reader = Reader(folder=tmp_path / "page")
+def test_a_page_shows_what_works(page: Path, tmp_path: Path, home: Path) -> None:
+    reader = Reader(folder=tmp_path / "page", home=home)
     shutil.copytree(ROOT / "configs", reader.folder / "configs")
     for block in blocks_of(page.read_text()):
         where = f"{page.relative_to(ROOT)}:{block.line}"
@@ -232,8 +231,8 @@ def test_a_malformed_block_is_refused(block: Block) -> None:
         check_form(block, where="page.md:1")
 
 
-def test_a_reader_notices_what_does_not_work(tmp_path: Path) -> None:
-    reader = Reader(folder=tmp_path / "page")
+def test_a_reader_notices_what_does_not_work(tmp_path: Path, home: Path) -> None:
+    reader = Reader(folder=tmp_path / "page", home=home)
     reader.folder.mkdir()
     reader.follow(Block(line=1, language="python", text="x = 1\n"), where="page.md:1")
     goes_on = Block(line=1, language="python", text="assert x\n", markers={"continues": ""})

@@ -30,14 +30,14 @@ def test_there_are_scripts() -> None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.relative_to(EXAMPLES).as_posix())
-def test_a_script_runs_to_its_end(script: Path, tmp_path: Path) -> None:
+def test_a_script_runs_to_its_end(script: Path, tmp_path: Path, home: Path) -> None:
     for folder in ("configs", "examples"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     copy = tmp_path / script.relative_to(ROOT)
     done = subprocess.run(
         [sys.executable, "-W", "error", copy.name],
         cwd=copy.parent,
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "NO_COLOR": "1"},
+        env={"PATH": os.environ["PATH"], "HOME": str(home), "NO_COLOR": "1"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
