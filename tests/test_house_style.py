@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 
 LONGEST_FILE = 500
+USUAL_FUNCTION = 35
 TOO_LONG: frozenset[str] = frozenset()
+
+OVERLOOK = re.compile(r"#\s*(?:ruff:\s*)?noqa(?::\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*)?(?P<reason>.*)$")
 
 # Handlers that may end a cancellation: "path::function" and why nothing is lost.
 MAY_SWALLOW_CANCELLATION: dict[str, str] = {}
@@ -59,6 +63,27 @@ def test_there_is_something_to_hold_to_these_rules() -> None:
 def test_a_file_stays_short_enough_to_read_in_one_go(path: Path) -> None:
     lines = len(path.read_text().splitlines())
     assert (lines > LONGEST_FILE) == (_name(path) in TOO_LONG), f"{lines} lines"
+
+
+def test_functions_stay_short() -> None:
+    lengths = sorted(
+        node.end_lineno - node.lineno + 1
+        for path in SHIPPED
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno
+    )
+    ninth = lengths[len(lengths) * 9 // 10]
+    assert ninth <= USUAL_FUNCTION, f"one function in ten has more than {ninth} lines"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_name)
+def test_what_a_linter_is_told_to_overlook_has_a_reason(path: Path) -> None:
+    bare = [
+        f"{number}: {line.strip()}"
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if (found := OVERLOOK.search(line)) and not found["reason"].strip()
+    ]
+    assert bare == [], "give the reason after the code"
 
 
 def _is_stored(node: ast.AST) -> TypeGuard[ast.Name]:
