@@ -1,0 +1,120 @@
+"""One SDK client for all agents that speak to one endpoint in the same way.
+
+Making a client costs tens of milliseconds, nearly all of it for TLS, and one connection pool
+serves any number of agents better than one pool each.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import openai
+from anyio.lowlevel import RunVar
+
+from massgen_bridge import Connection
+
+__all__ = ["Lease"]
+
+_CONNECT_S = 30.0
+_IDLE_CONNECTIONS = 200
+_NO_KEY = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    base_url: str
+    api_key: str | None = field(repr=False)
+    headers: frozenset[tuple[str, str]] = field(repr=False)
+    timeout_s: float
+
+
+@dataclass(slots=True)
+class _Shared:
+    client: openai.AsyncOpenAI
+    users: int = 0
+
+
+# Connections belong to an event loop, so each loop has its own clients.
+_CLIENTS: RunVar[dict[_Key, _Shared]] = RunVar("massgen_bridge_openai_clients")
+
+
+class Lease:
+    """One agent's share in a client; the last one to give its share back closes the client."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Take a share; call it in the event loop that the client shall work in."""
+        self._key = _Key(
+            base_url=connection.base_url,
+            api_key=connection.api_key.get_secret_value() if connection.api_key else None,
+            headers=frozenset((n.title(), value) for n, value in connection.headers.items()),
+            timeout_s=connection.timeout_s,
+        )
+        self._clients = _CLIENTS.get({})
+        _CLIENTS.set(self._clients)
+        shared = self._clients.get(self._key)
+        if shared is None:
+            shared = self._clients[self._key] = _Shared(_new_client(self._key))
+        shared.users += 1
+        self.client = shared.client
+        self.extra_headers = _extra_headers(self._key)
+
+    async def release(self) -> None:
+        """Give the share back; to be called once."""
+        shared = self._clients[self._key]
+        shared.users -= 1
+        if shared.users == 0:
+            del self._clients[self._key]
+            await shared.client.close()
+
+
+def _new_client(key: _Key) -> openai.AsyncOpenAI:
+    limits = type(openai.DEFAULT_CONNECTION_LIMITS)(
+        max_connections=None, max_keepalive_connections=_IDLE_CONNECTIONS
+    )
+    timeout = openai.Timeout(key.timeout_s, connect=min(key.timeout_s, _CONNECT_S), pool=None)
+    client = openai.AsyncOpenAI(
+        base_url=key.base_url,
+        api_key=key.api_key or _NO_KEY,
+        default_headers=_headers(key),
+        timeout=timeout,
+        max_retries=0,
+        http_client=openai.DefaultAsyncHttpxClient(
+            limits=limits,
+            timeout=timeout,
+            trust_env=not _is_loopback(key.base_url),  # no proxy stands before this machine
+        ),
+    )
+    # The SDK takes these from the environment; the connection alone says what is sent.
+    client.organization = client.project = None
+    if hasattr(client, "admin_api_key"):
+        client.admin_api_key = None
+    return client
+
+
+def _headers(key: _Key) -> Mapping[str, str]:
+    """The connection's headers, and nothing of what the SDK finds in the environment."""
+    ambient = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
+    headers: dict[str, Any] = {line.partition(":")[0].strip(): openai.Omit() for line in ambient}
+    if key.api_key is not None:
+        headers["Authorization"] = f"Bearer {key.api_key}"
+    return headers | dict(key.headers)
+
+
+def _extra_headers(key: _Key) -> Mapping[str, Any] | None:
+    """What each request needs so that the SDK sends no key where there is none."""
+    if key.api_key is not None or any(name == "Authorization" for name, _ in key.headers):
+        return None
+    return {"Authorization": openai.Omit()}
+
+
+def _is_loopback(base_url: str) -> bool:
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
