@@ -57,6 +57,13 @@ def lock(session: nox.Session) -> None:
         session.run("uv", "lock", "--check", "--quiet", "--project", str(project))
 
 
+@nox.session(default=False)
+def relock(session: nox.Session) -> None:
+    """Renew every lock file: the core's dependencies stand in all of them."""
+    for project in PROJECTS.values():
+        session.run("uv", "lock", "--project", str(project), *session.posargs)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style and formatting."""
@@ -78,7 +85,7 @@ def imports(session: nox.Session) -> None:
     sync(session)
     # Not all adapters can be installed together; here their sources are only read.
     sources = os.pathsep.join(str(ROOT / "adapters" / kind / "src") for kind in ADAPTERS)
-    session.run("lint-imports", "--no-cache", env={"PYTHONPATH": sources})
+    session.run("lint-imports", "--no-cache", "--no-logo", env={"PYTHONPATH": sources})
 
 
 @nox.session
