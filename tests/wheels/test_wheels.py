@@ -25,7 +25,9 @@ SCRIPTED = """\
 version: 1
 agents:
   - id: ada
-    backend: {type: scripted, replies: ["Forty-two."]}
+    backend: {type: scripted, answers: ["Forty-two."], votes: [agent1]}
+  - id: bob
+    backend: {type: scripted, answers: ["Forty-one."], votes: [agent1]}
 """
 
 WHERE_FROM = """\
