@@ -114,10 +114,8 @@ class ChatAgent:
             self._lease = Lease(self._connection)
         lease = self._lease
         try:
-            async with await lease.client.chat.completions.create(
-                **request, extra_headers=lease.extra_headers
-            ) as stream:
-                return await read_answer(stream, emit)
+            async with await lease.stream(request) as chunks:
+                return await read_answer(chunks, emit)
         except AgentError as error:
             raise type(error)(f"{self._where}: {error}", agent_id=self._agent_id) from error
         except Exception as error:  # the SDK lets errors of its HTTP library through
@@ -146,9 +144,7 @@ class ChatAgent:
                 request["parallel_tool_calls"] = self._options.parallel_tool_calls
         if turn.output_schema is not None:
             request["response_format"] = response_format(turn.output_schema)
-        if sampling.extra:
-            request["extra_body"] = sampling.extra
-        return request
+        return request | sampling.extra
 
     def _check(self, turn: Turn) -> None:
         traits = self._connection.traits

@@ -29,6 +29,7 @@ _STOP_REASONS: Mapping[str, StopReason] = {
     "max_tokens": "length",
     "model_length": "length",
 }
+_NOTHING: Mapping[str, Any] = {}
 _FAILURES = frozenset({"abort", "cancelled", "error", "insufficient_system_resource"})
 
 
@@ -78,34 +79,31 @@ class _Reading:
     usage: Any = None
     refused: bool = False
 
-    async def take_rare(self, delta: Any, emit: Emit) -> None:
+    async def take_rare(self, delta: Mapping[str, Any], emit: Emit) -> None:
         """Everything in a delta but plain text."""
-        if delta.refusal:
+        if refusal := delta.get("refusal"):
             self.refused = True
-            self.text.append(delta.refusal)
-            await emit(TextDelta(text=delta.refusal))
-        for piece in delta.tool_calls or ():
+            self.text.append(refusal)
+            await emit(TextDelta(text=refusal))
+        for piece in delta.get("tool_calls") or ():
             self.take_call(piece)
-        extra = delta.model_extra or {}
-        thought = extra.get("reasoning_content")
-        if thought:
+        if thought := delta.get("reasoning_content"):
             self.reasoning.append(thought)
-        else:
-            thought = extra.get("reasoning")
-        if thought:
+        if thought := thought or delta.get("reasoning"):
             await emit(ReasoningDelta(text=thought))
 
-    def take_call(self, piece: Any) -> None:
-        function = piece.function
-        name = (function and function.name) or ""
-        index = piece.index if piece.index is not None else max(len(self.calls) - 1, 0)
-        pieces = self.by_index.get(index)
+    def take_call(self, piece: Mapping[str, Any]) -> None:
+        function = piece.get("function") or {}
+        name, call_id = function.get("name") or "", piece.get("id") or ""
+        index = piece.get("index")
+        index = max(len(self.calls) - 1, 0) if index is None else index
+        call = self.by_index.get(index)
         # Some servers give every call the same index, others repeat or change the id of one.
-        if pieces is None or (name and piece.id and piece.id != pieces.call_id):
-            pieces = self.by_index[index] = _CallPieces(piece.id or "", name)
-            self.calls.append(pieces)
-        if function and function.arguments:
-            pieces.arguments.append(function.arguments)
+        if call is None or (name and call_id and call_id != call.call_id):
+            call = self.by_index[index] = _CallPieces(call_id, name)
+            self.calls.append(call)
+        if arguments := function.get("arguments"):
+            call.arguments.append(arguments)
 
     def finished(self) -> Answer:
         if self.finish is None:
@@ -124,8 +122,12 @@ class _Reading:
         )
 
 
-async def read_answer(stream: AsyncIterable[Any], emit: Emit) -> Answer:
+async def read_answer(chunks: AsyncIterable[Any], emit: Emit) -> Answer:
     """Read a stream to its end and tell of every delta.
+
+    Args:
+        chunks: Decoded from JSON, but not checked.
+        emit: Takes a delta for each chunk that has text.
 
     Raises:
         Truncated: The stream ended without a reason to stop.
@@ -134,37 +136,35 @@ async def read_answer(stream: AsyncIterable[Any], emit: Emit) -> Answer:
     """
     reading = _Reading()
     text = reading.text
-    async for chunk in stream:
+    async for chunk in chunks:
         try:
-            if chunk.usage is not None:
-                reading.usage = chunk.usage
-            if not chunk.choices:
+            if usage := chunk.get("usage"):
+                reading.usage = usage
+            if not (choices := chunk.get("choices")):
                 continue
-            choice = chunk.choices[0]
-            delta = choice.delta
-            if choice.finish_reason:
-                reading.finish = choice.finish_reason
-            content = delta.content
-            if content:
+            choice = choices[0]
+            if finish := choice.get("finish_reason"):
+                reading.finish = finish
+            delta = choice.get("delta") or _NOTHING
+            if content := delta.get("content"):
                 text.append(content)
                 await emit(TextDelta(text=content))
-            if delta.tool_calls or delta.refusal or delta.model_extra:
+            if len(delta) > 1 or not content:
                 await reading.take_rare(delta, emit)
-        except (AttributeError, TypeError, ValueError) as error:
-            raise ProtocolFailed(
-                f"a chunk is not in the form of a chat completion: {error}"
-            ) from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ProtocolFailed(f"a chunk is no chunk of a chat completion: {error}") from error
     return reading.finished()
 
 
-def _usage(usage: Any) -> Usage | None:
-    if usage is None or usage.prompt_tokens is None:
+def _usage(usage: Mapping[str, Any] | None) -> Usage | None:
+    if usage is None or usage.get("prompt_tokens") is None:
         return None
-    read, made = usage.prompt_tokens_details, usage.completion_tokens_details
+    read = usage.get("prompt_tokens_details") or _NOTHING
+    made = usage.get("completion_tokens_details") or _NOTHING
     return Usage(
-        input_tokens=usage.prompt_tokens,
-        cached_tokens=(read and read.cached_tokens) or 0,
-        output_tokens=usage.completion_tokens or 0,
-        reasoning_tokens=(made and made.reasoning_tokens) or 0,
+        input_tokens=usage["prompt_tokens"],
+        cached_tokens=read.get("cached_tokens") or 0,
+        output_tokens=usage.get("completion_tokens") or 0,
+        reasoning_tokens=made.get("reasoning_tokens") or 0,
         calls=1,
     )
