@@ -40,7 +40,7 @@ class Decisions:
             return turn
         return await _in_thread(lambda: self._host.prepare_turn(turn))
 
-    async def tool_verdict(self, turn: Turn, call: ToolCall) -> ToolVerdict | None:
+    async def tool_verdict(self, turn: Turn, call: ToolCall) -> ToolVerdict:
         """What the plugins together say to a tool call."""
         return await _in_thread(lambda: self._host.tool_verdict(turn, call))
 
@@ -49,19 +49,17 @@ class Decisions:
         if not self._judges_answers:
             return None
         verdict = await _in_thread(lambda: self._host.answer_verdict(agent_id, text))
-        return verdict if verdict is not None and not verdict.accept else None
+        return None if verdict.accept else verdict
 
     async def tie_break(
         self, question: str, candidates: Sequence[AnswerInfo]
     ) -> tuple[AnswerInfo, str]:
         """The winner among equals and who decided; the order of the configuration at last."""
         if self._breaks_ties:
-            named = await _in_thread(lambda: self._host.tie_break(question, candidates))
-            if named is not None:
-                label, plugin = named
-                found = next((c for c in candidates if c.label == label), None)
-                if found is not None:
-                    return found, plugin
+            decision = await _in_thread(lambda: self._host.tie_break(question, candidates))
+            if decision is not None:
+                chosen = next(c for c in candidates if c.label == decision.label)
+                return chosen, decision.by
         return candidates[0], "order"
 
 

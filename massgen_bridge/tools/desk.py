@@ -20,8 +20,8 @@ __all__ = ["Judge", "ToolDesk"]
 class Judge(Protocol):
     """Who decides on tool calls."""
 
-    async def __call__(self, turn: Turn, call: ToolCall) -> ToolVerdict | None:
-        """The verdict of all plugins together; None where there is none."""
+    async def __call__(self, turn: Turn, call: ToolCall) -> ToolVerdict:
+        """The verdict of all plugins together."""
 
 
 class ToolDesk:
