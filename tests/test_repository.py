@@ -27,6 +27,8 @@ TOP_LEVEL = {
     "uv.lock",
 }
 
+MULTI = re.DOTALL | re.MULTILINE
+
 # A person's or a build machine's own folders, written so that this line does not name one.
 PRIVATE_PATH = re.compile(r"(?<![\w.~-])/(?:work|root|tmp/bash_jobs)(?:/|\b(?=['\"\s]))")
 
@@ -41,9 +43,9 @@ def _tracked_files() -> list[Path]:
 def _readme_command(heading: str) -> str:
     """The one command line of the one fenced block right under a heading."""
     readme = (ROOT / "README.md").read_text()
-    sections = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", readme, re.DOTALL | re.MULTILINE)
+    sections = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", readme, MULTI)
     assert len(sections) == 1, f"README.md has {len(sections)} sections {heading!r}"
-    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", sections[0], re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", sections[0], MULTI)
     assert len(blocks) == 1, f"{heading!r} in README.md has {len(blocks)} blocks"
     language, block = blocks[0]
     lines = block.strip().splitlines()
@@ -68,6 +70,13 @@ def test_ci_runs_the_command_that_the_readme_shows() -> None:
     commands = [line for line in script.read_text().splitlines() if not line.startswith("#")]
     assert commands[-1] == _readme_command("Run the tests")
     assert script.stat().st_mode & 0o111
+
+
+def test_contributors_are_told_of_every_gate() -> None:
+    gates = re.findall(r"^@nox\.session.*?^def (\w+)", (ROOT / "noxfile.py").read_text(), MULTI)
+    assert len(gates) > 5
+    told = re.findall(r"nox -s \"?(\w+)", (ROOT / "CONTRIBUTING.md").read_text())
+    assert set(gates) == set(told)
 
 
 def test_no_file_names_a_private_path() -> None:

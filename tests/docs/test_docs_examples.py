@@ -32,7 +32,11 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted(ROOT.glob("adapters/*/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 SECONDS = 120
 
 MARKER = re.compile(r"\s*<!-- (?P<name>[a-z ]+?)(?:: (?P<value>.+?))? -->\s*")
