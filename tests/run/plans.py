@@ -1,0 +1,80 @@
+"""Runs of scripted agents, put together by hand: what the runner's tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from massgen_bridge.connection import Connection, ModelCaller
+from massgen_bridge.events import Event, Record, RunResult, Seat
+from massgen_bridge.messages import user
+from massgen_bridge.plugins import PluginHost, load_object
+from massgen_bridge.run.decisions import Decisions
+from massgen_bridge.run.executor import AgentSetup, InProcessExecutor
+from massgen_bridge.run.plan import PlannedAgent, RunPlan
+from massgen_bridge.run.recorder import Recorder
+from massgen_bridge.run.runner import Runner
+from massgen_bridge.strategies.consensus import Consensus, ConsensusOptions
+
+
+class NoModels:
+    """For agents that need none."""
+
+    async def open(self, agent_id: str) -> tuple[Connection, ModelCaller] | None:
+        del agent_id
+        return None
+
+
+def new_host(*plugins: object) -> PluginHost:
+    host = PluginHost(entry_points=False)
+    for number, plugin in enumerate(plugins):
+        host.register(plugin, name=f"plugin{number}")
+    return host
+
+
+def scripted(host: PluginHost, position: int, **given: Any) -> PlannedAgent:
+    """The agent at a seat; `ballot`, `tools`, `limits` are the plan's, all else its script's."""
+    agent_id = f"a{position}"
+    planned = {key: given.pop(key) for key in ("ballot", "tools", "limits") if key in given}
+    options = {"answers": [f"answer of {agent_id}"], **given}
+    return PlannedAgent(
+        seat=Seat(agent_id=agent_id, label=f"agent{position}", kind="scripted"),
+        setup=AgentSetup(agent_id=agent_id, kind="scripted", options=options),
+        capabilities=host.adapter("scripted").capabilities,
+        **planned,
+    )
+
+
+def plan_for(
+    host: PluginHost, *scripts: dict[str, Any], deadline_s: float | None = None, **options: Any
+) -> RunPlan:
+    agents = [scripted(host, position, **script) for position, script in enumerate(scripts, 1)]
+    return RunPlan(
+        agents=agents,
+        strategy=Consensus(ConsensusOptions(**options)),
+        strategy_name="consensus",
+        deadline_s=deadline_s,
+    )
+
+
+async def play(plan: RunPlan, host: PluginHost, records: list[Record] | None = None) -> RunResult:
+    """Run a plan without a journal; the records go to the list."""
+    listeners = [records.append] if records is not None else []
+    recorder = Recorder("run-1", listeners=listeners)
+    async with InProcessExecutor(host, NoModels(), load=_load, ready=plan.ready) as executor:
+        runner = Runner(
+            plan,
+            user("Which?"),
+            executor=executor,
+            decisions=Decisions(host),
+            recorder=recorder,
+        )
+        return await runner.run()
+
+
+def _load(path: str, base_dir: Path) -> Any:
+    return load_object(path, base_dir)
+
+
+def of_type(records: list[Record], *kinds: type[Event]) -> list[Any]:
+    return [record.event for record in records if isinstance(record.event, kinds)]

@@ -1,0 +1,364 @@
+"""Whole runs of scripted agents: the runner does what the strategy commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from run.plans import new_host, of_type, plan_for, play
+
+from massgen_bridge.agent import Limits, ToolDefinition, Turn, TurnResult
+from massgen_bridge.events import (
+    AnswerInfo,
+    BallotSpoiled,
+    DeadlinePassed,
+    Record,
+    RunFinished,
+    RunStarted,
+    ToolCallFinished,
+    TurnCancelled,
+    TurnDone,
+    TurnFailed,
+    TurnStarted,
+    Voted,
+)
+from massgen_bridge.hookspecs import hookimpl
+from massgen_bridge.messages import ToolCall, assistant, system
+from massgen_bridge.specs import ToolSpec
+from massgen_bridge.verdicts import AnswerVerdict, ToolVerdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+pytestmark = pytest.mark.anyio
+SECOND = {"votes": ["agent2"]}
+
+
+@pytest.mark.parametrize("ballot", ["auto", "tools", "schema", "text"])
+async def test_three_agents_agree_in_six_calls_whatever_the_ballot(ballot: str) -> None:
+    host = new_host()
+    records: list[Record] = []
+    plan = plan_for(host, *({**SECOND, "ballot": ballot} for _ in range(3)))
+    result = await play(plan, host, records)
+
+    assert (result.status, result.winner, result.answer) == ("answered", "a2", "answer of a2")
+    assert result.calls == 6
+    assert [vote.author for vote in result.votes] == ["a2"] * 3
+    assert result.usage.output_tokens > 0
+
+
+async def test_records_are_numbered_without_a_hole_and_framed() -> None:
+    host = new_host()
+    records: list[Record] = []
+    await play(plan_for(host, SECOND, SECOND), host, records)
+
+    assert [record.seq for record in records] == list(range(1, len(records) + 1))
+    assert isinstance(records[0].event, RunStarted)
+    assert isinstance(records[-1].event, RunFinished)
+
+
+async def test_each_turn_has_exactly_one_start_and_one_terminal_event() -> None:
+    host = new_host()
+    records: list[Record] = []
+    await play(plan_for(host, {}, {"fails": "auth"}, {}), host, records)
+
+    started = [r.turn_id for r in records if isinstance(r.event, TurnStarted)]
+    ended = [
+        r.turn_id for r in records if isinstance(r.event, TurnDone | TurnFailed | TurnCancelled)
+    ]
+    assert len(started) == 5
+    assert sorted(started, key=str) == sorted(ended, key=str)
+
+
+async def test_improving_by_each_way_reopens_the_question() -> None:
+    for ballot in ("tools", "schema", "text"):
+        host = new_host()
+        improver = {
+            "answers": ["first", "better"],
+            "votes": ["improve", "agent1"],
+            "ballot": ballot,
+        }
+        result = await play(plan_for(host, improver, {"votes": ["agent1"]}), host)
+
+        assert result.answer == "better", ballot
+        assert result.answers[0].version == 2
+
+
+async def test_a_failed_agent_costs_only_itself_and_is_reported() -> None:
+    host = new_host()
+    result = await play(plan_for(host, {"fails": "auth"}, SECOND, SECOND), host)
+
+    assert (result.status, result.winner) == ("answered", "a2")
+    assert [(error.agent_id, error.kind) for error in result.errors] == [("a1", "auth")]
+
+
+async def test_without_any_answer_the_run_fails() -> None:
+    host = new_host()
+    result = await play(plan_for(host, {"fails": "auth"}, {"fails": "server"}), host)
+
+    assert (result.status, result.answer, result.winner) == ("failed", None, None)
+
+
+async def test_an_invalid_vote_gets_one_repair_and_then_abstains() -> None:
+    host = new_host()
+    records: list[Record] = []
+    stubborn = {"votes": ["agent9"], "ballot": "schema"}
+    result = await play(plan_for(host, stubborn, SECOND), host, records)
+
+    assert len(of_type(records, BallotSpoiled)) == 2
+    assert [vote.voter for vote in result.votes] == ["a2"]
+
+
+async def test_the_deadline_ends_a_run_with_the_best_so_far_and_stops_the_others() -> None:
+    host = new_host()
+    records: list[Record] = []
+    plan = plan_for(host, SECOND, {**SECOND, "delay_s": 30}, deadline_s=0.2)
+    result = await play(plan, host, records)
+
+    assert (result.status, result.winner) == ("best_so_far", "a1")
+    assert len(of_type(records, DeadlinePassed)) == 1
+    assert len(of_type(records, TurnCancelled)) == 1
+    assert isinstance(records[-1].event, RunFinished)
+
+
+async def test_a_silent_agent_is_given_up_after_its_idle_time() -> None:
+    host = new_host()
+    silent = {"delay_s": 30, "limits": Limits(idle_s=0.2)}
+    result = await play(plan_for(host, silent, SECOND), host)
+
+    assert result.winner == "a2"
+    assert [(error.agent_id, error.kind) for error in result.errors] == [("a1", "timeout")]
+    assert "no progress for 0.2 s" in result.errors[0].message
+
+
+async def test_a_slow_agent_that_makes_progress_is_not_idle() -> None:
+    host = new_host()
+    slow = {
+        "answers": ["one two three four five six"],
+        "tokens_per_second": 10.0,
+        "limits": Limits(idle_s=0.4),
+    }
+    result = await play(plan_for(host, slow), host)
+
+    assert result.status == "answered"
+
+
+async def test_a_cancelled_run_is_recorded_with_what_it_has() -> None:
+    host = new_host()
+    records: list[Record] = []
+    plan = plan_for(host, {"delay_s": 30})
+    with anyio.move_on_after(0.1) as scope:
+        await play(plan, host, records)
+
+    assert scope.cancelled_caught
+    finished = of_type(records, RunFinished)
+    assert [event.result.status for event in finished] == ["cancelled"]
+    assert len(of_type(records, TurnCancelled)) == 1
+
+
+# --- hooks ----------------------------------------------------------------------------------------
+
+
+class Prompter:
+    @hookimpl
+    def bridge_turn_prepare(self, turn: Turn) -> Turn:
+        return turn.model_copy(update={"messages": (system("Rhyme."), *turn.messages)})
+
+
+async def test_a_hook_can_change_a_turn_and_the_record_shows_what_the_agent_got() -> None:
+    host = new_host(Prompter())
+    records: list[Record] = []
+    await play(plan_for(host, {}), host, records)
+
+    assert of_type(records, TurnStarted)[0].turn.messages[0].text == "Rhyme."
+
+
+class Breaker:
+    @hookimpl
+    def bridge_turn_prepare(self, turn: Turn) -> Turn:
+        raise RuntimeError(f"no {turn.turn_id}")
+
+
+async def test_a_hook_that_raises_fails_the_turn_and_names_the_plugin() -> None:
+    host = new_host(Breaker())
+    records: list[Record] = []
+    result = await play(plan_for(host, {}), host, records)
+
+    assert result.status == "failed"
+    lost = [r.event for r in records if r.event.type == "turn_lost"]
+    assert "plugin0" in str(lost)
+
+
+class Censor:
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    @hookimpl
+    def bridge_answer(self, agent_id: str, text: str) -> AnswerVerdict:
+        self.seen.append(agent_id)
+        return AnswerVerdict(accept="rude" not in text, reason="be polite")
+
+
+async def test_a_rejected_answer_is_asked_for_again_with_the_reason() -> None:
+    censor = Censor()
+    host = new_host(censor)
+    records: list[Record] = []
+    result = await play(plan_for(host, {"answers": ["rude", "kind"]}), host, records)
+
+    assert result.answer == "kind"
+    assert censor.seen == ["a1", "a1"]
+    repair = of_type(records, TurnStarted)[1]
+    assert "be polite" in repair.turn.messages[-1].text
+
+
+class LastWins:
+    @hookimpl
+    def bridge_tie_break(self, question: str, candidates: Sequence[AnswerInfo]) -> str:
+        assert question == "Which?"
+        return candidates[-1].label
+
+
+async def test_a_tie_goes_to_the_order_of_the_seats_unless_a_plugin_decides() -> None:
+    scripts = ({"votes": ["agent1"]}, {"votes": ["agent2"]})
+    plain, decided = new_host(), new_host(LastWins())
+
+    by_order = await play(plan_for(plain, *scripts), plain)
+    by_hook = await play(plan_for(decided, *scripts), decided)
+    assert (by_order.winner, by_order.tie_broken_by) == ("a1", "order")
+    assert (by_hook.winner, by_hook.tie_broken_by) == ("a2", "plugin0")
+
+
+class CallsATool:
+    """An agent of one's own that calls one tool and reports what it gave."""
+
+    def __init__(self, call: ToolCall) -> None:
+        self._call = call
+
+    async def run(self, turn: Turn, emit: Any) -> Any:
+        result = await turn.call_tool(self._call)
+        await emit(ToolCallFinished(result=result))
+        return TurnResult(message=assistant(f"{result.is_error} {result.content}"))
+
+    async def aclose(self) -> None:
+        pass
+
+
+class Guard:
+    def __init__(self, verdict: ToolVerdict) -> None:
+        self._verdict = verdict
+
+    @hookimpl
+    def bridge_tool_call(self, turn: Turn, call: ToolCall) -> ToolVerdict:
+        assert turn.agent_id == "a1"
+        assert call.name == "add"
+        return self._verdict
+
+
+async def _add(arguments: Mapping[str, Any]) -> str:
+    return str(arguments["a"] + arguments["b"])
+
+
+ADD = ToolSpec(
+    definition=ToolDefinition(
+        name="add",
+        description="Adds.",
+        input_schema={
+            "type": "object",
+            "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+            "required": ["a", "b"],
+        },
+    ),
+    call=_add,
+)
+
+
+async def _tool_answer(call: ToolCall, *plugins: object, **limits: Any) -> str:
+    host = new_host(*plugins)
+    plan = plan_for(host, {"tools": (ADD,), "limits": Limits(**limits)})
+    plan.ready["a1"] = CallsATool(call)  # type: ignore[index]  # the test's own plan
+    result = await play(plan, host)
+    return result.answer or str([error.message for error in result.errors])
+
+
+def _call(name: str = "add", **arguments: Any) -> ToolCall:
+    return ToolCall(call_id="c1", name=name, arguments=arguments)
+
+
+async def test_a_tool_is_called_with_its_arguments() -> None:
+    assert await _tool_answer(_call(a=1, b=2)) == "False 3"
+
+
+async def test_wrong_arguments_and_unknown_tools_are_told_to_the_model() -> None:
+    assert "wrong arguments" in await _tool_answer(_call(a="x"))
+    assert "there is no tool 'sub'; tools: add" in await _tool_answer(_call("sub"))
+    broken = ToolCall(call_id="c", name="add", malformed="{")
+    assert "no JSON object" in await _tool_answer(broken)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "answer"),
+    [
+        (ToolVerdict(action="deny", reason="not today"), "True denied: not today"),
+        (ToolVerdict(action="allow"), "False 3"),
+        (ToolVerdict(action="edit", arguments={"a": 5, "b": 5}), "False 10"),
+    ],
+)
+async def test_a_plugin_decides_on_tool_calls(verdict: ToolVerdict, answer: str) -> None:
+    assert await _tool_answer(_call(a=1, b=2), Guard(verdict)) == answer
+
+
+async def test_asking_a_person_denies_where_nobody_can_be_asked() -> None:
+    answer = await _tool_answer(_call(a=1, b=2), Guard(ToolVerdict(action="ask")))
+
+    assert "nobody can be asked" in answer
+
+
+async def test_the_limit_of_tool_calls_ends_the_turn() -> None:
+    assert "more than 0 tool calls" in await _tool_answer(_call(a=1, b=2), max_tool_calls=0)
+
+
+async def test_votes_are_recorded_with_the_version_seen() -> None:
+    host = new_host()
+    records: list[Record] = []
+    await play(plan_for(host, SECOND, SECOND), host, records)
+
+    assert {(v.choice.label, v.choice.version) for v in of_type(records, Voted)} == {("agent2", 1)}
+
+
+class Bug:
+    """An agent whose own code is broken."""
+
+    async def run(self, turn: Turn, emit: Any) -> TurnResult:
+        del turn, emit
+        raise ZeroDivisionError("oops")
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def test_unforeseen_exceptions_of_an_agent_cost_only_its_turn() -> None:
+    host = new_host()
+    plan = plan_for(host, {}, SECOND)
+    plan.ready["a1"] = Bug()  # type: ignore[index]  # the test's own plan
+    result = await play(plan, host)
+
+    assert result.winner == "a2"
+    assert result.errors[0].message == "ZeroDivisionError: oops"
+    assert result.errors[0].kind == "crash"
+
+
+class Classifier:
+    @hookimpl
+    def bridge_classify_error(self, kind: str, error: Exception) -> str | None:
+        assert kind == "scripted"
+        return "rate_limit" if isinstance(error, ZeroDivisionError) else None
+
+
+async def test_a_plugin_can_name_the_kind_of_a_foreign_exception() -> None:
+    host = new_host(Classifier())
+    plan = plan_for(host, {})
+    plan.ready["a1"] = Bug()  # type: ignore[index]  # the test's own plan
+    result = await play(plan, host)
+
+    assert result.errors[0].kind == "rate_limit"
