@@ -1,0 +1,67 @@
+"""Loopback model servers: what a provider answers, and how it fails, over real HTTP.
+
+They need nothing but this package and are what every adapter is tested with: requests go
+through the framework's own client, so no part of a framework or an SDK has to be replaced.
+"""
+
+from __future__ import annotations
+
+from massgen_bridge.testing.servers.answers import (
+    Refusal,
+    Structured,
+    Text,
+    ToolCalls,
+    Usage,
+)
+from massgen_bridge.testing.servers.model_request import (
+    ModelRequest,
+    OfferedTool,
+    RecordedRequest,
+    RequestState,
+)
+from massgen_bridge.testing.servers.process import ModelServerProcess, ServerStats
+from massgen_bridge.testing.servers.schema_values import example_value
+from massgen_bridge.testing.servers.script import (
+    AutoToolCall,
+    ContextOverflow,
+    Disconnect,
+    Drip,
+    Echo,
+    EndsEarly,
+    ErrorEvent,
+    Hang,
+    HttpError,
+    MalformedSSE,
+    Reply,
+    Script,
+)
+from massgen_bridge.testing.servers.server import ModelServer, ScriptFailed
+
+__all__ = [
+    "AutoToolCall",
+    "ContextOverflow",
+    "Disconnect",
+    "Drip",
+    "Echo",
+    "EndsEarly",
+    "ErrorEvent",
+    "Hang",
+    "HttpError",
+    "MalformedSSE",
+    "ModelRequest",
+    "ModelServer",
+    "ModelServerProcess",
+    "OfferedTool",
+    "RecordedRequest",
+    "Refusal",
+    "Reply",
+    "RequestState",
+    "Script",
+    "ScriptFailed",
+    "ServerStats",
+    "Structured",
+    "Text",
+    "ToolCalls",
+    "Usage",
+    "example_value",
+]

@@ -1,0 +1,72 @@
+"""The loopback model server on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from contextlib import suppress
+
+from massgen_bridge.testing.servers.answers import Text
+from massgen_bridge.testing.servers.scenarios import SCENARIOS, reply_by_model
+from massgen_bridge.testing.servers.script import Echo
+from massgen_bridge.testing.servers.server import ModelServer
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM; the URL is printed when connections are taken."""
+    options = _parser().parse_args(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    server = ModelServer(
+        reply_by_model,
+        default=Echo() if options.tokens is None else Text.of_tokens(options.tokens),
+        latency_s=options.latency,
+        tokens_per_second=options.tokens_per_second,
+        models=tuple(SCENARIOS),
+        api_key=options.api_key,
+        keep_requests=0,
+        host=options.host,
+        port=options.port,
+    )
+    with suppress(KeyboardInterrupt), server:
+        sys.stdout.write(f"{server.url}\n")
+        sys.stdout.flush()
+        if options.while_stdin_is_open:
+            sys.stdin.read()
+        else:
+            threading.Event().wait()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m massgen_bridge.testing.servers",
+        description="A model server on this machine that answers by script. The model's name "
+        "chooses the reply; any other name gives the default, an echo.",
+        epilog=f"Models: {', '.join(SCENARIOS)}, and tokens-N for an answer of N tokens.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
+    parser.add_argument("--port", type=int, default=0, help="0 for any that is free (default)")
+    parser.add_argument(
+        "--latency", type=float, default=0.0, metavar="S", help="seconds before the first byte"
+    )
+    parser.add_argument(
+        "--tokens-per-second", type=float, metavar="N", help="pace of streams; default: no pauses"
+    )
+    parser.add_argument(
+        "--tokens", type=int, metavar="N", help="the default reply has N tokens instead of an echo"
+    )
+    parser.add_argument("--api-key", metavar="KEY", help="answer any other key with 401")
+    parser.add_argument(
+        "--while-stdin-is-open",
+        action="store_true",
+        help="end also when standard input does, so that no server outlives its parent",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    main()

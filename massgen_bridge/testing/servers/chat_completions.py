@@ -1,0 +1,344 @@
+"""The OpenAI Chat Completions protocol, as OpenAI and the servers compatible with it speak it."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, assert_never
+
+from massgen_bridge.testing.servers.answers import (
+    Answer,
+    Refusal,
+    Structured,
+    Text,
+    ToolCalls,
+    Usage,
+    split_evenly,
+)
+from massgen_bridge.testing.servers.chat_history import check_messages, text_of
+from massgen_bridge.testing.servers.model_request import ModelRequest, OfferedTool
+from massgen_bridge.testing.servers.protocol import AnswerParts, RefusedRequest, Rendered
+from massgen_bridge.testing.servers.script import HttpError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from massgen_bridge.testing.servers.http_request import HttpRequest
+
+__all__ = ["ChatCompletions"]
+
+# Stands for the request's number in rendered answers, which are kept and used again. JSON never
+# contains these bytes as they are, so no content can be mistaken for it.
+_NUMBER = b"\x00" * 20
+_DONE = b"data: [DONE]\n\n"
+_CHARS_PER_TOKEN = 4
+_TOKENS_PER_MESSAGE = 3
+
+# By status: the error's type, its code, its text.
+_ERRORS = {
+    400: ("invalid_request_error", None, "The request is not valid."),
+    401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
+    403: ("invalid_request_error", "model_not_found", "This project may not use the model."),
+    404: ("invalid_request_error", "model_not_found", "The model does not exist."),
+    429: ("requests", "rate_limit_exceeded", "Rate limit reached for requests."),
+    500: ("server_error", None, "The server had an error while processing the request."),
+    503: ("server_error", "service_unavailable", "The engine is currently overloaded."),
+    529: ("overloaded_error", "overloaded", "The provider is temporarily overloaded."),
+}
+_TYPES_BY_CODE = {"insufficient_quota": "insufficient_quota"}
+
+
+class ChatCompletions:
+    """Speaks Chat Completions.
+
+    Args:
+        strict: whether histories that OpenAI refuses are refused here, too, such as a tool's
+            result that answers no call.
+    """
+
+    name = "chat_completions"
+    path = "/v1/chat/completions"
+
+    def __init__(self, *, strict: bool = True) -> None:
+        self._strict = strict
+
+    def parse(self, body: Mapping[str, Any], request: HttpRequest, number: int) -> ModelRequest:
+        """What the request asks for.
+
+        Raises:
+            RefusedRequest: model or messages are missing, or the history is not well formed.
+        """
+        model, messages = body.get("model"), body.get("messages")
+        if not isinstance(model, str) or not model:
+            raise RefusedRequest(HttpError(status=400, message="you must provide a model"))
+        if not isinstance(messages, list) or not messages:
+            raise RefusedRequest(HttpError(status=400, message="'messages' must not be empty"))
+        if self._strict and (fault := check_messages(messages)) is not None:
+            raise RefusedRequest(HttpError(status=400, message=fault))
+        return ModelRequest(
+            number=number,
+            protocol=self.name,
+            model=model,
+            stream=body.get("stream") is True,
+            last_text=text_of(messages[-1]),
+            ends_with_tool_result=messages[-1].get("role") == "tool",
+            tools=_tools(body),
+            output_schema=_output_schema(body.get("response_format")),
+            max_tokens=body.get("max_completion_tokens", body.get("max_tokens")),
+            headers=request.headers,
+            body=body,
+        )
+
+    def render(self, request: ModelRequest, answer: Answer) -> Rendered:
+        """The answer to the request, as a stream or a document, as the request wants it."""
+        if request.stream:
+            return _stream(request, answer)
+        return _document(request, answer)
+
+    def error_document(self, error: HttpError) -> bytes:
+        """The body of an HTTP error."""
+        kind, code, message = _ERRORS.get(
+            error.status, ("server_error", None, f"The provider answered with {error.status}.")
+        )
+        code = error.code or code
+        return _json(
+            {
+                "error": {
+                    "message": error.message or message,
+                    "type": _TYPES_BY_CODE.get(code or "", kind),
+                    "param": None,
+                    "code": code,
+                }
+            }
+        )
+
+    def error_event(self, error: HttpError) -> bytes:
+        """An error in the middle of a stream."""
+        return b"data: " + self.error_document(error) + b"\n\n"
+
+    def malformed_event(self, data: str) -> bytes:
+        """An event that carries the data as it is."""
+        return b"data: " + data.encode() + b"\n\n"
+
+    def models_document(self, models: tuple[str, ...]) -> bytes:
+        """The answer to a request for the list of models."""
+        return _json(
+            {
+                "object": "list",
+                "data": [
+                    {"id": model, "object": "model", "created": 0, "owned_by": "massgen-bridge"}
+                    for model in models
+                ],
+            }
+        )
+
+
+def _tools(body: Mapping[str, Any]) -> tuple[OfferedTool, ...]:
+    if body.get("tool_choice") == "none":
+        return ()
+    return tuple(
+        OfferedTool(
+            name=tool["function"]["name"], parameters=tool["function"].get("parameters") or {}
+        )
+        for tool in body.get("tools") or ()
+        if "function" in tool
+    )
+
+
+def _output_schema(response_format: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    match response_format:
+        case {"type": "json_schema", "json_schema": {"schema": schema}}:
+            found: Mapping[str, Any] = schema
+            return found
+        case {"type": "json_object"}:
+            return {"type": "object"}
+        case _:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """What answers to different requests share: bytes with `_NUMBER` where they differ."""
+
+    opening: bytes
+    tokens: tuple[bytes, ...]
+    finish: bytes
+    whole: bytes
+
+
+def _stream(request: ModelRequest, answer: Answer) -> Rendered:
+    options = request.body.get("stream_options") or {}
+    with_usage = options.get("include_usage") is True and answer.usage != "absent"
+    template = _template(answer, request.model, request.max_tokens, with_usage)
+    number = b"%020d" % request.number
+    closing = template.finish.replace(_NUMBER, number)
+    if with_usage:
+        usage = _json(_usage(request, answer, len(template.tokens)))
+        closing += _event(request.model, b'"choices":[],"usage":' + usage).replace(_NUMBER, number)
+    closing += _DONE
+
+    def split() -> AnswerParts:
+        return AnswerParts(
+            opening=template.opening.replace(_NUMBER, number),
+            tokens=tuple(token.replace(_NUMBER, number) for token in template.tokens),
+            closing=closing,
+        )
+
+    return Rendered(
+        whole=template.whole.replace(_NUMBER, number) + closing,
+        count=len(template.tokens),
+        streamed=True,
+        split=split,
+    )
+
+
+@lru_cache(maxsize=256)
+def _template(answer: Answer, model: str, limit: int | None, with_usage: bool) -> _Template:  # noqa: FBT001 lru_cache keys by position
+    tail = b',"usage":null' if with_usage else b""
+    deltas = tuple(_deltas(answer))
+    finish = _finish_reason(answer)
+    if limit is not None and len(deltas) > limit:
+        deltas, finish = deltas[:limit], "length"
+    key = "refusal" if isinstance(answer, Refusal) else "content"
+    role = _json({"role": "assistant", key: None if isinstance(answer, ToolCalls) else ""})
+    opening = _event(model, _choice(role, None) + tail)
+    tokens = tuple(_event(model, _choice(delta, None) + tail) for delta in deltas)
+    return _Template(
+        opening=opening,
+        tokens=tokens,
+        finish=_event(model, _choice(b"{}", finish) + tail),
+        whole=opening + b"".join(tokens),
+    )
+
+
+def _deltas(answer: Answer) -> Iterator[bytes]:
+    key = "refusal" if isinstance(answer, Refusal) else "content"
+    for piece in answer.pieces:
+        yield _json({key: piece})
+    if not isinstance(answer, ToolCalls):
+        return
+    for index, (name, arguments) in enumerate(answer.calls):
+        function = _json({"name": name, "arguments": ""})
+        yield b'{"tool_calls":[{"index":%d,"id":"%b","type":"function","function":%b}]}' % (
+            index,
+            _call_id(index),
+            function,
+        )
+        for piece in split_evenly(arguments):
+            yield _json({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
+
+
+def _event(model: str, content: bytes) -> bytes:
+    return (
+        b'data: {"id":"chatcmpl-%b","object":"chat.completion.chunk","created":%d,"model":%b,'
+        b'"service_tier":"default","system_fingerprint":"fp_scripted",%b}\n\n'
+        % (_NUMBER, time.time(), _json(model), content)
+    )
+
+
+def _choice(delta: bytes, finish_reason: str | None) -> bytes:
+    return b'"choices":[{"index":0,"delta":%b,"logprobs":null,"finish_reason":%b}]' % (
+        delta,
+        _json(finish_reason),
+    )
+
+
+def _document(request: ModelRequest, answer: Answer) -> Rendered:
+    number = b"%020d" % request.number
+    limit = request.max_tokens
+    finish = _finish_reason(answer)
+    pieces = answer.pieces
+    count = len(pieces)
+    if isinstance(answer, ToolCalls):
+        count += sum(1 + len(split_evenly(arguments)) for _, arguments in answer.calls)
+    if limit is not None and count > limit:
+        pieces, count, finish = pieces[:limit], limit, "length"
+    choice = {
+        "index": 0,
+        "message": _message(answer, "".join(pieces), number.decode()),
+        "logprobs": None,
+        "finish_reason": finish,
+    }
+    document: dict[str, Any] = {
+        "id": f"chatcmpl-{number.decode()}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": request.model,
+        "choices": [choice],
+        "service_tier": "default",
+        "system_fingerprint": "fp_scripted",
+    }
+    if answer.usage != "absent":
+        document["usage"] = _usage(request, answer, count)
+    whole = _json(document)
+    half = len(whole) // 2
+    return Rendered(
+        whole=whole,
+        count=count,
+        streamed=False,
+        split=lambda: AnswerParts(opening=whole[:half], tokens=(), closing=whole[half:]),
+    )
+
+
+def _message(answer: Answer, text: str, number: str) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+    match answer:
+        case Refusal():
+            message |= {"content": None, "refusal": text}
+        case ToolCalls():
+            message["content"] = text or None
+            message["tool_calls"] = [
+                {
+                    "id": _call_id(index).replace(_NUMBER, number.encode()).decode(),
+                    "type": "function",
+                    "function": {"name": name, "arguments": arguments},
+                }
+                for index, (name, arguments) in enumerate(answer.calls)
+            ]
+        case Text() | Structured():
+            pass
+        case _:
+            assert_never(answer)
+    return message
+
+
+def _finish_reason(answer: Answer) -> str:
+    usual = "tool_calls" if isinstance(answer, ToolCalls) else "stop"
+    return answer.finish_reason or usual
+
+
+def _call_id(index: int) -> bytes:
+    return b"call_%b_%d" % (_NUMBER, index)
+
+
+def _usage(request: ModelRequest, answer: Answer, count: int) -> dict[str, Any]:
+    usage = answer.usage
+    if not isinstance(usage, Usage):
+        usage = Usage(input_tokens=_prompt_tokens(request), output_tokens=count)
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning_tokens,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+
+
+def _prompt_tokens(request: ModelRequest) -> int:
+    """A count that grows with the prompt; what a real tokeniser gives is of no use to a test."""
+    messages = request.body["messages"]
+    chars = sum(len(text_of(message)) for message in messages)
+    return _TOKENS_PER_MESSAGE * len(messages) + -(-chars // _CHARS_PER_TOKEN)
+
+
+def _json(value: Any) -> bytes:
+    # A lone surrogate, which no UTF-8 can carry, goes back as the JSON escape it came as.
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace")

@@ -1,0 +1,82 @@
+"""HTTP responses as programs: what to write, when to wait, where to break off."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Drop", "Observer", "Outcome", "Pause", "Response", "Send", "Stall", "Step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write bytes of the body; `units` of content (tokens, say) are reported as sent with them."""
+
+    data: bytes
+    units: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait; counted from the end of the pause before, so that a pace does not drift."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Write nothing more and keep the connection open until the client leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Close the connection, either in order after what was written, or by a TCP reset."""
+
+    reset: bool = False
+
+
+Step = Send | Pause | Stall | Drop
+
+
+class Outcome(enum.Enum):
+    """How an exchange ended."""
+
+    FINISHED = "finished"
+    """The whole response was handed to the operating system."""
+    CLIENT_LEFT = "client_left"
+    """The client closed the connection before the response was complete."""
+    SERVER_LEFT = "server_left"
+    """The server cut the connection: a `Drop`, or its own end."""
+
+
+class Observer(Protocol):
+    """Is told how an exchange goes on, in the server's thread."""
+
+    def sent(self, units: int) -> None:
+        """So many units more were written."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """The exchange is over; called once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What to answer.
+
+    Attributes:
+        status: the HTTP status.
+        headers: further header lines, without framing and date.
+        steps: the body. Nothing at all is written before the first `Send`, the status included.
+        length: bytes of the body, or None to send it in chunks.
+        observer: is told what was sent and how it ended.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    steps: Iterable[Step]
+    length: int | None
+    observer: Observer | None = None

@@ -1,0 +1,98 @@
+"""What a wire protocol has to provide, so that scripts, faults and records work with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from massgen_bridge.testing.servers.script import HttpError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from massgen_bridge.testing.servers.answers import Answer
+    from massgen_bridge.testing.servers.http_request import HttpRequest
+    from massgen_bridge.testing.servers.model_request import ModelRequest
+
+__all__ = ["AnswerParts", "RefusedRequest", "Rendered", "WireProtocol"]
+
+
+class RefusedRequest(Exception):
+    """The request is one that the provider refuses, too.
+
+    Attributes:
+        error: what is answered.
+    """
+
+    def __init__(self, error: HttpError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerParts:
+    """An answer as bytes, in parts between which a fault can strike.
+
+    A document that is not streamed has no tokens: its opening and closing are its two halves.
+
+    Attributes:
+        opening: what precedes the first token.
+        tokens: one event each.
+        closing: what follows the last token, the end marker included.
+    """
+
+    opening: bytes
+    tokens: tuple[bytes, ...]
+    closing: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """An answer as bytes.
+
+    Attributes:
+        whole: all of it.
+        count: tokens in it.
+        streamed: whether it is a stream of events.
+        split: takes it apart; only paced and faulty answers need that.
+    """
+
+    whole: bytes
+    count: int
+    streamed: bool
+    split: Callable[[], AnswerParts]
+
+
+class WireProtocol(Protocol):
+    """One way to ask for a model's answer over HTTP."""
+
+    @property
+    def name(self) -> str:
+        """Its name, such as `chat_completions`."""
+
+    @property
+    def path(self) -> str:
+        """Where answers are asked for by `POST`."""
+
+    def parse(self, body: Mapping[str, Any], request: HttpRequest, number: int) -> ModelRequest:
+        """What the request asks for.
+
+        Raises:
+            RefusedRequest: the provider would refuse it.
+        """
+
+    def render(self, request: ModelRequest, answer: Answer) -> Rendered:
+        """The answer to the request, as a stream or a document, as the request wants it."""
+
+    def error_document(self, error: HttpError) -> bytes:
+        """The body of an HTTP error."""
+
+    def error_event(self, error: HttpError) -> bytes:
+        """An error in the middle of a stream."""
+
+    def malformed_event(self, data: str) -> bytes:
+        """An event that carries the data as it is."""
+
+    def models_document(self, models: tuple[str, ...]) -> bytes:
+        """The answer to a request for the list of models."""

@@ -1,0 +1,69 @@
+"""Replies by model name, for clients that can choose nothing but the model."""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from massgen_bridge.testing.servers.answers import Refusal, Text
+from massgen_bridge.testing.servers.script import (
+    AutoToolCall,
+    ContextOverflow,
+    Disconnect,
+    Drip,
+    Echo,
+    EndsEarly,
+    ErrorEvent,
+    Hang,
+    HttpError,
+    MalformedSSE,
+    Reply,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from massgen_bridge.testing.servers.model_request import ModelRequest
+
+__all__ = ["SCENARIOS", "reply_by_model"]
+
+SCENARIOS: Mapping[str, Reply] = MappingProxyType(
+    {
+        "context-overflow": ContextOverflow(),
+        "disconnect": Disconnect(),
+        "disconnect-midway": Disconnect(after=2),
+        "drip": Drip(),
+        "echo": Echo(),
+        "ends-early": EndsEarly(),
+        "error-event": ErrorEvent(),
+        "hang": Hang(),
+        "hang-midway": Hang(after=2),
+        "http-400": HttpError(status=400),
+        "http-401": HttpError(status=401),
+        "http-403": HttpError(status=403),
+        "http-404": HttpError(status=404),
+        "http-429": HttpError(status=429, retry_after=1),
+        "http-500": HttpError(status=500),
+        "http-503": HttpError(status=503, retry_after=1),
+        "http-529": HttpError(status=529),
+        "insufficient-quota": HttpError(status=429, code="insufficient_quota"),
+        "length": Text("cut off in the", finish_reason="length"),
+        "malformed-sse": MalformedSSE(),
+        "refusal": Refusal("That is not something to help with."),
+        "reset": Disconnect(after=2, reset=True),
+        "tool-call": AutoToolCall(),
+        "tool-call-forever": AutoToolCall(again=True),
+    }
+)
+"""Model names and what they stand for; `tokens-N` for an answer of N tokens is understood, too."""
+
+_TOKENS = re.compile(r"tokens-([0-9]{1,6})")
+
+
+def reply_by_model(request: ModelRequest) -> Reply | None:
+    """The reply that the model's name stands for; None where it stands for none."""
+    counted = _TOKENS.fullmatch(request.model)
+    if counted is not None:
+        return Text.of_tokens(int(counted.group(1)))
+    return SCENARIOS.get(request.model)
