@@ -1,12 +1,13 @@
-"""One SDK client for all agents that speak to one endpoint in the same way.
+"""SDK clients, shared by the agents that speak to one endpoint in the same way.
 
-Making a client costs tens of milliseconds, nearly all of it for TLS, and one connection pool
-serves any number of agents better than one pool each.
+Making a client costs tens of milliseconds, nearly all of it for TLS, so agents share one. A
+connection pool looks at all its connections for every request, so not too many share one.
 """
 
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -22,7 +23,7 @@ from massgen_bridge import Connection
 __all__ = ["Lease"]
 
 _CONNECT_S = 30.0
-_IDLE_CONNECTIONS = 200
+_AGENTS_PER_CLIENT = 50
 _NO_KEY = "none"
 
 
@@ -34,18 +35,18 @@ class _Key:
     timeout_s: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Shared:
     client: openai.AsyncOpenAI
     users: int = 0
 
 
 # Connections belong to an event loop, so each loop has its own clients.
-_CLIENTS: RunVar[dict[_Key, _Shared]] = RunVar("massgen_bridge_openai_clients")
+_CLIENTS: RunVar[dict[_Key, list[_Shared]]] = RunVar("massgen_bridge_openai_clients")
 
 
 class Lease:
-    """One agent's share in a client; the last one to give its share back closes the client."""
+    """One agent's share in a client; the last to give its share back closes the client."""
 
     def __init__(self, connection: Connection) -> None:
         """Take a share; call it in the event loop that the client shall work in."""
@@ -57,11 +58,13 @@ class Lease:
         )
         self._clients = _CLIENTS.get({})
         _CLIENTS.set(self._clients)
-        shared = self._clients.get(self._key)
+        same = self._clients.setdefault(self._key, [])
+        shared = next((one for one in same if one.users < _AGENTS_PER_CLIENT), None)
         if shared is None:
-            shared = self._clients[self._key] = _Shared(_new_client(self._key))
+            shared = _Shared(_new_client(self._key))
+            same.append(shared)
         shared.users += 1
-        self._client = shared.client
+        self._shared = shared
         self._options = _request_options(self._key)
 
     async def stream(self, request: Mapping[str, Any]) -> openai.AsyncStream[object]:
@@ -73,7 +76,7 @@ class Lease:
         Args:
             request: The body.
         """
-        return await self._client.post(
+        return await self._shared.client.post(
             "/chat/completions",
             cast_to=object,
             body=request,
@@ -84,17 +87,20 @@ class Lease:
 
     async def release(self) -> None:
         """Give the share back; to be called once."""
-        shared = self._clients[self._key]
-        shared.users -= 1
-        if shared.users == 0:
-            del self._clients[self._key]
-            await shared.client.close()
+        self._shared.users -= 1
+        if self._shared.users == 0:
+            same = self._clients[self._key]
+            same.remove(self._shared)
+            if not same:
+                del self._clients[self._key]
+            await self._shared.client.close()
 
 
 def _new_client(key: _Key) -> openai.AsyncOpenAI:
     limits = type(openai.DEFAULT_CONNECTION_LIMITS)(
-        max_connections=None, max_keepalive_connections=_IDLE_CONNECTIONS
+        max_connections=None, max_keepalive_connections=_AGENTS_PER_CLIENT
     )
+    plain = _is_plain_loopback(key.base_url)
     timeout = openai.Timeout(key.timeout_s, connect=min(key.timeout_s, _CONNECT_S), pool=None)
     client = openai.AsyncOpenAI(
         base_url=key.base_url,
@@ -105,7 +111,9 @@ def _new_client(key: _Key) -> openai.AsyncOpenAI:
         http_client=openai.DefaultAsyncHttpxClient(
             limits=limits,
             timeout=timeout,
-            trust_env=not _is_loopback(key.base_url),  # no proxy stands before this machine
+            trust_env=not plain,  # no proxy stands before this machine
+            # Loading the certificates costs most of the time, and here nobody shows one.
+            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True,
         ),
     )
     # The SDK takes these from the environment; the connection alone says what is sent.
@@ -130,9 +138,11 @@ def _request_options(key: _Key) -> RequestOptions:
     return {"headers": {"Authorization": openai.Omit()}}  # there is no key, so none is sent
 
 
-def _is_loopback(base_url: str) -> bool:
-    host = urlsplit(base_url).hostname or ""
+def _is_plain_loopback(base_url: str) -> bool:
+    address = urlsplit(base_url)
+    host = address.hostname or ""
     try:
-        return ip_address(host).is_loopback
+        loopback = ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        loopback = host == "localhost"
+    return loopback and address.scheme == "http"
