@@ -1,0 +1,55 @@
+"""Addresses of model servers on this machine, and how proxies must leave them alone.
+
+A proxy from the environment is a trap for them: SDKs built on httpx send requests for 127.0.0.1
+through HTTP_PROXY as well, unless NO_PROXY says otherwise.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["host_within", "is_loopback", "no_proxy_for_loopback"]
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+def host_within(host: str, hosts: Iterable[str]) -> bool:
+    """Whether `host` is one of `hosts`, or a name below one of them."""
+    return any(host == known or host.endswith(f".{known}") for known in hosts)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the host of `url` is this machine, by its name or number."""
+    host = urlsplit(url).hostname
+    if host is None:
+        return False
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def no_proxy_for_loopback(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables to set so that no HTTP client sends loopback requests through a proxy.
+
+    Empty where no proxy is set, or where NO_PROXY covers loopback already. Both spellings are
+    given, since clients differ in which one they prefer.
+    """
+    if not any(environ.get(name) or environ.get(name.lower()) for name in _PROXIES):
+        return {}
+    # The lower-case name wins where both are set, in curl as in Python.
+    in_force = environ.get("no_proxy", environ.get("NO_PROXY", ""))
+    hosts = [host.strip() for host in in_force.split(",") if host.strip()]
+    missing = [host for host in _LOOPBACK if host not in hosts]
+    if "*" in hosts or not missing:
+        return {}
+    value = ",".join([*hosts, *missing])
+    return {"NO_PROXY": value, "no_proxy": value}

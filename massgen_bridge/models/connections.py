@@ -1,0 +1,156 @@
+"""The connections of one run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import anyio
+from pydantic import SecretStr
+
+from massgen_bridge.errors import ConfigError
+from massgen_bridge.models.local import LocalServers, LocalSettings
+from massgen_bridge.models.providers import LOCAL
+from massgen_bridge.models.resolution import find_provider, reference, resolve, secret_values
+from massgen_bridge.models.retry import ModelCalls
+from massgen_bridge.models.settings import ModelConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from massgen_bridge.connection import Connection, ModelCaller, Protocols
+    from massgen_bridge.specs import ProviderSpec
+
+__all__ = ["ConnectionPool", "ModelConfig", "reference", "resolve"]
+
+
+class ConnectionPool:
+    """The connections that the agents of one run use; also an async context manager.
+
+    First every agent is added, which finds all mistakes before anything starts; then agents get
+    their connections. The local model's server is started for the first agent that needs it, one
+    for all, with room for as many agents as were added.
+
+    Args:
+        models: The top-level `models:`, by name.
+        providers: The registered providers, by name.
+        environ: The environment variables.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, ModelConfig],
+        providers: Mapping[str, ProviderSpec],
+        environ: Mapping[str, str],
+    ) -> None:
+        self._models = models
+        self._providers = providers
+        self._environ = environ
+        self._connections: dict[str, Connection] = {}
+        self._local_configs: list[ModelConfig] = []
+        self._servers: LocalServers | None = None
+        self._limiters: dict[str, anyio.CapacityLimiter] = {}
+        self._limiter_of: dict[str, anyio.CapacityLimiter] = {}
+        self._secrets: set[str] = set()
+
+    def add(
+        self,
+        agent_id: str,
+        model: str | ModelConfig,
+        *,
+        protocols: Sequence[Protocols],
+        default_provider: str | None = None,
+    ) -> Connection:
+        """Note that an agent uses a model; does no I/O.
+
+        Args:
+            agent_id: The agent.
+            model: The value of `backend.model`, or a connection written out in its place.
+            protocols: The wire protocols that the agent's kind speaks.
+            default_provider: Provider of plain model names for the agent's kind.
+
+        Returns:
+            The connection; address and key of the local model's server are still open.
+
+        Raises:
+            ConfigError: There is no such model, or no such connection to it.
+        """
+        name, config, provider = self._find(agent_id, model, default_provider)
+        connection = resolve(name, config, provider, protocols, self._environ, agent_id=agent_id)
+        self._connections[agent_id] = connection
+        self._secrets |= secret_values(config, connection, self._environ)
+        if provider.name == LOCAL:
+            self._local_configs.append(config)
+        if config.max_concurrent is not None:
+            # A named connection has one bound for all its agents.
+            key = name if isinstance(model, str) else agent_id
+            limiter = self._limiters.setdefault(key, anyio.CapacityLimiter(config.max_concurrent))
+            self._limiter_of[agent_id] = limiter
+        return connection
+
+    async def connection(self, agent_id: str) -> Connection:
+        """The connection of an agent that was added, ready for use.
+
+        Ask again before a turn where the local model's server may have been replaced.
+
+        Raises:
+            LocalModelError: The local model's server cannot be started.
+        """
+        connection = self._connections[agent_id]
+        if connection.provider != LOCAL:
+            return connection
+        if self._servers is None:
+            self._servers = LocalServers(self._local_settings())
+        server = await self._servers.get()
+        self._secrets.add(server.api_key)
+        url = server.url.removesuffix("/v1") if connection.protocol == "messages" else server.url
+        return connection.model_copy(update={"base_url": url, "api_key": SecretStr(server.api_key)})
+
+    def caller(self, agent_id: str) -> ModelCaller:
+        """The retry policy for the model calls of an agent that was added."""
+        connection = self._connections[agent_id]
+        return ModelCalls(connection, limiter=self._limiter_of.get(agent_id))
+
+    def secrets(self) -> frozenset[str]:
+        """All secret values in use; it grows with agents added and with the local server."""
+        return frozenset(self._secrets)
+
+    async def aclose(self) -> None:
+        """End the local model's server, if it runs, and start none from now on."""
+        if self._servers is None:
+            self._servers = LocalServers()
+        await self._servers.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def _find(
+        self, agent_id: str, model: str | ModelConfig, default_provider: str | None
+    ) -> tuple[str, ModelConfig, ProviderSpec]:
+        try:
+            if isinstance(model, str):
+                config = reference(model, self._models, self._providers, default_provider)
+                return model, config, find_provider(model, config, self._providers)
+            name = model.model or model.provider
+            return name, model, find_provider(name, model, self._providers)
+        except ConfigError as error:
+            raise ConfigError(f"agent {agent_id!r}: {error.message}") from None
+
+    def _local_settings(self) -> LocalSettings:
+        settings = LocalSettings.for_agents(len(self._local_configs))
+        slots = [config.slots for config in self._local_configs if config.slots]
+        contexts = [config.context for config in self._local_configs if config.context]
+        return settings.model_copy(
+            update={
+                "slots": max(slots, default=settings.slots),
+                "context_per_slot": max(contexts, default=settings.context_per_slot),
+            }
+        )

@@ -1,0 +1,119 @@
+"""What model calls cost, from the price list that comes with genai-prices.
+
+The list is a copy inside the installed package: nothing is fetched, and newer prices come with a
+newer package. Its first use takes a few tenths of a second, so keep it off the event loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from massgen_bridge.agent import Usage
+from massgen_bridge.models.providers import PROVIDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from massgen_bridge.connection import Connection
+    from massgen_bridge.specs import ProviderSpec
+
+__all__ = ["RunEstimate", "estimate", "estimate_run", "estimate_tokens"]
+
+_BYTES_PER_TOKEN: Final = 4
+_INSTRUCTION_TOKENS: Final = 600
+_ANSWER_TOKENS: Final = 700
+_VOTE_TOKENS: Final = 60
+
+
+def estimate(
+    connection: Connection, usage: Usage, providers: Sequence[ProviderSpec] = PROVIDERS
+) -> Decimal | None:
+    """The price of one model call in US dollars.
+
+    Give each call's usage by itself: some prices rise with the length of the prompt.
+
+    Args:
+        connection: The model that was called.
+        usage: The tokens of the call.
+        providers: Where the provider of the connection is looked up.
+
+    Returns:
+        Dollars; zero for models that nobody charges for; None where the price is not known.
+    """
+    spec = next((spec for spec in providers if spec.name == connection.provider), None)
+    if spec is None:
+        return None
+    if spec.prices_id is None:
+        return Decimal(0)
+    import genai_prices  # noqa: PLC0415 - a long list that most commands never ask for
+
+    tokens = genai_prices.Usage(
+        input_tokens=usage.input_tokens,
+        # A provider that miscounts must not make a price impossible.
+        cache_read_tokens=min(usage.cached_tokens, usage.input_tokens),
+        output_tokens=usage.output_tokens,
+    )
+    try:
+        return genai_prices.calc_price(
+            tokens, connection.model, provider_id=spec.prices_id
+        ).total_price
+    except LookupError:
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEstimate:
+    """What a run would use if every agent answers once and votes at once.
+
+    Attributes:
+        usage: Tokens and calls, guessed from the length of the question.
+        price: Dollars of the models whose price is known.
+        unpriced: Models whose price is not known, sorted.
+    """
+
+    usage: Usage
+    price: Decimal
+    unpriced: tuple[str, ...]
+
+
+def estimate_run(
+    connections: Sequence[Connection],
+    question: str,
+    providers: Sequence[ProviderSpec] = PROVIDERS,
+) -> RunEstimate:
+    """Guess what a run would cost, without asking anyone.
+
+    A rough figure for a plan: the usual course of a run with answers of usual length. Agents that
+    improve their answers, call tools or reason at length take several times as much.
+
+    Args:
+        connections: One for each agent; the same one twice for two agents that share it.
+        question: The text of the question.
+        providers: Where the providers of the connections are looked up.
+    """
+    asked = estimate_tokens(question) + _INSTRUCTION_TOKENS
+    everything = Usage()
+    price = Decimal(0)
+    unpriced: set[str] = set()
+    for connection in connections:
+        answer = min(_ANSWER_TOKENS, connection.sampling.max_output_tokens or _ANSWER_TOKENS)
+        for usage in (
+            Usage(input_tokens=asked, output_tokens=answer, calls=1),
+            Usage(
+                input_tokens=asked + answer * len(connections), output_tokens=_VOTE_TOKENS, calls=1
+            ),
+        ):
+            everything += usage
+            cost = estimate(connection, usage, providers)
+            if cost is None:
+                unpriced.add(connection.model)
+            else:
+                price += cost
+    return RunEstimate(usage=everything, price=price, unpriced=tuple(sorted(unpriced)))
+
+
+def estimate_tokens(text: str) -> int:
+    """About how many tokens `text` is; tokenizers differ by a third or so."""
+    return -(-len(text.encode()) // _BYTES_PER_TOKEN)

@@ -1,0 +1,313 @@
+"""From what the configuration says to a `Connection`: pure, the environment is passed in."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from massgen_bridge.connection import Connection, ModelTraits, Sampling
+from massgen_bridge.errors import ConfigError
+from massgen_bridge.models.addresses import host_within, is_loopback
+from massgen_bridge.models.providers import (
+    ASSIGNED_AT_RUN_TIME,
+    LOCAL,
+    PROVIDERS,
+    provider_for_url,
+    trusted_hosts,
+)
+from massgen_bridge.models.settings import ModelConfig, expand, variables_in
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from massgen_bridge.connection import Protocols
+    from massgen_bridge.specs import ProviderSpec
+
+__all__ = ["find_provider", "reference", "resolve", "secret_values"]
+
+_DEFAULT_LOCAL_CONTEXT = 4096
+
+
+def reference(
+    text: str,
+    models: Mapping[str, ModelConfig],
+    providers: Mapping[str, ProviderSpec],
+    default_provider: str | None = None,
+) -> ModelConfig:
+    """The connection that `backend.model` means.
+
+    In this order: a name from `models`; the name of a provider with a model of its own
+    (`local`); `provider/model`; a model of `default_provider`.
+
+    Args:
+        text: The value of `backend.model`.
+        models: The top-level `models:`, by name.
+        providers: The registered providers, by name.
+        default_provider: Provider of the agent's kind for plain model names.
+
+    Raises:
+        ConfigError: None of these; the text suggests the nearest name.
+    """
+    if text in models:
+        return models[text]
+    if text in providers:
+        return _own_model(providers[text])
+    prefix, slash, rest = text.partition("/")
+    if slash and rest and prefix in providers:
+        return ModelConfig(provider=prefix, model=rest)
+    if text and default_provider is not None and not _slip(prefix if slash else "", providers):
+        return ModelConfig(provider=default_provider, model=text)
+    raise ConfigError(_no_such_model(text, models, providers))
+
+
+def find_provider(
+    name: str, config: ModelConfig, providers: Mapping[str, ProviderSpec]
+) -> ProviderSpec:
+    """The registered provider of the connection `name`.
+
+    Raises:
+        ConfigError: There is none of that name; the text suggests the nearest one.
+    """
+    if config.provider in providers:
+        return providers[config.provider]
+    near = _nearest(config.provider, providers)
+    hint = f" (did you mean {near!r}?)" if near else ""
+    raise ConfigError(
+        f"model connection {name!r}: there is no provider {config.provider!r}{hint}: expected one "
+        f"of {', '.join(sorted(providers))}"
+    )
+
+
+def _own_model(provider: ProviderSpec) -> ModelConfig:
+    if provider.default_model is None:
+        raise ConfigError(
+            f"{provider.name!r} is a provider, not a model: expected '{provider.name}/<model>' "
+            "with one of its models"
+        )
+    return ModelConfig(provider=provider.name)
+
+
+def _slip(prefix: str, providers: Iterable[str]) -> bool:
+    """Whether `prefix` is a misspelt provider rather than part of a model's name.
+
+    Model hubs have owners such as `mistralai` and `x-ai`, so that what only adds to a provider's
+    name, or only sets hyphens, is none.
+    """
+    near = difflib.get_close_matches(prefix, list(providers), n=1, cutoff=0.7)
+    return bool(near) and not prefix.replace("-", "").startswith(near[0])
+
+
+def _no_such_model(
+    text: str, models: Mapping[str, ModelConfig], providers: Mapping[str, ProviderSpec]
+) -> str:
+    prefix, slash, rest = text.partition("/")
+    near = _nearest(prefix, providers) if slash and rest else None
+    guess = f"{near}/{rest}" if near else _nearest(text, [*models, *providers])
+    hint = f" (did you mean {guess!r}?)" if guess else ""
+    named = _listed(sorted(models)) or "none is defined"
+    return (
+        f"there is no model {text!r}{hint}: expected a name from 'models:' ({named}), or "
+        f"'provider/model' with one of the providers {', '.join(sorted(providers))}"
+    )
+
+
+def _nearest(name: str, known: Collection[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Case:
+    """One connection being resolved, and how to speak of it."""
+
+    name: str
+    config: ModelConfig
+    provider: ProviderSpec
+    environ: Mapping[str, str]
+    agent_id: str
+
+    def wrong(self, message: str) -> ConfigError:
+        return ConfigError(f"agent {self.agent_id!r}, model connection {self.name!r}: {message}")
+
+    def value_of(self, variable: str) -> str:
+        value = self.environ.get(variable, "").strip()
+        if not value:
+            raise self.wrong(
+                f"the configuration names the environment variable {variable}, which is not set "
+                "or empty: set it, or name another"
+            )
+        return value
+
+
+def resolve(  # noqa: PLR0913 - all that a pure function needs
+    name: str,
+    config: ModelConfig,
+    provider: ProviderSpec,
+    protocols: Sequence[Protocols],
+    environ: Mapping[str, str],
+    *,
+    agent_id: str,
+) -> Connection:
+    """Work out one agent's connection to one model.
+
+    The address and the key of the local model's server are left open
+    (`ASSIGNED_AT_RUN_TIME`, None): they exist once it runs.
+
+    Args:
+        name: What the connection is called in errors and records.
+        config: What the configuration says.
+        provider: The registered provider that `config.provider` names.
+        protocols: The wire protocols that the agent's kind speaks.
+        environ: The environment variables.
+        agent_id: The agent, for errors.
+
+    Raises:
+        ConfigError: A variable is not set, no protocol is common to both sides, the usual key
+            would go to a foreign host, or no model is named.
+    """
+    case = _Case(name=name, config=config, provider=provider, environ=environ, agent_id=agent_id)
+    protocol = _protocol(case, protocols)
+    base_url = _base_url(case, protocol)
+    model = config.model or provider.default_model
+    if model is None:
+        raise case.wrong(f"provider {provider.name!r} needs 'model', the name of one of its models")
+    return Connection(
+        name=name,
+        provider=provider.name,
+        protocol=protocol,
+        model=model,
+        base_url=base_url,
+        api_key=_api_key(case, base_url),
+        headers={key: expand(value, case.value_of) for key, value in config.headers.items()},
+        traits=_traits(config, provider),
+        sampling=Sampling(
+            temperature=config.temperature,
+            top_p=config.top_p,
+            max_output_tokens=config.max_output_tokens,
+            seed=config.seed,
+            extra=config.extra_body,
+        ),
+        retry=config.retry,
+        timeout_s=config.timeout_s,
+    )
+
+
+def secret_values(
+    config: ModelConfig, connection: Connection, environ: Mapping[str, str]
+) -> frozenset[str]:
+    """What of a resolved connection must never be written down.
+
+    These are its key and the values of all variables in its headers.
+    """
+    variables = (name for value in config.headers.values() for name in variables_in(value))
+    values = {environ[name].strip() for name in variables}
+    if connection.api_key is not None:
+        values.add(connection.api_key.get_secret_value())
+    return frozenset(values)
+
+
+def _protocol(case: _Case, spoken: Sequence[Protocols]) -> Protocols:
+    config, provider = case.config, case.provider
+    # A server of one's own may speak what the provider does not.
+    offered = list(provider.base_urls)
+    if config.protocol is not None:
+        offered = [config.protocol] if config.base_url or config.protocol in offered else []
+    common = [protocol for protocol in offered if protocol in spoken]
+    if common:
+        return common[0]
+    if config.protocol is not None and config.protocol in spoken:
+        raise case.wrong(
+            f"provider {provider.name!r} does not speak the protocol {config.protocol!r}, only "
+            f"{_listed(provider.base_urls)}: leave 'protocol' out, or give the 'base_url' of an "
+            "endpoint that speaks it"
+        )
+    wanted = f"{config.protocol!r}" if config.protocol else _listed(provider.base_urls)
+    raise case.wrong(
+        f"this agent's kind speaks {_listed(spoken) or 'no protocol'}, but the connection "
+        f"(provider {provider.name!r}) offers {wanted}: choose another kind of agent, or a "
+        "provider that offers what this kind speaks, such as 'openrouter'"
+    )
+
+
+def _base_url(case: _Case, protocol: Protocols) -> str:
+    if case.provider.name == LOCAL:
+        return ASSIGNED_AT_RUN_TIME
+    template = case.config.base_url or case.provider.base_urls[protocol]
+    url = expand(template, lambda variable: case.value_of(variable).rstrip("/"))
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise case.wrong(
+            f"the address {template!r} is not complete once its variables are filled in: expected "
+            "one such as 'https://api.example.com/v1'"
+        )
+    return url.rstrip("/")
+
+
+def _api_key(case: _Case, base_url: str) -> SecretStr | None:
+    config, provider = case.config, case.provider
+    if config.key_variable is not None:
+        return SecretStr(case.value_of(config.key_variable))
+    if config.base_url is not None and not _may_have_usual_key(case, base_url):
+        return None
+    for variable in provider.key_variables:
+        if value := case.environ.get(variable, "").strip():
+            return SecretStr(value)
+    if provider.needs_key:
+        wanted = " or ".join(provider.key_variables)
+        raise case.wrong(
+            f"provider {provider.name!r} needs a key: set the environment variable {wanted}, or "
+            "name another one with 'api_key: ${MY_API_KEY}'"
+        )
+    return None
+
+
+def _may_have_usual_key(case: _Case, base_url: str) -> bool:
+    """Whether the provider's usual key may go to an address from the configuration.
+
+    Raises:
+        ConfigError: It may not, and the call would probably fail without one.
+    """
+    provider = case.provider
+    host = urlsplit(base_url).hostname or ""
+    hosts = trusted_hosts(provider)
+    if not hosts:
+        return True
+    if is_loopback(base_url):
+        return False
+    if not host_within(host, hosts):
+        if not provider.needs_key:
+            return False
+        other = provider_for_url(base_url, PROVIDERS)
+        advice = f"use 'provider: {other.name}', or " if other else ""
+        raise case.wrong(
+            f"the host {host!r} does not belong to provider {provider.name!r}, whose usual key is "
+            f"not sent there: {advice}name the key for it with 'api_key: ${{MY_API_KEY}}'; a "
+            "server of your own that needs none is 'provider: vllm'"
+        )
+    if not base_url.startswith("https://"):
+        raise case.wrong(
+            f"the key of provider {provider.name!r} would go to {base_url!r} in clear text: "
+            "expected an address that begins with 'https://'"
+        )
+    return True
+
+
+def _traits(config: ModelConfig, provider: ProviderSpec) -> ModelTraits:
+    given = {
+        "tools": config.tools,
+        "structured": config.structured,
+        "inputs": config.inputs,
+        "context_window": config.context_window,
+    }
+    if provider.name == LOCAL and config.context_window is None:
+        given["context_window"] = config.context or _DEFAULT_LOCAL_CONTEXT
+    return provider.traits.model_copy(
+        update={key: value for key, value in given.items() if value is not None}
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names)

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+from urllib.request import ProxyHandler, Request, build_opener
+
+import anyio
+import pytest
+from anyio import to_thread
+
+from massgen_bridge.errors import ConfigError, LocalModelError, RateLimited
+from massgen_bridge.models.connections import ConnectionPool
+from massgen_bridge.models.local import install_weights
+from massgen_bridge.models.settings import ModelConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from massgen_bridge.connection import Connection, Protocols
+    from massgen_bridge.events import TurnEvent
+    from massgen_bridge.specs import ProviderSpec
+
+pytestmark = pytest.mark.anyio
+
+_ENVIRON = {"OPENAI_API_KEY": "openai-key", "GROQ_API_KEY": "groq-key", "TOKEN": "token"}
+_MODELS = {
+    "smart": ModelConfig(provider="openai", model="gpt", max_concurrent=1),
+    "small": ModelConfig(provider="local", slots=2, context=512),
+    "smaller": ModelConfig(provider="local", slots=1, context=256),
+}
+_CHAT: tuple[Protocols, ...] = ("chat",)
+
+
+@pytest.fixture(scope="module")
+def weights() -> Path:
+    """The weights in the user's own cache; fetched once where they are not there."""
+    return anyio.run(install_weights)
+
+
+@pytest.fixture
+def pool(providers: dict[str, ProviderSpec]) -> ConnectionPool:
+    return ConnectionPool(_MODELS, providers, _ENVIRON)
+
+
+def _key(connection: Connection) -> str:
+    assert connection.api_key is not None
+    return connection.api_key.get_secret_value()
+
+
+def _ask(connection: Connection, path: str, body: dict[str, object]) -> str:
+    """Ask without a proxy, whatever the environment says."""
+    request = Request(  # noqa: S310 - a loopback address from the pool
+        f"{connection.base_url}{path}",
+        json.dumps({"model": connection.model, "max_tokens": 3, **body}).encode(),
+        {
+            "Authorization": f"Bearer {_key(connection)}",
+            "X-Api-Key": _key(connection),
+            "Content-Type": "application/json",
+        },
+    )
+    with build_opener(ProxyHandler({})).open(request, timeout=50) as response:
+        return str(response.read().decode())
+
+
+async def test_an_agent_gets_the_connection_that_its_model_names(pool: ConnectionPool) -> None:
+    planned = pool.add("a", "smart", protocols=_CHAT)
+    assert (planned.name, planned.model) == ("smart", "gpt")
+    assert await pool.connection("a") == planned
+    inline = pool.add("b", "groq/llama", protocols=_CHAT)
+    assert (inline.name, inline.provider, inline.model) == ("groq/llama", "groq", "llama")
+    plain = pool.add("c", "gpt-5", protocols=_CHAT, default_provider="openai")
+    assert (plain.name, plain.provider) == ("gpt-5", "openai")
+
+
+async def test_a_connection_may_be_written_in_place(pool: ConnectionPool) -> None:
+    pool.add("a", ModelConfig(provider="groq", model="llama", seed=1), protocols=_CHAT)
+    connection = await pool.connection("a")
+    assert (connection.name, connection.sampling.seed) == ("llama", 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("smrt", "agent 'alice': there is no model 'smrt' (did you mean 'smart'?)"),
+        ("groq", "agent 'alice': 'groq' is a provider, not a model"),
+        (ModelConfig(provider="opanai", model="m"), "agent 'alice': model connection 'm'"),
+        ("xai/grok", "agent 'alice', model connection 'xai/grok': provider 'xai' needs a key"),
+    ],
+)
+async def test_mistakes_show_when_an_agent_is_added(
+    pool: ConnectionPool, model: str | ModelConfig, said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        pool.add("alice", model, protocols=_CHAT)
+    assert str(caught.value).startswith(said)
+
+
+async def test_secrets_are_those_in_use(pool: ConnectionPool) -> None:
+    assert pool.secrets() == frozenset()
+    pool.add("a", "smart", protocols=_CHAT)
+    assert pool.secrets() == {"openai-key"}
+    headers = {"X-Key": "x ${TOKEN}"}
+    pool.add("b", ModelConfig(provider="vllm", model="m", headers=headers), protocols=_CHAT)
+    assert pool.secrets() == {"openai-key", "token"}
+
+
+async def test_a_bound_holds_for_all_agents_of_a_named_connection(pool: ConnectionPool) -> None:
+    running = most = 0
+
+    async def attempt() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await anyio.sleep(0.005)
+        running -= 1
+
+    async def emit(event: TurnEvent) -> None:
+        pass
+
+    async with anyio.create_task_group() as group:
+        for agent_id in ("a", "b", "c"):
+            pool.add(agent_id, "smart", protocols=_CHAT)
+            group.start_soon(pool.caller(agent_id), attempt, emit)
+    assert most == 1
+
+
+async def test_without_a_bound_calls_run_together(pool: ConnectionPool) -> None:
+    together = anyio.Event()
+    arrived = 0
+
+    async def attempt() -> None:
+        nonlocal arrived
+        arrived += 1
+        if arrived == 3:
+            together.set()
+        await together.wait()
+
+    async def emit(event: TurnEvent) -> None:
+        pass
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            for agent_id in ("a", "b", "c"):
+                pool.add(agent_id, "groq/llama", protocols=_CHAT)
+                group.start_soon(pool.caller(agent_id), attempt, emit)
+
+
+async def test_a_caller_retries_as_its_connection_says(pool: ConnectionPool) -> None:
+    config = ModelConfig.model_validate(
+        {"provider": "groq", "model": "m", "retry": {"attempts": 3, "base_s": 0.001}}
+    )
+    pool.add("a", config, protocols=_CHAT)
+    calls = 0
+
+    async def attempt() -> None:
+        nonlocal calls
+        calls += 1
+        raise RateLimited("slow down")
+
+    async def emit(event: TurnEvent) -> None:
+        pass
+
+    with pytest.raises(RateLimited):
+        await pool.caller("a")(attempt, emit)
+    assert calls == 3
+
+
+@pytest.mark.usefixtures("weights")
+async def test_agents_share_one_local_server_started_when_it_is_needed(
+    pool: ConnectionPool,
+) -> None:
+    async with pool:
+        for agent_id, model in (("a", "small"), ("b", "local"), ("c", "smaller")):
+            assert pool.add(agent_id, model, protocols=_CHAT).base_url == ""
+        pool.add("d", "local", protocols=["messages"])
+        assert pool.secrets() == frozenset()
+
+        found: dict[str, Connection] = {}
+
+        async def get(agent_id: str) -> None:
+            found[agent_id] = await pool.connection(agent_id)
+
+        async with anyio.create_task_group() as group:
+            for agent_id in "abcd":
+                group.start_soon(get, agent_id)
+
+        assert found["a"].base_url == found["b"].base_url == found["c"].base_url
+        assert found["a"].base_url == f"{found['d'].base_url}/v1"
+        assert pool.secrets() == {_key(found["a"])}
+        hello: dict[str, object] = {"messages": [{"role": "user", "content": "Say hello."}]}
+        chat = await to_thread.run_sync(_ask, found["a"], "/chat/completions", hello)
+        assert "choices" in chat
+        messages = await to_thread.run_sync(_ask, found["d"], "/v1/messages", hello)
+        assert "content" in messages
+    with pytest.raises(LocalModelError, match="closed"):
+        await pool.connection("a")
+
+
+async def test_a_closed_pool_starts_no_server(pool: ConnectionPool) -> None:
+    pool.add("a", "local", protocols=_CHAT)
+    await pool.aclose()
+    await pool.aclose()
+    with pytest.raises(LocalModelError, match="closed"):
+        await pool.connection("a")
+
+
+async def test_a_pool_without_the_local_model_is_closed_at_once(pool: ConnectionPool) -> None:
+    begun = time.perf_counter()
+    async with pool:
+        pool.add("a", "smart", protocols=_CHAT)
+        await pool.connection("a")
+    assert time.perf_counter() - begun < 1
+
+
+async def test_the_room_of_the_local_server_follows_the_configuration(
+    pool: ConnectionPool, providers: dict[str, ProviderSpec]
+) -> None:
+    for agent_id, model in (("a", "small"), ("b", "local"), ("c", "smaller")):
+        pool.add(agent_id, model, protocols=_CHAT)
+    settings = pool._local_settings()
+    assert (settings.slots, settings.context_per_slot) == (2, 512)
+
+    many = ConnectionPool({}, providers, {})
+    for number in range(9):
+        many.add(str(number), "local", protocols=_CHAT)
+    assert many._local_settings().slots == 4
+
+
+def test_no_sdk_is_imported_for_connections() -> None:
+    code = (
+        "import sys, massgen_bridge.models.connections, massgen_bridge.models.prices;"
+        "print([m for m in ('openai', 'httpx', 'httpx2', 'genai_prices', 'xllamacpp')"
+        " if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

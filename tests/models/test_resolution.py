@@ -1,0 +1,354 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from massgen_bridge.connection import Connection, ModelTraits, RetryPolicy, Sampling
+from massgen_bridge.errors import ConfigError
+from massgen_bridge.models.local import LocalSettings
+from massgen_bridge.models.providers import PROVIDERS
+from massgen_bridge.models.resolution import find_provider, reference, resolve, secret_values
+from massgen_bridge.models.settings import ModelConfig
+from massgen_bridge.specs import ProviderSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from massgen_bridge.connection import Protocols
+
+_BY_NAME = {provider.name: provider for provider in PROVIDERS}
+_ENVIRON = {f"{provider.name.upper()}_API_KEY": f"{provider.name}-key" for provider in PROVIDERS}
+_MODELS = {
+    "smart": ModelConfig(provider="anthropic", model="claude"),
+    "groq": ModelConfig(provider="openai", model="gpt"),
+}
+
+
+def _resolve(
+    protocols: Sequence[Protocols] = ("chat",),
+    environ: dict[str, str] | None = None,
+    **config: Any,
+) -> Connection:
+    entry = ModelConfig.model_validate({"provider": "openai", "model": "m", **config})
+    return resolve(
+        "main",
+        entry,
+        _BY_NAME[entry.provider],
+        protocols,
+        _ENVIRON if environ is None else environ,
+        agent_id="alice",
+    )
+
+
+def _refusal(
+    protocols: Sequence[Protocols] = ("chat",),
+    environ: dict[str, str] | None = None,
+    **config: Any,
+) -> str:
+    with pytest.raises(ConfigError) as caught:
+        _resolve(protocols, environ, **config)
+    said = str(caught.value)
+    assert said.startswith("agent 'alice', model connection 'main': ")
+    assert "-key" not in said.replace("api-key", "")
+    return said
+
+
+def _key(connection: Connection) -> str | None:
+    return connection.api_key.get_secret_value() if connection.api_key else None
+
+
+# --- references ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "default", "provider", "model"),
+    [
+        ("smart", None, "anthropic", "claude"),
+        ("groq", None, "openai", "gpt"),
+        ("groq/llama-3.3-70b", None, "groq", "llama-3.3-70b"),
+        ("openrouter/anthropic/claude", None, "openrouter", "anthropic/claude"),
+        ("local", None, "local", None),
+        ("local/other", None, "local", "other"),
+        ("gpt-5", "openai", "openai", "gpt-5"),
+        ("anthropic/claude", "openrouter", "anthropic", "claude"),
+        ("meta-llama/Llama-3-8B", "together", "together", "meta-llama/Llama-3-8B"),
+        ("mistralai/Mistral-7B", "together", "together", "mistralai/Mistral-7B"),
+        ("deepseek-ai/DeepSeek-V3", "together", "together", "deepseek-ai/DeepSeek-V3"),
+        ("x-ai/grok-4", "openrouter", "openrouter", "x-ai/grok-4"),
+        ("z-ai/glm-4.6", "openrouter", "openrouter", "z-ai/glm-4.6"),
+        ("google/gemma-3", "openrouter", "openrouter", "google/gemma-3"),
+    ],
+)
+def test_a_reference_means(
+    text: str, default: str | None, provider: str, model: str | None
+) -> None:
+    config = reference(text, _MODELS, _BY_NAME, default)
+    assert (config.provider, config.model) == (provider, model)
+
+
+@pytest.mark.parametrize(
+    ("text", "default", "said"),
+    [
+        ("smrt", None, "did you mean 'smart'?"),
+        ("loca", None, "did you mean 'local'?"),
+        ("antropic/claude", None, "did you mean 'anthropic/claude'?"),
+        ("gorq/llama", "openai", "did you mean 'groq/llama'?"),
+        ("open-ai/gpt", None, "did you mean 'openai/gpt'?"),
+        ("gpt-5", None, "expected a name from 'models:' ('groq', 'smart')"),
+        ("zzzzzz", None, "there is no model 'zzzzzz': expected"),
+        ("", "openai", "there is no model ''"),
+        ("openai", None, "expected 'openai/<model>'"),
+        ("openai/", None, "there is no model 'openai/'"),
+    ],
+)
+def test_a_reference_to_nothing_is_an_error_with_the_nearest_name(
+    text: str, default: str | None, said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        reference(text, _MODELS, _BY_NAME, default)
+    assert said in str(caught.value)
+
+
+def test_the_error_tells_when_no_connection_has_a_name() -> None:
+    with pytest.raises(ConfigError, match="none is defined"):
+        reference("x", {}, _BY_NAME)
+
+
+@given(st.text(), st.sampled_from([None, "openai", "openrouter"]))
+def test_any_text_is_a_model_or_one_clear_error(text: str, default: str | None) -> None:
+    try:
+        config = reference(text, _MODELS, _BY_NAME, default)
+    except ConfigError as error:
+        assert "expected" in str(error)  # noqa: PT017 - either is right, but nothing else
+    else:
+        assert config.provider in _BY_NAME
+
+
+@given(st.sampled_from(PROVIDERS), st.text(min_size=1))
+def test_provider_and_model_are_cut_at_the_first_slash(provider: ProviderSpec, model: str) -> None:
+    config = reference(f"{provider.name}/{model}", {}, _BY_NAME)
+    assert (config.provider, config.model) == (provider.name, model)
+
+
+def test_an_unknown_provider_is_an_error_with_the_nearest_name() -> None:
+    config = ModelConfig(provider="openia", model="m")
+    with pytest.raises(ConfigError, match=r"'main': there is no provider 'openia' \(did you mean"):
+        find_provider("main", config, _BY_NAME)
+    assert find_provider("main", ModelConfig(provider="xai"), _BY_NAME).name == "xai"
+
+
+# --- what a connection holds ---------------------------------------------------------------------
+
+
+def test_a_connection_holds_all_that_the_configuration_says() -> None:
+    connection = _resolve(
+        temperature=0.5,
+        top_p=0.9,
+        max_output_tokens=100,
+        seed=7,
+        extra_body={"user": "me"},
+        timeout_s=5,
+        retry={"attempts": 2},
+        headers={"X-Team": "${TEAM}-${TEAM}"},
+        environ={**_ENVIRON, "TEAM": " red "},
+    )
+    assert connection == Connection(
+        name="main",
+        provider="openai",
+        protocol="chat",
+        model="m",
+        base_url="https://api.openai.com/v1",
+        api_key=connection.api_key,
+        headers={"X-Team": "red-red"},
+        traits=_BY_NAME["openai"].traits,
+        sampling=Sampling(
+            temperature=0.5, top_p=0.9, max_output_tokens=100, seed=7, extra={"user": "me"}
+        ),
+        retry=RetryPolicy(attempts=2),
+        timeout_s=5,
+    )
+    assert _key(connection) == "openai-key"
+
+
+def test_traits_are_the_providers_unless_the_configuration_knows_better() -> None:
+    assert _resolve(provider="cerebras").traits == _BY_NAME["cerebras"].traits
+    assert _resolve(
+        provider="cerebras", tools=False, inputs=["audio"], context_window=9
+    ).traits == ModelTraits(
+        tools=False, structured=True, inputs=frozenset({"audio"}), context_window=9
+    )
+    assert _resolve(provider="openai", inputs=[]).traits.inputs == frozenset()
+
+
+def test_the_local_model_has_the_window_of_a_slot() -> None:
+    local = _resolve(provider="local", model=None, environ={})
+    assert local.model == "smollm2-135m-instruct"
+    assert local.traits.context_window == LocalSettings().context_per_slot
+    assert _resolve(provider="local", context=512).traits.context_window == 512
+    assert _resolve(provider="local", context_window=99).traits.context_window == 99
+
+
+def test_a_provider_without_a_model_of_its_own_needs_one() -> None:
+    assert "needs 'model'" in _refusal(model=None)
+
+
+# --- protocols -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("provider", "spoken", "chosen"),
+    [
+        ("openai", ["responses", "chat"], "chat"),
+        ("openai", ["messages", "responses"], "responses"),
+        ("gemini", ["chat", "gemini"], "gemini"),
+        ("gemini", ["chat"], "chat"),
+        ("openrouter", ["messages"], "messages"),
+    ],
+)
+def test_the_providers_first_protocol_that_the_kind_speaks_is_chosen(
+    provider: str, spoken: list[Protocols], chosen: str
+) -> None:
+    environ = {**_ENVIRON, "GOOGLE_API_KEY": "g"}
+    assert _resolve(spoken, environ, provider=provider).protocol == chosen
+
+
+def test_the_configuration_chooses_among_them() -> None:
+    connection = _resolve(["chat", "responses"], protocol="responses")
+    assert connection.protocol == "responses"
+
+
+def test_a_server_of_ones_own_may_speak_any_protocol() -> None:
+    connection = _resolve(
+        ["messages"], provider="sglang", protocol="messages", base_url="http://gpu:1"
+    )
+    assert (connection.protocol, connection.base_url) == ("messages", "http://gpu:1")
+
+
+def test_no_common_protocol_names_both_sides() -> None:
+    said = _refusal(["chat"], provider="anthropic")
+    assert "this agent's kind speaks 'chat'" in said
+    assert "(provider 'anthropic') offers 'messages'" in said
+    assert "offers 'responses'" in _refusal(["chat"], protocol="responses")
+    assert "speaks no protocol" in _refusal([])
+
+
+def test_a_protocol_that_the_provider_does_not_speak_is_refused() -> None:
+    said = _refusal(["messages"], protocol="messages")
+    assert "provider 'openai' does not speak the protocol 'messages', only 'chat'" in said
+
+
+# --- keys and addresses --------------------------------------------------------------------------
+
+
+def test_a_missing_key_names_variable_agent_and_connection() -> None:
+    said = _refusal(environ={})
+    assert "'alice'" in said
+    assert "'main'" in said
+    assert "OPENAI_API_KEY" in said
+
+
+def test_a_missing_key_names_all_variables_that_would_do() -> None:
+    assert "MOONSHOT_API_KEY or KIMI_API_KEY" in _refusal(provider="moonshot", environ={})
+
+
+def test_the_first_variable_that_is_set_counts() -> None:
+    environ = {"MOONSHOT_API_KEY": " ", "KIMI_API_KEY": "kimi\n"}
+    assert _key(_resolve(provider="moonshot", environ=environ)) == "kimi"
+
+
+def test_a_named_variable_counts_instead_of_the_usual_one() -> None:
+    environ = {**_ENVIRON, "MINE": "mine"}
+    assert _key(_resolve(api_key="${MINE}", environ=environ)) == "mine"
+    assert _key(_resolve(api_key_env="MINE", environ=environ)) == "mine"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"api_key": "${MINE}"},
+        {"headers": {"X-Key": "${MINE}"}},
+        {"base_url": "https://${MINE}/v1"},
+    ],
+    ids=str,
+)
+def test_a_named_variable_that_is_not_set_is_an_error(config: dict[str, Any]) -> None:
+    assert "environment variable MINE, which is not set" in _refusal(**config)
+
+
+def test_a_server_without_need_of_a_key_gets_one_if_there_is_one() -> None:
+    assert _key(_resolve(provider="vllm", environ={})) is None
+    assert _key(_resolve(provider="vllm", base_url="http://gpu:8000/v1")) == "vllm-key"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://evil.example.com/v1", "https://api.openai.com.example.com", "https://10.0.0.1/v1"],
+)
+def test_the_usual_key_never_goes_to_a_foreign_host(url: str) -> None:
+    said = _refusal(base_url=url)
+    assert "does not belong to provider 'openai'" in said
+    assert "api_key: ${MY_API_KEY}" in said
+
+
+def test_the_host_of_another_provider_tells_which_one_was_meant() -> None:
+    assert "use 'provider: groq'" in _refusal(base_url="https://api.groq.com/openai/v1")
+
+
+def test_a_foreign_host_gets_the_key_that_is_named_for_it() -> None:
+    connection = _resolve(
+        base_url="https://proxy.example.com/v1/", api_key="${MINE}", environ={"MINE": "mine"}
+    )
+    assert _key(connection) == "mine"
+    assert connection.base_url == "https://proxy.example.com/v1"
+
+
+def test_a_region_of_the_provider_gets_its_usual_key() -> None:
+    connection = _resolve(provider="xai", base_url="https://us.api.x.ai/v1")
+    assert _key(connection) == "xai-key"
+
+
+def test_a_server_on_this_machine_gets_no_usual_key_and_needs_none() -> None:
+    assert _key(_resolve(base_url="http://localhost:4000/v1")) is None
+
+
+def test_the_key_of_a_hosted_account_stays_away_from_other_servers() -> None:
+    environ = {"OLLAMA_API_KEY": "ollama-key"}
+    away = _resolve(provider="ollama", base_url="http://gpu:11434/v1", environ=environ)
+    hosted = _resolve(provider="ollama", base_url="https://ollama.com/v1", environ=environ)
+    assert (_key(away), _key(hosted)) == (None, "ollama-key")
+
+
+def test_the_usual_key_is_not_sent_in_clear_text() -> None:
+    assert "begins with 'https://'" in _refusal(base_url="http://api.openai.com/v1")
+
+
+def test_azure_takes_its_address_from_the_environment() -> None:
+    environ = {
+        "AZURE_OPENAI_API_KEY": "azure-key",
+        "AZURE_OPENAI_ENDPOINT": "https://mine.openai.azure.com/",
+    }
+    connection = _resolve(provider="azure", environ=environ)
+    assert connection.base_url == "https://mine.openai.azure.com/openai/v1"
+    assert "AZURE_OPENAI_ENDPOINT" in _refusal(
+        provider="azure", environ={"AZURE_OPENAI_API_KEY": "azure-key"}
+    )
+
+
+def test_an_address_that_is_none_once_filled_in_is_an_error() -> None:
+    said = _refusal(base_url="${HOST}/v1", environ={**_ENVIRON, "HOST": "example.com"})
+    assert "is not complete once its variables are filled in" in said
+
+
+def test_secret_values_are_the_key_and_what_headers_are_filled_with() -> None:
+    config = ModelConfig(
+        provider="openai",
+        model="m",
+        headers={"Authorization": "Bearer ${TOKEN}", "X-Title": "public"},
+    )
+    environ = {**_ENVIRON, "TOKEN": "tok\n"}
+    connection = resolve("main", config, _BY_NAME["openai"], ["chat"], environ, agent_id="a")
+    assert connection.headers["Authorization"] == "Bearer tok"
+    assert secret_values(config, connection, environ) == {"openai-key", "tok"}
