@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import anyio
+from anyio import to_thread
 from anyio.abc import TaskGroup
 
 from massgen_bridge.errors import AgentCrashed, AgentError, BridgeError, error_of_kind
@@ -104,6 +105,7 @@ class InProcessExecutor:
         self._agents: dict[str, Agent] = dict(ready or {})
         self._making: dict[str, anyio.Lock] = {}
         self._running: dict[str, _Running] = {}
+        self._imported: set[str] = set()
         self._stack = AsyncExitStack()
         self._tasks: TaskGroup | None = None
 
@@ -177,7 +179,12 @@ class InProcessExecutor:
             load=lambda path: self._load(path, base_dir),
             base_dir=base_dir,
         )
-        return spec.factory(context)
+        if spec.kind in self._imported and not spec.imports_code:
+            return spec.factory(context)
+        # The first agent of a kind imports its framework: seconds, beside the event loop.
+        agent = await to_thread.run_sync(spec.factory, context)
+        self._imported.add(spec.kind)
+        return agent
 
     async def _classified(self, kind: str, error: Exception) -> AgentError:
         named = self._host.classify_error(kind, error)
