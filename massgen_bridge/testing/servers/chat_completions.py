@@ -32,6 +32,7 @@ __all__ = ["ChatCompletions"]
 # Stands for the request's number in rendered answers, which are kept and used again. JSON never
 # contains these bytes as they are, so no content can be mistaken for it.
 _NUMBER = b"\x00" * 20
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _DONE = b"data: [DONE]\n\n"
 _CHARS_PER_TOKEN = 4
 _TOKENS_PER_MESSAGE = 3
@@ -340,5 +341,4 @@ def _prompt_tokens(request: ModelRequest) -> int:
 
 def _json(value: Any) -> bytes:
     # A lone surrogate, which no UTF-8 can carry, goes back as the JSON escape it came as.
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace")
+    return _ENCODER.encode(value).encode("utf-8", "backslashreplace")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,12 +56,12 @@ class HttpRequest:
     keep_alive: bool
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Head:
     method: str
     path: str
     version: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     length: int
     chunked: bool
 
@@ -183,6 +185,7 @@ class RequestParser:
         return None
 
 
+@lru_cache(maxsize=128)  # a client's heads hardly differ
 def _parse_head(raw: bytes) -> _Head:
     request_line, *lines = raw.decode("latin-1").split("\r\n")
     parts = request_line.split(" ")
@@ -203,7 +206,7 @@ def _parse_head(raw: bytes) -> _Head:
         method=method,
         path=target.partition("?")[0],
         version=version,
-        headers=headers,
+        headers=MappingProxyType(headers),
         length=length,
         chunked=chunked,
     )

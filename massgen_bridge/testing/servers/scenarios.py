@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -65,5 +66,10 @@ def reply_by_model(request: ModelRequest) -> Reply | None:
     """The reply that the model's name stands for; None where it stands for none."""
     counted = _TOKENS.fullmatch(request.model)
     if counted is not None:
-        return Text.of_tokens(int(counted.group(1)))
+        return _text_of_tokens(int(counted.group(1)))
     return SCENARIOS.get(request.model)
+
+
+@lru_cache(maxsize=64)
+def _text_of_tokens(count: int) -> Text:
+    return Text.of_tokens(count)
