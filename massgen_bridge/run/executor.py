@@ -12,12 +12,12 @@ from anyio import to_thread
 from anyio.abc import TaskGroup
 
 from massgen_bridge.errors import AgentCrashed, AgentError, BridgeError, error_of_kind
-from massgen_bridge.events import TurnCancelled, TurnDone, TurnFailed
+from massgen_bridge.events import ModelRetried, TurnCancelled, TurnDone, TurnFailed
 from massgen_bridge.messages import Frozen, JsonValue
 from massgen_bridge.specs import AgentContext
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
 
     from massgen_bridge.agent import Agent, Emit, Turn
@@ -87,7 +87,6 @@ class InProcessExecutor:
     Args:
         host: Knows the adapters.
         models: Opens connections.
-        ready: Agents that exist already, by id; they are not closed here.
         load: Resolves import paths: (path, base folder) → object.
     """
 
@@ -97,12 +96,11 @@ class InProcessExecutor:
         models: ModelAccess,
         *,
         load: Callable[[str, Path], Any],
-        ready: Mapping[str, Agent] | None = None,
     ) -> None:
         self._host = host
         self._models = models
         self._load = load
-        self._agents: dict[str, Agent] = dict(ready or {})
+        self._agents: dict[str, Agent] = {}
         self._making: dict[str, anyio.Lock] = {}
         self._running: dict[str, _Running] = {}
         self._imported: set[str] = set()
@@ -129,7 +127,8 @@ class InProcessExecutor:
         running = self._running[turn.turn_id] = _Running(turn)
 
         async def alive(event: TurnEvent, /) -> None:
-            running.last_event = time.monotonic()
+            now = time.monotonic()
+            running.last_event = now + event.delay_s if isinstance(event, ModelRetried) else now
             await emit(event)
 
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from massgen_bridge.agent import Agent, Capabilities, Limits
+from massgen_bridge.agent import Capabilities, Limits
 from massgen_bridge.ballots import way_for
 
 if TYPE_CHECKING:
@@ -49,4 +49,3 @@ class RunPlan:
     strategy_options: Mapping[str, JsonValue] = field(default_factory=dict)
     deadline_s: float | None = 1800.0
     config_file: str | None = None
-    ready: Mapping[str, Agent] = field(default_factory=dict)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from massgen_bridge.agent import Agent
 from massgen_bridge.connection import Connection, ModelCaller
 from massgen_bridge.events import Event, Record, RunResult, Seat
+from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.messages import user
 from massgen_bridge.plugins import PluginHost, load_object
 from massgen_bridge.run.decisions import Decisions
@@ -14,6 +16,7 @@ from massgen_bridge.run.executor import AgentSetup, InProcessExecutor
 from massgen_bridge.run.plan import PlannedAgent, RunPlan
 from massgen_bridge.run.recorder import Recorder
 from massgen_bridge.run.runner import Runner
+from massgen_bridge.specs import AdapterSpec
 from massgen_bridge.strategies.consensus import Consensus, ConsensusOptions
 
 
@@ -25,6 +28,17 @@ class NoModels:
         return None
 
 
+class Own:
+    """A plugin that offers one ready agent as the kind `own`."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    @hookimpl
+    def bridge_adapters(self) -> list[AdapterSpec]:
+        return [AdapterSpec(kind="own", summary="One's own.", factory=lambda _context: self._agent)]
+
+
 def new_host(*plugins: object) -> PluginHost:
     host = PluginHost(entry_points=False)
     for number, plugin in enumerate(plugins):
@@ -33,14 +47,18 @@ def new_host(*plugins: object) -> PluginHost:
 
 
 def scripted(host: PluginHost, position: int, **given: Any) -> PlannedAgent:
-    """The agent at a seat; `ballot`, `tools`, `limits` are the plan's, all else its script's."""
+    """The agent at a seat; `ballot`, `tools`, `limits` are the plan's, all else its script's.
+
+    With `kind` it is no scripted agent, and has no options.
+    """
     agent_id = f"a{position}"
     planned = {key: given.pop(key) for key in ("ballot", "tools", "limits") if key in given}
-    options = {"answers": [f"answer of {agent_id}"], **given}
+    kind = given.pop("kind", "scripted")
+    options = {"answers": [f"answer of {agent_id}"], **given} if kind == "scripted" else {}
     return PlannedAgent(
-        seat=Seat(agent_id=agent_id, label=f"agent{position}", kind="scripted"),
-        setup=AgentSetup(agent_id=agent_id, kind="scripted", options=options),
-        capabilities=host.adapter("scripted").capabilities,
+        seat=Seat(agent_id=agent_id, label=f"agent{position}", kind=kind),
+        setup=AgentSetup(agent_id=agent_id, kind=kind, options=options),
+        capabilities=host.adapter(kind).capabilities,
         **planned,
     )
 
@@ -61,7 +79,7 @@ async def play(plan: RunPlan, host: PluginHost, records: list[Record] | None = N
     """Run a plan without a journal; the records go to the list."""
     listeners = [records.append] if records is not None else []
     recorder = Recorder("run-1", listeners=listeners)
-    async with InProcessExecutor(host, NoModels(), load=_load, ready=plan.ready) as executor:
+    async with InProcessExecutor(host, NoModels(), load=_load) as executor:
         runner = Runner(
             plan,
             user("Which?"),

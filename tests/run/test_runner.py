@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from run.plans import new_host, of_type, plan_for, play
+from run.plans import Own, new_host, of_type, plan_for, play
 
 from massgen_bridge.agent import Limits, ToolDefinition, Turn, TurnResult
 from massgen_bridge.events import (
@@ -274,9 +274,8 @@ ADD = ToolSpec(
 
 
 async def _tool_answer(call: ToolCall, *plugins: object, **limits: Any) -> str:
-    host = new_host(*plugins)
-    plan = plan_for(host, {"tools": (ADD,), "limits": Limits(**limits)})
-    plan.ready["a1"] = CallsATool(call)  # type: ignore[index]  # the test's own plan
+    host = new_host(*plugins, Own(CallsATool(call)))
+    plan = plan_for(host, {"kind": "own", "tools": (ADD,), "limits": Limits(**limits)})
     result = await play(plan, host)
     return result.answer or str([error.message for error in result.errors])
 
@@ -338,9 +337,8 @@ class Bug:
 
 
 async def test_unforeseen_exceptions_of_an_agent_cost_only_its_turn() -> None:
-    host = new_host()
-    plan = plan_for(host, {}, SECOND)
-    plan.ready["a1"] = Bug()  # type: ignore[index]  # the test's own plan
+    host = new_host(Own(Bug()))
+    plan = plan_for(host, {"kind": "own"}, SECOND)
     result = await play(plan, host)
 
     assert result.winner == "a2"
@@ -351,14 +349,13 @@ async def test_unforeseen_exceptions_of_an_agent_cost_only_its_turn() -> None:
 class Classifier:
     @hookimpl
     def bridge_classify_error(self, kind: str, error: Exception) -> str | None:
-        assert kind == "scripted"
+        assert kind == "own"
         return "rate_limit" if isinstance(error, ZeroDivisionError) else None
 
 
 async def test_a_plugin_can_name_the_kind_of_a_foreign_exception() -> None:
-    host = new_host(Classifier())
-    plan = plan_for(host, {})
-    plan.ready["a1"] = Bug()  # type: ignore[index]  # the test's own plan
+    host = new_host(Classifier(), Own(Bug()))
+    plan = plan_for(host, {"kind": "own"})
     result = await play(plan, host)
 
     assert result.errors[0].kind == "rate_limit"

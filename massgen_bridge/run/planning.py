@@ -1,0 +1,154 @@
+"""From a validated configuration to a plan: who takes part, with what, and how they coordinate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from massgen_bridge.agent import Capabilities
+from massgen_bridge.errors import ConfigError
+from massgen_bridge.events import Seat
+from massgen_bridge.models.connections import ConnectionPool
+from massgen_bridge.run.executor import AgentSetup
+from massgen_bridge.run.plan import PlannedAgent, RunPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from pydantic import BaseModel
+
+    from massgen_bridge.config.load import RunConfig
+    from massgen_bridge.config.models import AgentConfig
+    from massgen_bridge.connection import Connection
+    from massgen_bridge.plugins import PluginHost
+    from massgen_bridge.specs import AdapterSpec, SinkSpec
+
+__all__ = ["Prepared", "prepare_run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A run that can start: nothing is imported, connected or paid for yet.
+
+    Attributes:
+        plan: What will be done.
+        host: The plugins that take part.
+        pool: The connections, checked, not yet open.
+        connections: The connection of each agent that has one; of a local model without address.
+        sinks: Kinds of sinks with their validated options.
+    """
+
+    plan: RunPlan
+    host: PluginHost
+    pool: ConnectionPool
+    connections: Mapping[str, Connection]
+    sinks: Sequence[tuple[SinkSpec, BaseModel]] = ()
+
+
+def prepare_run(config: RunConfig, *, host: PluginHost, environ: Mapping[str, str]) -> Prepared:
+    """Resolve a configuration against the plugins that are there.
+
+    Args:
+        config: The checked configuration; its `plugins:` are loaded already.
+        host: The plugins.
+        environ: The environment variables.
+
+    Raises:
+        ConfigError: Something does not go together, such as a kind without its model.
+        PluginError: An adapter, strategy, tool or sink cannot be used.
+    """
+    providers = {info.name: host.provider(info.name) for info in host.providers()}
+    pool = ConnectionPool(config.models, providers, environ)
+    connections: dict[str, Connection] = {}
+    agents = []
+    for position, agent in enumerate(config.agents, 1):
+        spec = host.adapter(agent.backend.type)
+        connection = _connect(agent, spec, pool)
+        if connection is not None:
+            connections[agent.id] = connection
+        agents.append(
+            PlannedAgent(
+                seat=Seat(
+                    agent_id=agent.id,
+                    label=f"agent{position}",
+                    kind=spec.kind,
+                    model=connection.model if connection else None,
+                ),
+                setup=_setup(agent, config.base_dir),
+                capabilities=_capabilities(spec, config.agent_options[agent.id], connection),
+                system_message=agent.system_message or "",
+                ballot=agent.ballot,
+                tools=tuple(host.tool(name) for name in agent.tools),
+                limits=agent.limits,
+            )
+        )
+    strategy = host.strategy(config.strategy.type)
+    options = config.strategy_options or strategy.options()
+    plan = RunPlan(
+        agents=tuple(agents),
+        strategy=strategy.create(options),
+        strategy_name=strategy.name,
+        strategy_options=options.model_dump(mode="json"),
+        deadline_s=config.timeout_settings.orchestrator_timeout_seconds,
+        config_file=config.file,
+    )
+    return Prepared(
+        plan=plan,
+        host=host,
+        pool=pool,
+        connections=connections,
+        sinks=[
+            (spec, options or spec.options())
+            for spec, options in zip(
+                [host.sink(sink.type) for sink in config.sinks], config.sink_options, strict=True
+            )
+        ],
+    )
+
+
+def _connect(config: AgentConfig, spec: AdapterSpec, pool: ConnectionPool) -> Connection | None:
+    if config.backend.model is None:
+        if spec.needs_model:
+            raise ConfigError(
+                f"agent {config.id!r}: its kind {spec.kind!r} needs a model; add `model:` to its "
+                "backend (`model: local` is built in)"
+            )
+        return None
+    if not spec.protocols:
+        raise ConfigError(f"agent {config.id!r}: its kind {spec.kind!r} uses no model")
+    return pool.add(
+        config.id,
+        config.backend.model,
+        protocols=spec.protocols,
+        default_provider=spec.default_provider,
+    )
+
+
+def _setup(config: AgentConfig, base_dir: Path) -> AgentSetup:
+    return AgentSetup(
+        agent_id=config.id,
+        kind=config.backend.type,
+        options=config.backend.options,
+        model=config.backend.model,
+        base_dir=str(base_dir),
+    )
+
+
+def _capabilities(
+    spec: AdapterSpec, options: BaseModel, connection: Connection | None
+) -> Capabilities:
+    """What kind and model can do together."""
+    traits = connection.traits if connection else None
+    if spec.refine is not None:
+        return spec.refine(options, traits)
+    if traits is None:
+        return spec.capabilities
+    able = spec.capabilities
+    return able.model_copy(
+        update={
+            "tools": able.tools and traits.tools,
+            "structured": able.structured and traits.structured,
+            "inputs": able.inputs & traits.inputs,
+        }
+    )
