@@ -1,0 +1,70 @@
+"""LangChain agents, LangGraph graphs and Runnables as agents.
+
+Importing this package is cheap: LangChain is imported when an agent is made.
+"""
+
+from __future__ import annotations
+
+from massgen_bridge import (
+    AdapterSpec,
+    Agent,
+    AgentContext,
+    Capabilities,
+    ConfigError,
+    InputKind,
+    ModelTraits,
+    hookimpl,
+)
+from massgen_bridge_langchain._options import LangChainOptions
+
+__all__ = ["LangChainOptions", "bridge_adapters"]
+
+_CHAT_INPUTS: frozenset[InputKind] = frozenset({"image", "audio", "document"})
+_ALL_INPUTS: frozenset[InputKind] = _CHAT_INPUTS | {"video"}
+
+
+def _create(context: AgentContext) -> Agent:
+    options: LangChainOptions = context.options
+    if options.graph is not None:
+        from massgen_bridge_langchain._graph_agent import GraphAgent  # noqa: PLC0415 - heavy
+
+        return GraphAgent(context, path=options.graph)
+    if context.connection is None:
+        raise ConfigError(
+            f"agent {context.agent_id!r}: an agent of kind 'langchain' needs either `model`, to "
+            "make a LangChain agent of it, or `graph`, the import path of your own graph"
+        )
+    from massgen_bridge_langchain._model_agent import ModelAgent  # noqa: PLC0415 - heavy
+
+    return ModelAgent(context, context.connection)
+
+
+def _refine(options: LangChainOptions, traits: ModelTraits | None) -> Capabilities:
+    if options.graph is not None:
+        text_only = options.input == "text"
+        return Capabilities(
+            history=not text_only, inputs=frozenset() if text_only else _ALL_INPUTS, group=True
+        )
+    traits = traits or ModelTraits()
+    return Capabilities(
+        tools=traits.tools, structured=traits.structured, inputs=traits.inputs & _CHAT_INPUTS
+    )
+
+
+@hookimpl
+def bridge_adapters() -> list[AdapterSpec]:
+    """Register the kind `langchain`."""
+    return [
+        AdapterSpec(
+            kind="langchain",
+            summary="A LangChain agent from YAML, or your own LangGraph graph or Runnable",
+            factory=_create,
+            options=LangChainOptions,
+            capabilities=Capabilities(tools=True, structured=True, inputs=_ALL_INPUTS),
+            refine=_refine,
+            requires=("langchain>=1.4,<2", "langchain-openai>=1.7,<2"),
+            protocols=("chat",),
+            default_provider="openai",
+            imports_code=("graph", "middleware"),
+        )
+    ]

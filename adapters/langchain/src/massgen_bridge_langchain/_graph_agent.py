@@ -1,0 +1,271 @@
+"""An agent that is a LangGraph graph or another Runnable of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.runnables import AddableDict, Runnable
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.pregel import Pregel
+from pydantic_core import to_json
+
+from massgen_bridge import (
+    AgentContext,
+    AgentCrashed,
+    AgentError,
+    Connection,
+    Emit,
+    Message,
+    ProtocolFailed,
+    ReasoningDelta,
+    TextDelta,
+    ToolFailed,
+    Turn,
+    TurnResult,
+    assistant,
+)
+from massgen_bridge_langchain._answer import finish_of, reasoning_of
+from massgen_bridge_langchain._convert import (
+    as_text,
+    from_langchain,
+    stop_reason_of,
+    text_of,
+    to_langchain,
+    with_ids,
+)
+from massgen_bridge_langchain._errors import agent_error, chain
+from massgen_bridge_langchain._load import GraphSource, has_messages, takes_messages
+from massgen_bridge_langchain._model import Clients, chat_model, keyless, sampling_settings
+from massgen_bridge_langchain._options import LangChainOptions
+from massgen_bridge_langchain._watch import Watcher
+
+__all__ = ["GraphAgent"]
+
+_INTERRUPT = "__interrupt__"
+
+
+class GraphAgent:
+    """Runs somebody's graph, turn by turn; what happens inside stays the graph's own business."""
+
+    def __init__(self, context: AgentContext, *, path: str) -> None:
+        self._agent_id = context.agent_id
+        self._where = f"graph {path!r}"
+        self._options: LangChainOptions = context.options
+        self._clients: Clients | None = None
+        offers: dict[str, Any] = {"config": lambda: {"configurable": {}}}
+        connection = context.connection
+        if connection is not None:
+            offers |= {"connection": lambda: connection, "model": lambda: self._model(connection)}
+        self._source = GraphSource(context.load(path), path=path, offers=offers)
+
+    async def run(self, turn: Turn, emit: Emit) -> TurnResult:
+        """Do one turn.
+
+        Raises:
+            AgentError: The turn failed; the class says how.
+        """
+        runnable = await self._source.get()
+        history = with_ids(to_langchain(turn.messages))
+        given = self._input(runnable, turn.messages, history)
+        watcher = Watcher(turn.limits, deltas=isinstance(runnable, Pregel))
+        try:
+            if isinstance(runnable, Pregel):
+                output = await self._run_graph(runnable, given, turn, watcher, emit)
+            else:
+                output = await self._run_plain(runnable, given, watcher, emit)
+        except Exception as error:  # the user's own code may raise anything
+            await _tell(watcher, emit)
+            mapped = self._mapped(error, watcher)
+            if mapped is None:
+                raise
+            raise mapped from error
+        await _tell(watcher, emit)
+        if watcher.failure is not None:  # the graph's own code caught it
+            raise self._named(watcher.failure)
+        return self._result(output, history, watcher, in_state=has_messages(runnable))
+
+    async def aclose(self) -> None:
+        """Give back the clients of the model that the graph was made with."""
+        clients, self._clients = self._clients, None
+        if clients is not None:
+            await clients.aclose()
+
+    def _model(self, connection: Connection) -> Any:
+        """The chat model that a factory asks for; the graph's own code calls it."""
+        if self._clients is None:
+            # Out of reach of the retry policy, so the SDK itself sends a failed request again.
+            retries = connection.retry.attempts - 1
+            self._clients = Clients(connection, sync=True, retries=retries)
+        fields = sampling_settings(connection)
+        if connection.sampling.max_output_tokens is not None:
+            fields["max_tokens"] = connection.sampling.max_output_tokens
+        return chat_model(connection, self._clients, model_kwargs=keyless(connection), **fields)
+
+    # --- running it -------------------------------------------------------------------------------
+
+    def _input(
+        self, runnable: Runnable[Any, Any], messages: Sequence[Message], history: list[BaseMessage]
+    ) -> Any:
+        in_state = has_messages(runnable)
+        key = self._options.input_key or ("messages" if in_state else None)
+        form = self._options.input
+        if form == "auto":
+            form = "messages" if key == "messages" or takes_messages(runnable) else "text"
+        if form == "messages":
+            return history if key is None else {key: history}
+        text = as_text(messages)
+        if key is None:
+            return text
+        return {key: [HumanMessage(text)] if in_state and key == "messages" else text}
+
+    async def _run_graph(
+        self,
+        graph: Pregel[Any, Any, Any, Any],
+        given: Any,
+        turn: Turn,
+        watcher: Watcher,
+        emit: Emit,
+    ) -> Any:
+        """The graph's last state.
+
+        `messages` is streamed only to make LangGraph stream its models: the watcher has each
+        event of it, in order with all others.
+        """
+        thread = f"{turn.run_id}:{turn.turn_id}"
+        config: Any = {"callbacks": [watcher], "configurable": {"thread_id": thread}}
+        if self._options.recursion_limit is not None:
+            config["recursion_limit"] = self._options.recursion_limit
+        state: Any = None
+        try:
+            items: Any = graph.astream(
+                given, config, stream_mode=["messages", "updates", "values"], subgraphs=True
+            )
+            async with aclosing(items) as stream:
+                async for namespace, mode, data in stream:
+                    await _tell(watcher, emit)
+                    if mode == "values" and not namespace:
+                        state = data
+                    elif mode == "updates" and _INTERRUPT in data:
+                        raise AgentCrashed(
+                            f"the graph asks a person ({data[_INTERRUPT]!r}), but no person takes "
+                            "part in a turn; run it without interrupts"
+                        )
+        finally:
+            # The host keeps the history; what a saver on disk keeps is for the user to look at.
+            if isinstance(graph.checkpointer, InMemorySaver):
+                graph.checkpointer.delete_thread(thread)
+        return state
+
+    async def _run_plain(
+        self, runnable: Runnable[Any, Any], given: Any, watcher: Watcher, emit: Emit
+    ) -> Any:
+        """The output of a Runnable that is no graph, put together from its pieces."""
+        config: Any = {"callbacks": [watcher]}
+        pieces: list[Any] = []
+        items: Any = runnable.astream(given, config)
+        async with aclosing(items) as stream:
+            async for piece in stream:
+                await _tell(watcher, emit)
+                pieces.append(piece)
+                said = self._picked(piece, required=False)
+                if isinstance(said, AIMessage):
+                    if reasoning := reasoning_of(said):
+                        await emit(ReasoningDelta(text=reasoning))
+                    said = text_of(said)
+                if isinstance(said, str) and said:
+                    await emit(TextDelta(text=said))
+        return _joined(pieces)
+
+    # --- what came of it --------------------------------------------------------------------------
+
+    def _picked(self, output: Any, *, required: bool = True) -> Any:
+        key = self._options.output_key
+        if key is None:
+            return output
+        if isinstance(output, Mapping) and key in output:
+            return output[key]
+        if not required:
+            return None
+        there = f"the keys {', '.join(map(repr, output))}" if isinstance(output, Mapping) else ""
+        raise ProtocolFailed(
+            f"{self._where}: its output has no {key!r}, as `output_key` says; "
+            f"it has {there or f'the type {type(output).__name__!r}'}",
+            agent_id=self._agent_id,
+        )
+
+    def _result(
+        self, output: Any, history: list[BaseMessage], watcher: Watcher, *, in_state: bool
+    ) -> TurnResult:
+        if in_state and self._options.output_key is None:
+            output = output["messages"]
+        else:
+            output = self._picked(output)
+        usage = sum(watcher.usages[1:], watcher.usages[0]) if watcher.usages else None
+        if isinstance(output, BaseMessage):
+            output = [output]
+        if not isinstance(output, list) or not any(isinstance(o, BaseMessage) for o in output):
+            message = assistant(self._text(output))
+            return TurnResult(message=message, new_messages=(message,), usage=usage)
+        known = {message.id for message in history}
+        added = [message for message in output if message.id not in known]
+        answer = next((m for m in reversed(added) if isinstance(m, AIMessage)), None)
+        if answer is None:
+            raise ProtocolFailed(
+                f"{self._where}: it ended without an AI message; if its answer stands elsewhere, "
+                "say by `output_key` where",
+                agent_id=self._agent_id,
+            )
+        messages = from_langchain(added)
+        refused = "refusal" in answer.additional_kwargs
+        return TurnResult(
+            message=next(one for one in reversed(messages) if one.role == "assistant"),
+            new_messages=messages,
+            stop_reason="refusal" if refused else stop_reason_of(finish_of(answer)),
+            usage=usage,
+        )
+
+    def _text(self, output: Any) -> str:
+        if isinstance(output, str):
+            return output
+        if output is None or (isinstance(output, Mapping) and self._options.output_key is None):
+            there = "nothing" if output is None else f"the keys {', '.join(map(repr, output))}"
+            raise ProtocolFailed(
+                f"{self._where}: its output has {there}; say by `output_key` which key holds the "
+                "answer",
+                agent_id=self._agent_id,
+            )
+        return to_json(output, fallback=str).decode()
+
+    def _mapped(self, error: Exception, watcher: Watcher) -> AgentError | None:
+        if watcher.tool_error is not None and watcher.tool_error in chain(error):
+            return ToolFailed(
+                f"{self._where}: one of its tools raised {type(error).__name__}: {error}",
+                agent_id=self._agent_id,
+            )
+        if watcher.failure is not None:
+            return self._named(watcher.failure)
+        return agent_error(error, agent_id=self._agent_id, where=self._where)
+
+    def _named(self, failure: AgentError) -> AgentError:
+        return type(failure)(f"{self._where}: {failure}", agent_id=self._agent_id)
+
+
+async def _tell(watcher: Watcher, emit: Emit) -> None:
+    while watcher.events:
+        await emit(watcher.events.popleft())
+
+
+def _joined(pieces: list[Any]) -> Any:
+    """The whole of which these are the pieces, as LangChain itself would add them up."""
+    if not pieces:
+        return None
+    if all(isinstance(piece, str) for piece in pieces):
+        return "".join(pieces)
+    if all(isinstance(piece, AIMessageChunk) for piece in pieces):
+        return pieces[0] + pieces[1:]
+    if all(isinstance(piece, Mapping) for piece in pieces):
+        return sum(map(AddableDict, pieces[1:]), AddableDict(pieces[0]))
+    return pieces[-1]

@@ -1,0 +1,218 @@
+"""Where LangChain's agent loop meets a turn: its model calls and its tool calls."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from langchain.agents.middleware import AgentMiddleware, AgentState
+from langchain.agents.middleware.types import ModelRequest, ModelResponse
+from langchain_core.messages import AIMessage, ToolMessage
+from langgraph.errors import GraphBubbleUp
+from langgraph.prebuilt.tool_node import ToolCallRequest
+from langgraph.types import Command
+
+from massgen_bridge import (
+    Emit,
+    LimitReached,
+    ModelCaller,
+    ModelCallFinished,
+    ToolCall,
+    ToolCallFinished,
+    ToolCallStarted,
+    ToolResult,
+    Turn,
+    Usage,
+)
+from massgen_bridge_langchain._answer import finish_of, read_answer
+from massgen_bridge_langchain._convert import stop_reason_of, text_of, tool_message, usage_of
+from massgen_bridge_langchain._errors import agent_error
+
+__all__ = ["END_ID", "Running", "TurnMiddleware"]
+
+# The message that ends LangChain's loop when a tool has ended the turn; no part of the history.
+END_ID = "massgen-bridge-end"
+
+
+@dataclass(slots=True, kw_only=True)
+class Running:
+    """A turn under way: the context that LangGraph hands to each of its steps.
+
+    Attributes:
+        settings: Parameters of each model call.
+        tools: The turn's tools in OpenAI's form.
+        tool_settings: Further parameters of a call with tools.
+        tool_names: Names of the turn's tools; the agent's middleware may have others.
+        malformed: By call id, the text of arguments that were no JSON object.
+        results: By call id, what the turn's tools gave.
+        ended: Whether a tool has ended the turn.
+    """
+
+    turn: Turn
+    emit: Emit
+    settings: dict[str, Any]
+    tools: list[dict[str, Any]]
+    tool_settings: dict[str, Any]
+    tool_names: frozenset[str]
+    model_calls: int = 0
+    own_tool_calls: int = 0
+    usages: list[Usage] = field(default_factory=list)
+    malformed: dict[str, str] = field(default_factory=dict)
+    results: dict[str, ToolResult] = field(default_factory=dict)
+    ended: bool = False
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+
+
+class TurnMiddleware(AgentMiddleware[AgentState[Any], Running]):
+    """Makes the agent's model calls under the retry policy and its tool calls through the turn.
+
+    One object serves all turns: what belongs to a turn is in LangGraph's runtime context.
+
+    Args:
+        agent_id: The agent it works for.
+        model: The model's name, for events.
+        where: Names the connection and its model, for errors.
+        call_model: The retry policy.
+    """
+
+    def __init__(self, *, agent_id: str, model: str, where: str, call_model: ModelCaller) -> None:
+        super().__init__()
+        self._agent_id = agent_id
+        self._model = model
+        self._where = where
+        self._call_model = call_model
+
+    async def awrap_model_call(
+        self,
+        request: ModelRequest[Running],
+        handler: Callable[[ModelRequest[Running]], Awaitable[ModelResponse[Any]]],  # noqa: ARG002 - LangChain's own call hides the stream
+    ) -> AIMessage:
+        """Make one model call, or none after the end of the turn."""
+        running = request.runtime.context
+        if running.ended:
+            return AIMessage("", id=END_ID)
+        limit = running.turn.limits.max_model_calls
+        if running.model_calls >= limit:
+            raise LimitReached(
+                f"the turn made {limit} model calls, as many as it may, and the model still "
+                "calls tools",
+                agent_id=self._agent_id,
+            )
+        running.model_calls += 1
+        call = self._prepare(request, running)
+        message = await self._call_model(call, running.emit)
+        usage = usage_of(message)
+        if usage is not None:
+            running.usages.append(usage)
+        await running.emit(ModelCallFinished(model=self._model, usage=usage))
+        return self._checked(message)
+
+    def _prepare(
+        self, request: ModelRequest[Running], running: Running
+    ) -> Callable[[], Awaitable[AIMessage]]:
+        model: Any = request.model
+        settings = {**request.model_settings, **running.settings}
+        if tools := [*request.tools, *running.tools]:
+            settings |= running.tool_settings
+            model = model.bind_tools(tools, tool_choice=request.tool_choice)
+        messages = request.messages
+        if request.system_message is not None:
+            messages = [request.system_message, *messages]
+
+        async def attempt() -> AIMessage:
+            malformed: dict[str, str] = {}
+            try:
+                async with aclosing(model.astream(messages, **settings)) as stream:
+                    message = await read_answer(stream, running.emit, malformed)
+            except Exception as error:  # the SDK lets errors of its HTTP library through
+                mapped = agent_error(
+                    error, agent_id=self._agent_id, where=self._where, in_model_call=True
+                )
+                if mapped is None:
+                    raise
+                raise mapped from error
+            running.malformed |= malformed
+            return message
+
+        return attempt
+
+    def _checked(self, message: AIMessage) -> AIMessage:
+        stop_reason = stop_reason_of(finish_of(message))
+        if message.tool_calls and stop_reason == "length":
+            raise LimitReached(
+                f"{self._where}: the output limit was reached in the middle of a tool call",
+                agent_id=self._agent_id,
+            )
+        if stop_reason == "refusal" or "refusal" in message.additional_kwargs:
+            # A refusal stands in place of what the model was about to do.
+            message.tool_calls = []
+        return message
+
+    async def awrap_tool_call(
+        self,
+        request: ToolCallRequest,
+        handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]],
+    ) -> ToolMessage | Command[Any]:
+        """Make one tool call.
+
+        LangGraph starts the calls of a message at once, in order. They are made one after the
+        other: what a turn does never depends on which tool happens to be faster.
+        """
+        running: Running = request.runtime.context  # type: ignore[assignment] # LangGraph's default
+        call = _tool_call(request, running)
+        async with running.lock:
+            if running.ended:
+                return _failed(call, "not called: the turn had ended")
+            await running.emit(ToolCallStarted(call=call))
+            if request.tool is not None and call.name not in running.tool_names:
+                return await self._call_own_tool(call, request, handler)
+            result = await running.turn.call_tool(call)
+            await running.emit(ToolCallFinished(result=result))
+            running.results[call.call_id] = result
+            running.ended = result.ends_turn
+        return tool_message(result)
+
+    async def _call_own_tool(
+        self,
+        call: ToolCall,
+        request: ToolCallRequest,
+        handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]],
+    ) -> ToolMessage | Command[Any]:
+        """Call a tool that the agent's middleware brings along."""
+        running: Running = request.runtime.context  # type: ignore[assignment] # LangGraph's default
+        limit = running.turn.limits.max_tool_calls
+        if running.own_tool_calls >= limit:
+            raise LimitReached(f"the turn made {limit} tool calls, as many as it may")
+        running.own_tool_calls += 1
+        try:
+            output = await handler(request)
+        except GraphBubbleUp:
+            raise
+        except Exception as error:  # noqa: BLE001 - a tool may raise anything, the model is told
+            output = _failed(call, f"{type(error).__name__}: {error}")
+        told = output if isinstance(output, ToolMessage) else None  # else a change of the state
+        result = ToolResult(
+            call_id=call.call_id,
+            name=call.name,
+            content=text_of(told) if told is not None else "",
+            is_error=told is not None and told.status == "error",
+        )
+        await running.emit(ToolCallFinished(result=result))
+        return output
+
+
+def _tool_call(request: ToolCallRequest, running: Running) -> ToolCall:
+    asked = request.tool_call
+    call_id = asked["id"] or ""
+    if call_id in running.malformed:
+        return ToolCall(call_id=call_id, name=asked["name"], malformed=running.malformed[call_id])
+    return ToolCall(call_id=call_id, name=asked["name"], arguments=asked["args"])
+
+
+def _failed(call: ToolCall, reason: str) -> ToolMessage:
+    return tool_message(
+        ToolResult(call_id=call.call_id, name=call.name, content=reason, is_error=True)
+    )

@@ -1,0 +1,220 @@
+"""A LangChain chat model from one of the bridge's connections."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import openai
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessage, BaseMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
+from langchain_openai import ChatOpenAI
+from pydantic import SecretStr
+
+from massgen_bridge import Connection
+
+__all__ = [
+    "BridgeChatModel",
+    "Clients",
+    "chat_model",
+    "keyless",
+    "limit_parameter",
+    "sampling_settings",
+]
+
+_CONNECT_S = 30.0
+_IDLE_CONNECTIONS = 200
+_NO_KEY = "none"
+_OPENAI_HOSTS = (".openai.com", ".openai.azure.com")
+
+
+class BridgeChatModel(ChatOpenAI):
+    """`ChatOpenAI` that also passes on what only some servers send.
+
+    A refusal becomes the message's text, as it is the answer, and is marked by
+    `additional_kwargs["refusal"]`; reasoning arrives in `additional_kwargs["reasoning_content"]`.
+    """
+
+    def _convert_chunk_to_generation_chunk(
+        self,
+        chunk: dict[str, Any],
+        default_chunk_class: type,
+        base_generation_info: dict[str, Any] | None,
+    ) -> ChatGenerationChunk | None:
+        choices = chunk.get("choices")
+        delta = choices[0].get("delta") if choices else None
+        rare = delta and _take_rare(delta)
+        generation = super()._convert_chunk_to_generation_chunk(
+            chunk, default_chunk_class, base_generation_info
+        )
+        if rare and generation is not None:
+            _put_rare(generation.message, rare)
+        return generation
+
+    def _get_request_payload(
+        self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        """DeepSeek and its like want their reasoning back while a turn goes on."""
+        payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
+        messages = self._convert_input(input_).to_messages()
+        for message, sent in zip(messages, payload["messages"], strict=True):
+            if isinstance(message, AIMessage) and message.tool_calls:
+                reasoning = message.additional_kwargs.get("reasoning_content")
+                if reasoning:
+                    sent["reasoning_content"] = reasoning
+        return payload
+
+
+def _take_rare(delta: dict[str, Any]) -> dict[str, str]:
+    """What LangChain would lose of a delta; tool calls without an index get one."""
+    for position, call in enumerate(delta.get("tool_calls") or ()):
+        if call.get("index") is None:
+            call["index"] = position
+    reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+    found = {"reasoning_content": reasoning, "refusal": delta.get("refusal")}
+    return {name: value for name, value in found.items() if isinstance(value, str) and value}
+
+
+def _put_rare(message: Any, rare: Mapping[str, str]) -> None:
+    message.additional_kwargs.update(rare)
+    if "refusal" in rare and isinstance(message, BaseMessageChunk):
+        message.content = f"{message.content}{rare['refusal']}"
+
+
+class Clients:
+    """The HTTP clients of one agent: made once, used by all its turns, closed at its end.
+
+    Args:
+        connection: Where they lead to.
+        sync: Whether code that blocks may want to use them, too.
+        retries: How often the SDK itself sends a failed request again.
+    """
+
+    def __init__(self, connection: Connection, *, sync: bool, retries: int) -> None:
+        self.asynchronous = openai.AsyncOpenAI(
+            http_client=openai.DefaultAsyncHttpxClient(**_transport(connection)),
+            max_retries=retries,
+            **_endpoint(connection),
+        )
+        self.synchronous = (
+            openai.OpenAI(
+                http_client=openai.DefaultHttpxClient(**_transport(connection)),
+                max_retries=retries,
+                **_endpoint(connection),
+            )
+            if sync
+            else None
+        )
+        for client in (self.asynchronous, self.synchronous):
+            if client is not None:
+                # The SDK takes these from the environment; the connection alone says what is sent.
+                client.organization = client.project = None
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self.asynchronous.close()
+        if self.synchronous is not None:
+            self.synchronous.close()
+
+
+def _transport(connection: Connection) -> dict[str, Any]:
+    timeout = connection.timeout_s
+    return {
+        "limits": type(openai.DEFAULT_CONNECTION_LIMITS)(
+            max_connections=None, max_keepalive_connections=_IDLE_CONNECTIONS
+        ),
+        "timeout": openai.Timeout(timeout, connect=min(timeout, _CONNECT_S), pool=None),
+        "trust_env": not _is_loopback(connection.base_url),  # no proxy stands before this machine
+    }
+
+
+def _endpoint(connection: Connection) -> dict[str, Any]:
+    """The connection's endpoint and headers, and nothing of what stands in the environment."""
+    key = connection.api_key.get_secret_value() if connection.api_key else None
+    ambient = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
+    headers: dict[str, Any] = {
+        line.partition(":")[0].strip(): openai.Omit() for line in ambient if line.strip()
+    }
+    if key is not None:
+        headers["Authorization"] = f"Bearer {key}"
+    return {
+        "base_url": connection.base_url,
+        "api_key": key or _NO_KEY,
+        "default_headers": headers | dict(connection.headers),
+        "timeout": _transport(connection)["timeout"],
+    }
+
+
+def _is_loopback(base_url: str) -> bool:
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def chat_model(connection: Connection, clients: Clients, **fields: Any) -> BridgeChatModel:
+    """The connection's model, through the given clients.
+
+    Args:
+        connection: Names the model.
+        clients: What it sends its requests with.
+        fields: Further fields of `ChatOpenAI`.
+    """
+    sync = clients.synchronous
+    return BridgeChatModel(
+        model=connection.model,
+        base_url=connection.base_url,
+        # As an async function it keeps LangChain from making a blocking client of its own.
+        api_key=_no_key if sync is None else SecretStr(_NO_KEY),
+        root_async_client=clients.asynchronous,
+        async_client=clients.asynchronous.chat.completions,
+        root_client=sync,
+        client=sync and sync.chat.completions,
+        openai_proxy=None,
+        stream_usage=True,
+        # The wait for bytes is bounded by the clients; a timer a chunk costs a fifth of the call.
+        stream_chunk_timeout=None,
+        # Otherwise LangChain chooses by the model's name.
+        use_responses_api=False,
+        **fields,
+    )
+
+
+async def _no_key() -> str:
+    return _NO_KEY
+
+
+def limit_parameter(
+    connection: Connection, wanted: Literal["auto", "max_completion_tokens", "max_tokens"]
+) -> str:
+    """What the request parameter that limits the output is called at the connection's endpoint."""
+    if wanted != "auto":
+        return wanted
+    host = f".{urlsplit(connection.base_url).hostname}"
+    return "max_completion_tokens" if host.endswith(_OPENAI_HOSTS) else "max_tokens"
+
+
+def sampling_settings(connection: Connection) -> dict[str, Any]:
+    """The connection's sampling as parameters of a request, the output limit left out."""
+    sampling = connection.sampling
+    settings: dict[str, Any] = {
+        name: value
+        for name in ("temperature", "top_p", "seed")
+        if (value := getattr(sampling, name)) is not None
+    }
+    if sampling.extra:
+        settings["extra_body"] = dict(sampling.extra)
+    return settings
+
+
+def keyless(connection: Connection) -> dict[str, Any]:
+    """What each request needs so that the SDK sends no key where there is none."""
+    names = {name.title() for name in connection.headers}
+    if connection.api_key is not None or "Authorization" in names:
+        return {}
+    return {"extra_headers": {"Authorization": openai.Omit()}}
