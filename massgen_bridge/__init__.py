@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         TurnResult,
         Usage,
     )
+    from massgen_bridge.api import arun, run, stream
     from massgen_bridge.connection import (
         Connection,
         ModelCaller,
@@ -94,6 +95,8 @@ if TYPE_CHECKING:
         system,
         user,
     )
+    from massgen_bridge.models.addresses import is_loopback
+    from massgen_bridge.models.retry import parse_retry_after
     from massgen_bridge.specs import (
         AdapterSpec,
         AgentContext,
@@ -104,6 +107,7 @@ if TYPE_CHECKING:
         StrategySpec,
         ToolSpec,
     )
+    from massgen_bridge.team import Team
     from massgen_bridge.verdicts import (
         AnswerVerdict,
         ToolVerdict,
@@ -172,6 +176,7 @@ __all__ = [
     "SinkSpec",
     "StopReason",
     "StrategySpec",
+    "Team",
     "TextDelta",
     "TextPart",
     "TimedOut",
@@ -193,8 +198,13 @@ __all__ = [
     "Usage",
     "VideoPart",
     "__version__",
+    "arun",
     "assistant",
     "hookimpl",
+    "is_loopback",
+    "parse_retry_after",
+    "run",
+    "stream",
     "system",
     "user",
 ]
@@ -209,6 +219,10 @@ _MODULES = (
     "events",
     "verdicts",
     "specs",
+    "models.addresses",
+    "models.retry",
+    "api",
+    "team",
 )
 
 

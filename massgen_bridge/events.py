@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from massgen_bridge.agent import AnswerRef, StopReason, Turn, TurnResult, Usage
-from massgen_bridge.errors import ErrorKind
+from massgen_bridge.errors import ErrorKind, RunFailed
 from massgen_bridge.messages import Frozen, JsonValue, Message, ToolCall, ToolResult
 
 __all__ = [
@@ -343,6 +343,16 @@ class RunResult(Frozen):
     calls: int = 0
     duration_s: float = 0.0
     message: str | None = None
+
+    def require_answer(self) -> str:
+        """The answer.
+
+        Raises:
+            RunFailed: There is none; the text says why.
+        """
+        if self.answer is None:
+            raise RunFailed(f"run {self.run_id} {self.status}: {self.message or 'no answer'}")
+        return self.answer
 
 
 class RunStarted(Frozen):

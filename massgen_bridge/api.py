@@ -1,0 +1,139 @@
+"""The Python API: a run as one call, as a stream of records, or by a team built in code."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
+
+from massgen_bridge.config.trust import open_config
+from massgen_bridge.messages import Message, user
+from massgen_bridge.plugins import PluginHost
+from massgen_bridge.run.planning import Prepared, prepare_run
+from massgen_bridge.run.session import execute
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from massgen_bridge.events import Record, RunResult
+
+__all__ = ["Config", "Configured", "arun", "prepare", "run", "stream"]
+
+
+class Configured(Protocol):
+    """Something that is a configuration once it knows the plugins: a `Team`."""
+
+    def configuration(self, host: PluginHost) -> Mapping[str, Any]:
+        """The configuration as values; what they need is registered with the host."""
+
+
+def prepare(config: Config, *, trust: bool = False, host: PluginHost | None = None) -> Prepared:
+    """Check a configuration and resolve it, without running it.
+
+    Args:
+        config: A file (or its path as text), the text of one, the same as a dict, or a team.
+        trust: Whether code that a file names may be imported. A dict and a team come from code
+            already and need no trust.
+        host: The plugins; a new host with everything installed by default.
+
+    Raises:
+        ConfigError: Something is wrong with it; TrustRequired where it imports code.
+        PluginError: An adapter, strategy, tool or sink cannot be used.
+    """
+    host = host or PluginHost()
+    if not isinstance(config, Path | str | Mapping):
+        config = config.configuration(host)
+    from_code = isinstance(config, Mapping)
+    opened = open_config(config, host, trust=trust or from_code)
+    return prepare_run(opened, host=host, environ=os.environ)
+
+
+async def arun(
+    config: Config,
+    question: str | Message,
+    *,
+    trust: bool = False,
+    keep: bool = True,
+    on_record: Callable[[Record], None] | None = None,
+) -> RunResult:
+    """Run a configuration on a question.
+
+    Args:
+        config: A file (or its path as text), the text of one, the same as a dict, or a team.
+        question: The task; a message with media parts where text is not enough.
+        trust: Whether code that a file names may be imported.
+        keep: Whether the run is written to the journal.
+        on_record: Called with each record, in the event loop; it must only take note.
+
+    Returns:
+        The result, also of a run that failed: see its `status`.
+
+    Raises:
+        ConfigError: Something is wrong with the configuration.
+        PluginError: A plugin that it needs cannot be used.
+        JournalError: The run cannot be written.
+    """
+    # Reading files and looking for plugins blocks: not in the event loop.
+    prepared = await anyio.to_thread.run_sync(partial(prepare, config, trust=trust))
+    listeners = [on_record] if on_record is not None else []
+    return await execute(prepared, _message(question), listeners=listeners, keep=keep)
+
+
+def run(
+    config: Config,
+    question: str | Message,
+    *,
+    trust: bool = False,
+    keep: bool = True,
+    on_record: Callable[[Record], None] | None = None,
+) -> RunResult:
+    """Run a configuration on a question and wait for the result; see `arun`.
+
+    It also works where an event loop runs already, as in a notebook: the run then has a loop of
+    its own in another thread, and the caller's waits.
+    """
+    work = partial(arun, config, question, trust=trust, keep=keep, on_record=on_record)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return anyio.run(work)
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        return threads.submit(anyio.run, work).result()
+
+
+async def stream(
+    config: Config, question: str | Message, *, trust: bool = False, keep: bool = True
+) -> AsyncIterator[Record]:
+    """Run a configuration and yield each record as it comes; the last one holds the result.
+
+    Leaving the loop early cancels the run. Arguments and errors are those of `arun`.
+    """
+    send, receive = anyio.create_memory_object_stream["Record"](math.inf)
+
+    async def work() -> None:
+        with send:
+            await arun(config, question, trust=trust, keep=keep, on_record=send.send_nowait)
+
+    # A task group cannot stay open over a yield; this task is owned by the generator, which ends
+    # it in every case before it ends itself.
+    task = asyncio.get_running_loop().create_task(work())
+    try:
+        with receive:
+            async for record in receive:
+                yield record
+        await task
+    finally:
+        task.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait({task})
+
+
+def _message(question: str | Message) -> Message:
+    return user(question) if isinstance(question, str) else question

@@ -1,0 +1,189 @@
+"""A team built in code, without YAML: agents by kind, by function or as ready objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Self
+
+from massgen_bridge import api
+from massgen_bridge.agent import Agent, Capabilities
+from massgen_bridge.errors import ConfigError
+from massgen_bridge.hookspecs import hookimpl
+from massgen_bridge.kinds.python import PythonAgent
+from massgen_bridge.specs import AdapterSpec, NoOptions
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from massgen_bridge.agent import Emit, Turn, TurnResult
+    from massgen_bridge.ballots import BallotChoice
+    from massgen_bridge.events import Record, RunResult
+    from massgen_bridge.messages import Message
+    from massgen_bridge.plugins import PluginHost
+    from massgen_bridge.specs import AgentContext
+
+__all__ = ["Team"]
+
+_KIND = "object"
+
+
+class Team:
+    """Agents that work together; the same things as in YAML, said in Python.
+
+    Args:
+        strategy: Name of the strategy, or a mapping with `type` and its options.
+        models: Named connections, as under `models:` in YAML.
+        plugins: Objects or modules with hook implementations.
+        timeout_s: Longest run in seconds; None for no limit.
+    """
+
+    def __init__(
+        self,
+        *,
+        strategy: str | Mapping[str, Any] = "consensus",
+        models: Mapping[str, Mapping[str, Any]] | None = None,
+        plugins: Iterable[object] = (),
+        timeout_s: float | None = 1800.0,
+    ) -> None:
+        self._strategy = strategy
+        self._models = dict(models or {})
+        self._plugins = tuple(plugins)
+        self._timeout_s = timeout_s
+        self._agents: list[dict[str, Any]] = []
+        self._objects: dict[str, Agent] = {}
+
+    def add(
+        self,
+        agent_id: str,
+        agent: str | Agent | Callable[..., Any],
+        *,
+        model: str | None = None,
+        system_message: str = "",
+        ballot: BallotChoice = "auto",
+        capabilities: Capabilities | None = None,
+        vote: Callable[..., Any] | None = None,
+        **options: Any,
+    ) -> Self:
+        """Add an agent.
+
+        Args:
+            agent_id: Its id, unique in the team.
+            agent: A kind such as `openai`, a function (see the kind `python`), or an object with
+                `run` and `aclose`; an object is not closed after a run.
+            model: Its model, as `backend.model` in YAML.
+            system_message: What it is told before every task.
+            ballot: How it votes.
+            capabilities: What an object can do; text alone by default.
+            vote: For a function: what votes in its place.
+            options: The kind's own options.
+
+        Returns:
+            The team itself.
+        """
+        backend: dict[str, Any] = {"type": agent, "model": model, **options}
+        if not isinstance(agent, str):
+            self._objects[agent_id] = _as_agent(agent_id, agent, vote)
+            able = capabilities or Capabilities(structured=vote is not None)
+            backend = {"type": _KIND, "able": able.model_dump(mode="json"), **options}
+        self._agents.append(
+            {
+                "id": agent_id,
+                "system_message": system_message or None,
+                "ballot": ballot,
+                "backend": {key: value for key, value in backend.items() if value is not None},
+            }
+        )
+        return self
+
+    def configuration(self, host: PluginHost) -> dict[str, Any]:
+        """The team as a configuration; its plugins and objects are registered with the host."""
+        for plugin in self._plugins:
+            host.register(plugin)
+        if self._objects:
+            host.register(_Objects(self._objects), name="team")
+        return {
+            "version": 1,
+            "models": self._models,
+            "agents": self._agents,
+            "strategy": self._strategy,
+            "timeout_settings": {"orchestrator_timeout_seconds": self._timeout_s},
+        }
+
+    def run(
+        self,
+        question: str | Message,
+        *,
+        keep: bool = True,
+        on_record: Callable[[Record], None] | None = None,
+    ) -> RunResult:
+        """Run the team on a question; see `massgen_bridge.run`."""
+        return api.run(self, question, keep=keep, on_record=on_record)
+
+    async def arun(
+        self,
+        question: str | Message,
+        *,
+        keep: bool = True,
+        on_record: Callable[[Record], None] | None = None,
+    ) -> RunResult:
+        """Run the team on a question; see `massgen_bridge.arun`."""
+        return await api.arun(self, question, keep=keep, on_record=on_record)
+
+    def stream(self, question: str | Message, *, keep: bool = True) -> AsyncIterator[Record]:
+        """Run the team and yield each record; see `massgen_bridge.stream`."""
+        return api.stream(self, question, keep=keep)
+
+
+def _as_agent(agent_id: str, agent: Any, vote: Callable[..., Any] | None) -> Agent:
+    if isinstance(agent, Agent):
+        return agent
+    if callable(agent):
+        return PythonAgent(agent, vote)
+    raise ConfigError(
+        f"agent {agent_id!r}: expected a kind, a function, or an object with run and aclose; "
+        f"found {type(agent).__name__}"
+    )
+
+
+class _ObjectOptions(NoOptions):
+    able: Capabilities = Capabilities()
+
+
+class _Borrowed:
+    """An agent of the user's own: it serves many runs, so a run does not close it."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    async def run(self, turn: Turn, emit: Emit) -> TurnResult:
+        return await self._agent.run(turn, emit)
+
+    async def aclose(self) -> None:
+        pass
+
+
+class _Objects:
+    """A plugin that hands out the objects of a team."""
+
+    def __init__(self, objects: Mapping[str, Agent]) -> None:
+        self._objects = objects
+
+    def _make(self, context: AgentContext) -> Agent:
+        return _Borrowed(self._objects[context.agent_id])
+
+    @hookimpl
+    def bridge_adapters(self) -> Iterable[AdapterSpec]:
+        return (
+            AdapterSpec(
+                kind=_KIND,
+                summary="An agent given as an object in code.",
+                factory=self._make,
+                options=_ObjectOptions,
+                capabilities=Capabilities(
+                    tools=True,
+                    structured=True,
+                    inputs=frozenset({"image", "audio", "video", "document"}),
+                ),
+                refine=lambda options, _traits: options.able,
+            ),
+        )
