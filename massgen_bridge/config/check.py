@@ -1,0 +1,294 @@
+"""All checks of a configuration; nothing that it names is imported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel
+
+from massgen_bridge.config.models import BackendConfig, Document, RunConfig, StrategyConfig
+from massgen_bridge.config.problems import Problems, parse
+from massgen_bridge.config.source import KeyPath, Source
+from massgen_bridge.errors import BridgeError, ConfigError, DuplicateName
+from massgen_bridge.models.resolution import find_provider, reference
+from massgen_bridge.models.settings import ModelConfig
+
+if TYPE_CHECKING:
+    from massgen_bridge.plugins import PluginHost
+    from massgen_bridge.specs import AdapterSpec, ProviderSpec
+
+__all__ = ["Check"]
+
+T = TypeVar("T")
+
+_LATER_TOP = frozenset({"mcp_servers", "orchestrator"})
+_LATER_BELOW = frozenset({"mcp_servers"})
+_OWN_BACKEND_KEYS = tuple(name for name in BackendConfig.model_fields if name != "options")
+_VARIABLE = re.compile(r"\$\{[^{}]*\}")
+_NO_VERSION = (
+    "there is no 'version: 1', so this is a MassGen file, and those cannot be read yet; to bring it"
+    " over, add the line 'version: 1', keep 'agents' with 'id', 'system_message' and 'backend'"
+    " ('type', 'model'), and let 'massgen-bridge config validate' name what else has to go"
+)
+
+
+class Check:
+    """One pass over a configuration, which finds everything that is wrong with it.
+
+    Args:
+        source: The configuration.
+        host: Knows the kinds, tools, strategies, sinks and providers.
+        plugins_loaded: Whether the host has the configuration's own plugins; where it has not,
+            unknown names may still turn out to be known.
+    """
+
+    def __init__(self, source: Source, host: PluginHost, *, plugins_loaded: bool) -> None:
+        self._source = source
+        self._host = host
+        self._problems = Problems(source)
+        self._models: dict[str, ModelConfig] = {}
+        self._known_providers: dict[str, ProviderSpec] | None = None
+        self._unchecked: list[KeyPath] = []
+        self._may_wait = not plugins_loaded
+
+    def run(self) -> RunConfig:
+        """The checked configuration.
+
+        Raises:
+            InvalidConfig: There is at least one problem.
+        """
+        self._check_form()
+        data = self._normalised(self._source.data)
+        self._may_wait = self._may_wait and bool(_items(data.get("plugins")))
+        document = parse(Document, data, (), self._problems)
+        self._check_variables(data, ())
+        self._check_models(data.get("models"))
+        options = self._check_agents(_items(data.get("agents")))
+        strategy = self._options_of(self._host.strategy, data.get("strategy", {}), ("strategy",))
+        sinks = tuple(
+            self._options_of(self._host.sink, one, ("sinks", index))
+            for index, one in enumerate(_items(data.get("sinks")))
+        )
+        self._problems.raise_any()
+        assert document is not None  # noqa: S101 - without a document there was a problem
+        return RunConfig(
+            document=document,
+            source=self._source,
+            agent_options=MappingProxyType(options),
+            strategy_options=strategy,
+            sink_options=sinks,
+            unchecked=tuple(self._unchecked),
+        )
+
+    # --- the form --------------------------------------------------------------------------------
+
+    def _check_form(self) -> None:
+        data = self._source.data
+        if not isinstance(data, dict):
+            found = "is empty" if data is None else f"is a {type(data).__name__}"
+            self._problems.add((), f"the configuration {found}, but should be a mapping")
+        elif "version" not in data:
+            self._problems.add((), _NO_VERSION)
+        self._problems.raise_any()
+
+    def _normalised(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The same values in the shape of the models: own keys of kinds go into `options`."""
+        result = self._without_later(data, (), _LATER_TOP)
+        if "strategy" in result:
+            result["strategy"] = _named(result["strategy"])
+        if isinstance(result.get("sinks"), list):
+            result["sinks"] = [_named(one) for one in result["sinks"]]
+        if isinstance(result.get("agents"), list):
+            agents = enumerate(result["agents"])
+            result["agents"] = [self._agent(one, ("agents", index)) for index, one in agents]
+        return result
+
+    def _agent(self, agent: Any, path: KeyPath) -> Any:
+        if not isinstance(agent, dict):
+            return agent
+        agent = self._without_later(agent, path, _LATER_BELOW)
+        if isinstance(agent.get("backend"), dict):
+            backend = self._without_later(agent["backend"], (*path, "backend"), _LATER_BELOW)
+            agent["backend"] = _split(backend, _OWN_BACKEND_KEYS)
+        return agent
+
+    def _without_later(
+        self, data: Mapping[str, Any], path: KeyPath, later: frozenset[str]
+    ) -> dict[str, Any]:
+        for key in data.keys() & later:
+            self._problems.add((*path, key), "is not supported yet; take it out", at_key=True)
+        return {key: value for key, value in data.items() if key not in later}
+
+    def _check_variables(self, value: Any, path: KeyPath) -> None:
+        """Refuse a variable where it would be taken as it stands."""
+        if path[:1] == ("models",) or path[-1:] == ("system_message",):
+            return
+        for key, one in _children(value):
+            inner = path if key == "options" else (*path, key)
+            if isinstance(one, str) and _VARIABLE.fullmatch(one):
+                message = f"environment variables such as {one!r} stand in 'models:' alone"
+                self._problems.add(inner, message)
+            self._check_variables(one, inner)
+
+    # --- models ----------------------------------------------------------------------------------
+
+    @property
+    def _providers(self) -> dict[str, ProviderSpec]:
+        if self._known_providers is None:
+            ready = (one.name for one in self._host.providers() if one.state == "installed")
+            self._known_providers = {name: self._host.provider(name) for name in ready}
+        return self._known_providers
+
+    def _check_models(self, models: Any) -> None:
+        for name, value in models.items() if isinstance(models, dict) else ():
+            # What is wrong with the form itself is known already.
+            model = parse(ModelConfig, value, (), Problems(self._source))
+            if model is not None:
+                self._models[name] = model
+            provider = value.get("provider") if isinstance(value, dict) else None
+            if isinstance(provider, str):
+                any_model = ModelConfig.model_construct(provider=provider)
+                find = partial(find_provider, name, any_model, self._providers)
+                self._known(("models", name, "provider"), find)
+
+    def _check_model(self, spec: AdapterSpec, backend: Mapping[str, Any], path: KeyPath) -> None:
+        model = backend.get("model")
+        if model is None:
+            if spec.needs_model:
+                message = f"the key 'model' is missing; agents of kind {spec.kind!r} need one"
+                self._problems.add(path, message, at_key=True)
+            return
+        if not isinstance(model, str) or not model:
+            return
+        path = (*path, "model")
+        if not spec.protocols:
+            self._problems.add(path, f"agents of kind {spec.kind!r} use no model", at_key=True)
+        elif model not in self._declared_models:
+            self._known(path, partial(self._meant, model, spec.default_provider))
+
+    def _meant(self, model: str, default_provider: str | None) -> ProviderSpec:
+        meant = reference(model, self._models, self._providers, default_provider)
+        return find_provider(model, meant, self._providers)
+
+    @property
+    def _declared_models(self) -> Mapping[str, Any]:
+        models = self._source.data.get("models")
+        return models if isinstance(models, dict) else {}
+
+    # --- agents ----------------------------------------------------------------------------------
+
+    def _check_agents(self, agents: list[Any]) -> dict[str, BaseModel]:
+        first: dict[str, int] = {}
+        options: dict[str, BaseModel] = {}
+        for index, agent in enumerate(agents):
+            path: KeyPath = ("agents", index)
+            if not isinstance(agent, dict):
+                continue
+            name = agent.get("id")
+            if isinstance(name, str) and first.setdefault(name, index) != index:
+                message = f"the id {name!r} is taken already by agents[{first[name]}]"
+                self._problems.add((*path, "id"), message)
+            spec = self._check_backend(agent.get("backend"), (*path, "backend"))
+            self._check_abilities(agent, spec, path)
+            if spec is not None:
+                own = agent["backend"]["options"]
+                parsed = self._parse_options(
+                    spec.options, own, (*path, "backend"), _OWN_BACKEND_KEYS
+                )
+                if parsed is not None and isinstance(name, str):
+                    options[name] = parsed
+        return options
+
+    def _check_backend(self, backend: Any, path: KeyPath) -> AdapterSpec | None:
+        if not isinstance(backend, dict):
+            return None
+        if backend.get("isolation") in {"process", "environment"}:
+            message = f"{backend['isolation']!r} is not supported yet; use 'auto' or 'none'"
+            self._problems.add((*path, "isolation"), message)
+        kind = backend.get("type")
+        if not isinstance(kind, str):
+            return None
+        spec = self._known((*path, "type"), lambda: self._host.adapter(kind))
+        if spec is not None:
+            self._check_model(spec, backend, path)
+        return spec
+
+    def _check_abilities(
+        self, agent: Mapping[str, Any], spec: AdapterSpec | None, path: KeyPath
+    ) -> None:
+        tools = _items(agent.get("tools"))
+        for index, tool in enumerate(tools):
+            if isinstance(tool, str):
+                self._known((*path, "tools", index), partial(self._host.tool, tool))
+        if spec is None:
+            return
+        kind = f"agents of kind {spec.kind!r}"
+        if tools and not spec.capabilities.tools:
+            self._problems.add((*path, "tools"), f"{kind} cannot call tools", at_key=True)
+        ballot = agent.get("ballot")
+        if ballot == "tools" and not spec.capabilities.tools:
+            self._problems.add((*path, "ballot"), f"{kind} cannot call tools; use 'auto'")
+        if ballot == "schema" and not spec.capabilities.structured:
+            self._problems.add((*path, "ballot"), f"{kind} have no structured output; use 'auto'")
+
+    # --- names -----------------------------------------------------------------------------------
+
+    def _known(self, path: KeyPath, find: Callable[[], T]) -> T | None:
+        """What is found by a name; a problem where there is none, or a name to be checked later."""
+        try:
+            return find()
+        except DuplicateName as error:
+            self._problems.add(path, str(error))
+        except BridgeError as error:
+            if self._may_wait:
+                self._unchecked.append(path)
+            else:
+                message = error.message if isinstance(error, ConfigError) else str(error)
+                self._problems.add(path, message)
+        return None
+
+    def _options_of(
+        self, find: Callable[[str], Any], section: Any, path: KeyPath
+    ) -> BaseModel | None:
+        """The options of a strategy or sink that is found by its type."""
+        if not isinstance(section, dict) or not isinstance(section.get("type", ""), str):
+            return None
+        default = StrategyConfig.model_fields["type"].default
+        spec = self._known((*path, "type"), lambda: find(section.get("type", default)))
+        if spec is None:
+            return None
+        return self._parse_options(spec.options, section.get("options", {}), path, ("type",))
+
+    def _parse_options(
+        self, model: type[BaseModel], options: Any, path: KeyPath, also: tuple[str, ...]
+    ) -> BaseModel | None:
+        return parse(model, options, path, self._problems, also=also)
+
+
+def _split(section: Mapping[str, Any], own: tuple[str, ...]) -> dict[str, Any]:
+    """A section with the keys that are not its own moved into `options`."""
+    result = {key: value for key, value in section.items() if key in own}
+    result["options"] = {key: value for key, value in section.items() if key not in own}
+    return result
+
+
+def _named(section: Any) -> Any:
+    """A strategy or sink, written as a name or as a mapping with `type`."""
+    if isinstance(section, str):
+        return {"type": section, "options": {}}
+    return _split(section, ("type",)) if isinstance(section, dict) else section
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _children(value: Any) -> Iterator[tuple[str | int, Any]]:
+    if isinstance(value, dict):
+        yield from value.items()
+    elif isinstance(value, list):
+        yield from enumerate(value)

@@ -1,0 +1,235 @@
+"""The current form of a configuration: what may stand in a file with `version: 1`.
+
+These models are also the source of the JSON Schema and of the reference of the YAML. A kind, a
+strategy and a sink have keys of their own beside those given here: `options` holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from massgen_bridge.agent import Limits
+from massgen_bridge.config.source import KeyPath, Source
+from massgen_bridge.messages import Frozen, JsonValue
+from massgen_bridge.models.settings import ModelConfig
+
+__all__ = [
+    "AGENT_ID_PATTERN",
+    "AgentConfig",
+    "BackendConfig",
+    "Document",
+    "RunConfig",
+    "SinkConfig",
+    "StrategyConfig",
+    "TimeoutSettings",
+    "UiConfig",
+]
+
+AGENT_ID_PATTERN = r"^[A-Za-z0-9_.-]{1,64}$"
+
+Options = dict[str, JsonValue]
+
+
+class _Settings(Frozen):
+    model_config = ConfigDict(defer_build=True, strict=True)
+
+
+class BackendConfig(_Settings):
+    """What an agent is made of."""
+
+    type: str = Field(
+        description="The agent's kind: a name from `massgen-bridge adapters`, such as `openai`, "
+        "`langchain`, `python` or `scripted`. It decides which further keys there are."
+    )
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The model: a name from `models:`, the name of a provider with a model of "
+        "its own (`local`), `provider/model`, or a plain model name of the kind's usual provider.",
+    )
+    isolation: Literal["auto", "none", "process", "environment"] = Field(
+        default="auto",
+        description="Where the agent runs. `auto` and `none`: in the same process. `process` and "
+        "`environment` are not supported yet.",
+    )
+    options: Options = Field(
+        default_factory=dict,
+        description="The kind's own keys; in a file they stand beside `type`.",
+    )
+
+
+class AgentConfig(_Settings):
+    """One agent of the team."""
+
+    id: str = Field(
+        pattern=AGENT_ID_PATTERN,
+        description="The agent's name, unique in the file: letters, digits, `_`, `.`, `-`; at "
+        "most 64 of them. Ties go to the agent that stands first.",
+    )
+    system_message: str | None = Field(
+        default=None, description="What the agent is told before every task."
+    )
+    backend: BackendConfig = Field(description="What the agent is made of.")
+    ballot: Literal["auto", "tools", "schema", "text"] = Field(
+        default="auto",
+        description="How the agent votes: by calling a tool, by structured output, or by a "
+        "marked block of text. `auto` takes the first of these that the agent can do.",
+    )
+    tools: tuple[str, ...] = Field(
+        default=(), description="Names of the tools that the agent may call."
+    )
+    limits: Limits = Field(
+        default_factory=Limits,
+        description="What one turn may use: `max_output_tokens`, `max_model_calls`, "
+        "`max_tool_calls`, `idle_s` (longest silence) and `wall_s` (longest turn), in seconds.",
+    )
+
+
+class StrategyConfig(_Settings):
+    """How the agents come to one answer."""
+
+    type: str = Field(
+        default="consensus",
+        description="Name of the strategy, such as `consensus` or `single`. It decides which "
+        "further keys there are.",
+    )
+    options: Options = Field(
+        default_factory=dict,
+        description="The strategy's own keys; in a file they stand beside `type`.",
+    )
+
+
+class SinkConfig(_Settings):
+    """Somewhere that the records of a run go, beside the journal."""
+
+    type: str = Field(
+        description="Kind of sink, from a plugin. It decides which further keys there are."
+    )
+    options: Options = Field(
+        default_factory=dict, description="The sink's own keys; in a file they stand beside `type`."
+    )
+
+
+class TimeoutSettings(_Settings):
+    """How long a run may take."""
+
+    orchestrator_timeout_seconds: Annotated[float, Field(gt=0)] | None = Field(
+        default=1800.0,
+        description="Longest run in seconds; then the best answer so far counts. `null`: no limit.",
+    )
+
+
+class UiConfig(_Settings):
+    """What is shown while a run goes on."""
+
+    display: Literal["auto", "rich", "plain", "none"] = Field(
+        default="auto",
+        description="`rich` redraws the terminal, `plain` prints lines, `none` shows nothing; "
+        "`auto` is `rich` on a terminal and `plain` elsewhere.",
+    )
+
+
+class Document(_Settings):
+    """A whole configuration."""
+
+    version: Literal[1] = Field(description="The form of this file: `1`.")
+    models: dict[str, ModelConfig] = Field(
+        default_factory=dict,
+        description="Connections to models, by a name of your own that any agent can use.",
+    )
+    agents: tuple[AgentConfig, ...] = Field(
+        min_length=1, description="The team, in the order that decides ties."
+    )
+    strategy: StrategyConfig = Field(
+        default_factory=StrategyConfig,
+        description="How the agents come to one answer: a strategy's name, or a mapping with "
+        "`type` and the strategy's own keys.",
+    )
+    timeout_settings: TimeoutSettings = Field(
+        default_factory=TimeoutSettings, description="How long the run may take."
+    )
+    plugins: tuple[str, ...] = Field(
+        default=(),
+        description="Plugins to load for this run, beside the installed ones: modules "
+        "(`package.module`) or files (`./hooks.py`, relative to this file). Asks for trust.",
+    )
+    sinks: tuple[SinkConfig, ...] = Field(
+        default=(),
+        description="Where the records of the run go, beside the journal: a sink's name, or a "
+        "mapping with `type` and the sink's own keys.",
+    )
+    ui: UiConfig = Field(
+        default_factory=UiConfig, description="What is shown while the run goes on."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """A configuration in which everything that could be checked is right.
+
+    Attributes:
+        document: What the file says.
+        source: Where it came from, and where each value stands.
+        agent_options: The options of each agent as its kind's options model, by agent id.
+        strategy_options: The strategy's options as its options model.
+        sink_options: The same for each sink, in their order.
+        unchecked: Paths of names that only the file's own plugins may know; `activate`
+            checks them.
+    """
+
+    document: Document
+    source: Source
+    agent_options: Mapping[str, BaseModel] = field(default_factory=dict)
+    strategy_options: BaseModel | None = None
+    sink_options: tuple[BaseModel | None, ...] = ()
+    unchecked: tuple[KeyPath, ...] = ()
+
+    @property
+    def agents(self) -> tuple[AgentConfig, ...]:
+        """The agents, in the order that decides ties."""
+        return self.document.agents
+
+    @property
+    def models(self) -> Mapping[str, ModelConfig]:
+        """The named connections."""
+        return self.document.models
+
+    @property
+    def strategy(self) -> StrategyConfig:
+        """The strategy's name and its options as they were written."""
+        return self.document.strategy
+
+    @property
+    def sinks(self) -> tuple[SinkConfig, ...]:
+        """The sinks, with their options as they were written."""
+        return self.document.sinks
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """The plugins that the file names."""
+        return self.document.plugins
+
+    @property
+    def timeout_settings(self) -> TimeoutSettings:
+        """How long the run may take."""
+        return self.document.timeout_settings
+
+    @property
+    def ui(self) -> UiConfig:
+        """What is shown meanwhile."""
+        return self.document.ui
+
+    @property
+    def file(self) -> str | None:
+        """The file, as it was named; None where there is none."""
+        return self.source.file
+
+    @property
+    def base_dir(self) -> Path:
+        """The folder that paths in the configuration are relative to."""
+        return self.source.base_dir

@@ -1,0 +1,291 @@
+"""The plugins of a host: built in, installed, named by a configuration or given by code."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import Distribution, EntryPoint, entry_points
+from typing import Any
+
+import pluggy
+
+import massgen_bridge
+from massgen_bridge import hookspecs
+from massgen_bridge.errors import PluginError
+from massgen_bridge.plugins.checks import hook_problems
+from massgen_bridge.plugins.records import PluginInfo, PluginSource, nearest, one_line
+
+__all__ = ["ALLOW_LIST_VARIABLE", "HOOKS", "Implementation", "LoadedPlugin", "PluginSet"]
+
+ALLOW_LIST_VARIABLE = "MASSGEN_BRIDGE_PLUGINS"
+
+CORE = "massgen-bridge"
+
+BUILT_IN_KINDS = {
+    "python": "massgen_bridge.kinds.python",
+    "scripted": "massgen_bridge.kinds.scripted",
+}
+"""The core's own entry points; kept here too, so that they work without installed metadata."""
+
+_BUILT_IN_LATER = {
+    "bridge_providers": ("providers", "massgen_bridge.models.providers"),
+    "bridge_strategies": ("strategies", "massgen_bridge.strategies"),
+}
+
+HOOKS: Mapping[str, tuple[str, ...]] = {
+    name: tuple(inspect.signature(getattr(hookspecs, name)).parameters)
+    for name in hookspecs.__all__
+    if name.startswith("bridge_")
+}
+"""Every hook with its arguments."""
+
+
+@dataclass(kw_only=True)
+class LoadedPlugin:
+    """A plugin and what became of it; `key` is its name, made unique within its host."""
+
+    key: str
+    name: str
+    source: PluginSource
+    target: str
+    distribution: Distribution | None = None
+    distribution_name: str | None = None
+    usable: bool = True
+    missing: bool = False
+    hooks: tuple[str, ...] = ()
+    problems: list[str] = field(default_factory=list)
+    specs: dict[str, tuple[object, ...]] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str | None:
+        """The distribution's version, where it can be read."""
+        if self.source == "built-in":
+            return massgen_bridge.__version__
+        try:
+            return self.distribution.version if self.distribution else None
+        except KeyError:  # metadata without a version
+            return None
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, in words for an error."""
+        if self.distribution_name:
+            version = f" {self.version}" if self.version else ""
+            return f"distribution {self.distribution_name!r}{version}"
+        return f"{self.source} {self.target!r}"
+
+    def info(self) -> PluginInfo:
+        """A frozen copy for reports."""
+        return PluginInfo(
+            name=self.name,
+            source=self.source,
+            target=self.target,
+            distribution=self.distribution_name,
+            version=self.version,
+            hooks=self.hooks,
+            problems=tuple(self.problems),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Implementation:
+    """One plugin's implementation of one hook."""
+
+    plugin: LoadedPlugin
+    hook: str
+    call: pluggy.HookImpl
+
+    def __call__(self, arguments: Mapping[str, object]) -> object:
+        """Call it with those of the hook's arguments that it takes.
+
+        Raises:
+            BaseException: Whatever the plugin raises.
+            TypeError: It returned an awaitable.
+        """
+        result = self.call.function(*(arguments[name] for name in self.call.argnames))
+        if inspect.isawaitable(result):
+            if inspect.iscoroutine(result):
+                result.close()
+            raise TypeError("it returned an awaitable; hooks are synchronous")
+        return result
+
+
+class PluginSet:
+    """Finds and holds plugins; a broken one is kept with its reason and costs only itself."""
+
+    def __init__(self, *, use_entry_points: bool) -> None:
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        self._use_entry_points = use_entry_points
+        self._plugins: dict[str, LoadedPlugin] = {}
+        self._later = dict(_BUILT_IN_LATER)
+        self._implementations: dict[str, tuple[Implementation, ...]] = {}
+        self._found = False
+        self._lock = threading.RLock()
+        self.left_out: dict[str, str] = {}
+        """Entry points that the allow-list leaves out: name to distribution."""
+
+    def __iter__(self) -> Iterator[LoadedPlugin]:
+        """Every plugin found so far, usable or not, in the order of registration."""
+        self._find()
+        return iter(tuple(self._plugins.values()))
+
+    def implementations(self, hook: str) -> tuple[Implementation, ...]:
+        """Who implements a hook: `tryfirst` ones, then by registration, then `trylast` ones."""
+        known = self._implementations.get(hook)
+        if known is not None:
+            return known
+        with self._lock:
+            self._find()
+            if hook in self._later:
+                name, module = self._later.pop(hook)
+                self._load_built_in(name, module)
+            order = {key: index for index, key in enumerate(self._plugins)}
+            found = sorted(
+                getattr(self._manager.hook, hook).get_hookimpls(),
+                key=lambda one: (not one.tryfirst, one.trylast, order[one.plugin_name]),
+            )
+            result = self._implementations[hook] = tuple(
+                Implementation(plugin=self._plugins[one.plugin_name], hook=hook, call=one)
+                for one in found
+            )
+        return result
+
+    def add(
+        self,
+        plugin: object,
+        *,
+        name: str,
+        source: PluginSource,
+        target: str,
+        distribution: Distribution | None = None,
+    ) -> LoadedPlugin:
+        """Register a plugin; one with problems is held as unusable.
+
+        Raises:
+            PluginError: The same object is registered already.
+        """
+        with self._lock:
+            if source in {"configuration", "code"}:
+                self._find()  # what is installed comes first in the order
+            if self._manager.is_registered(plugin):
+                earlier = self._plugins[str(self._manager.get_name(plugin))]
+                raise PluginError(f"plugin {name!r} is registered already, by {earlier.origin}")
+            loaded = self._new(name, source, target, distribution)
+            self._register(plugin, loaded)
+            self._implementations.clear()
+        return loaded
+
+    def has_object(self, plugin: object) -> bool:
+        """Whether the object is registered already."""
+        self._find()
+        return self._manager.is_registered(plugin)
+
+    def _new(
+        self, name: str, source: PluginSource, target: str, distribution: Distribution | None
+    ) -> LoadedPlugin:
+        distribution_name = _name_of(distribution)
+        if source == "built-in":
+            distribution_name = CORE
+        key, count = name, 1
+        while key in self._plugins:
+            count += 1
+            key = f"{name} ({count})"
+        plugin = self._plugins[key] = LoadedPlugin(
+            key=key,
+            name=name,
+            source=source,
+            target=target,
+            distribution=distribution,
+            distribution_name=distribution_name,
+        )
+        return plugin
+
+    def _register(self, plugin: object, loaded: LoadedPlugin) -> None:
+        try:
+            loaded.problems += hook_problems(plugin, HOOKS, self._options_of)
+            if not loaded.problems:
+                self._manager.register(plugin, name=loaded.key)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - attributes may run any code
+            loaded.problems.append(one_line(error))
+            if self._manager.has_plugin(loaded.key):
+                self._manager.unregister(name=loaded.key)
+        if loaded.problems:
+            loaded.usable = False
+            return
+        callers = self._manager.get_hookcallers(plugin) or ()
+        loaded.hooks = tuple(sorted(caller.name for caller in callers))
+
+    def _options_of(self, plugin: object, attribute: str) -> Mapping[str, Any] | None:
+        return self._manager.parse_hookimpl_opts(plugin, attribute)
+
+    def _find(self) -> None:
+        """Load what is built in and what is installed, once."""
+        with self._lock:
+            if self._found:
+                return
+            self._found = True
+            for name, module in BUILT_IN_KINDS.items():
+                self._load_built_in(name, module)
+            if self._use_entry_points:
+                for entry_point in self._allowed(entry_points(group=hookspecs.PROJECT)):
+                    self._load_entry_point(entry_point, "entry point")
+
+    def _load_built_in(self, name: str, module: str) -> None:
+        entry_point = EntryPoint(name=name, value=module, group=hookspecs.PROJECT)
+        self._load_entry_point(entry_point, "built-in")
+
+    def _allowed(self, found: Iterable[EntryPoint]) -> Iterator[EntryPoint]:
+        external = sorted(
+            (one for one in found if BUILT_IN_KINDS.get(one.name) != one.value),
+            key=lambda one: (one.name, _name_of(one.dist) or ""),
+        )
+        setting = os.environ.get(ALLOW_LIST_VARIABLE)
+        if setting is None:
+            yield from external
+            return
+        allowed = {name.strip() for name in setting.split(",")} - {""}
+        for one in external:
+            if one.name in allowed:
+                yield one
+            else:
+                self.left_out[one.name] = _name_of(one.dist) or one.value
+        installed = {one.name for one in external} | BUILT_IN_KINDS.keys()
+        for name in sorted(allowed - installed):
+            missing = self._new(name, "entry point", name, None)
+            missing.usable, missing.missing = False, True
+            missing.problems.append(
+                f"{ALLOW_LIST_VARIABLE} names it, but it is not installed{nearest(name, installed)}"
+            )
+
+    def _load_entry_point(self, entry_point: EntryPoint, source: PluginSource) -> None:
+        try:
+            plugin = entry_point.load()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin costs only itself
+            self._quarantine(entry_point, source, one_line(error))
+            return
+        try:
+            self.add(
+                plugin,
+                name=entry_point.name,
+                source=source,
+                target=entry_point.value,
+                distribution=entry_point.dist,
+            )
+        except PluginError as error:
+            self._quarantine(entry_point, source, str(error))
+
+    def _quarantine(self, entry_point: EntryPoint, source: PluginSource, problem: str) -> None:
+        loaded = self._new(entry_point.name, source, entry_point.value, entry_point.dist)
+        loaded.usable = False
+        loaded.problems.append(problem)
+
+
+def _name_of(distribution: Distribution | None) -> str | None:
+    try:
+        return distribution.name if distribution else None
+    except KeyError:  # metadata without a name
+        return None
