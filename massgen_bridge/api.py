@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import anyio
 
@@ -32,6 +32,10 @@ class Configured(Protocol):
 
     def configuration(self, host: PluginHost) -> Mapping[str, Any]:
         """The configuration as values; what they need is registered with the host."""
+
+
+Config: TypeAlias = Path | str | Mapping[str, Any] | Configured
+"""A file (or its path as text), the text of one, the same as a dict, or a team."""
 
 
 def prepare(config: Config, *, trust: bool = False, host: PluginHost | None = None) -> Prepared:
