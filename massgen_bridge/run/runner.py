@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from massgen_bridge.run.plan import RunPlan
     from massgen_bridge.run.recorder import Recorder
 
-__all__ = ["Runner"]
+__all__ = ["Runner", "opening"]
 
 
 class Runner:
@@ -44,6 +44,9 @@ class Runner:
         executor: Where the turns happen.
         decisions: The decision hooks.
         recorder: Takes every event.
+
+    Attributes:
+        result: What the run gave, also after a cancellation; None while it runs.
     """
 
     def __init__(
@@ -69,10 +72,11 @@ class Runner:
         self._news = anyio.Event()
         self._finish: Finish | None = None
         self._started = time.monotonic()
+        self.result: RunResult | None = None
 
     async def run(self) -> RunResult:
         """Run to the end. A cancellation is recorded and raised again."""
-        self._recorder.record(self._opening())
+        self._recorder.record(opening(self._plan, self._stage.question))
         try:
             await self._coordinate()
         except anyio.get_cancelled_exc_class():
@@ -164,22 +168,12 @@ class Runner:
         ref = AnswerRef(label=winner.label, version=winner.version)
         self._tell(TieBroken(winner=ref, by=by))
 
-    # --- first and last record ------------------------------------------------------------------
-
-    def _opening(self) -> RunStarted:
-        return RunStarted(
-            bridge_version=__version__,
-            question=self._stage.question,
-            seats=tuple(agent.seat for agent in self._plan.agents),
-            strategy=self._plan.strategy_name,
-            strategy_options=dict(self._plan.strategy_options),
-            config_file=self._plan.config_file,
-        )
+    # --- the last record ------------------------------------------------------------------------
 
     async def _close(self, finish: Finish) -> RunResult:
         winner = next((a for a in finish.answers if _is(a, finish.winner)), None)
         ledger = self._recorder.ledger
-        result = RunResult(
+        result = self.result = RunResult(
             run_id=self._recorder.run_id,
             status=finish.status,
             answer=winner.text if winner else None,
@@ -198,6 +192,18 @@ class Runner:
             self._recorder.record(RunFinished(result=result))
             await self._recorder.commit()
         return result
+
+
+def opening(plan: RunPlan, question: Message) -> RunStarted:
+    """The first record of a run."""
+    return RunStarted(
+        bridge_version=__version__,
+        question=question,
+        seats=tuple(agent.seat for agent in plan.agents),
+        strategy=plan.strategy_name,
+        strategy_options=dict(plan.strategy_options),
+        config_file=plan.config_file,
+    )
 
 
 def _is(answer: Any, ref: AnswerRef | None) -> bool:

@@ -1,0 +1,101 @@
+"""One run with everything around it: connections, executor, journal, observers."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio import to_thread
+
+from massgen_bridge.plugins import load_object
+from massgen_bridge.run.decisions import Decisions
+from massgen_bridge.run.executor import InProcessExecutor
+from massgen_bridge.run.index import RunIndex, new_run_id
+from massgen_bridge.run.journal import Journal
+from massgen_bridge.run.recorder import Recorder
+from massgen_bridge.run.runner import Runner, opening
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from massgen_bridge.connection import Connection, ModelCaller
+    from massgen_bridge.events import Record, RunResult
+    from massgen_bridge.messages import Message
+    from massgen_bridge.models.connections import ConnectionPool
+    from massgen_bridge.run.planning import Prepared
+
+__all__ = ["execute"]
+
+
+async def execute(
+    prepared: Prepared,
+    question: Message,
+    *,
+    listeners: Sequence[Callable[[Record], None]] = (),
+    keep: bool = True,
+    run_id: str | None = None,
+) -> RunResult:
+    """Run a prepared run to its end.
+
+    Args:
+        prepared: What to do.
+        question: The user's message.
+        listeners: Called with each record, in the event loop; they only take note.
+        keep: Whether the run is written to the journal and listed by `massgen-bridge runs`.
+        run_id: Its id; a new one by default.
+
+    Returns:
+        The result, also of a run that failed; see its status.
+
+    Raises:
+        JournalError: The run cannot be written.
+    """
+    run_id = run_id or new_run_id()
+    async with AsyncExitStack() as stack:
+        journal = await _open_journal(prepared, question, run_id) if keep else None
+        if journal is not None:
+            stack.push_async_callback(journal.aclose)
+        recorder = Recorder(run_id, journal=journal, listeners=listeners)
+        pool = await stack.enter_async_context(prepared.pool)
+        executor = await stack.enter_async_context(
+            InProcessExecutor(
+                prepared.host,
+                _PoolAccess(pool, frozenset(prepared.connections)),
+                load=load_object,
+            )
+        )
+        runner = Runner(
+            prepared.plan,
+            question,
+            executor=executor,
+            decisions=Decisions(prepared.host),
+            recorder=recorder,
+        )
+        try:
+            return await runner.run()
+        finally:
+            if journal is not None and runner.result is not None:
+                with anyio.CancelScope(shield=True):
+                    await to_thread.run_sync(RunIndex().finish, run_id, runner.result)
+
+
+async def _open_journal(prepared: Prepared, question: Message, run_id: str) -> Journal:
+    secrets = prepared.pool.secrets()
+    started = opening(prepared.plan, question)
+    path = await to_thread.run_sync(partial(RunIndex().start, run_id, started, secrets=secrets))
+    return Journal.create(path, run_id, secrets=secrets)
+
+
+class _PoolAccess:
+    """The connections of a run as the executor wants them."""
+
+    def __init__(self, pool: ConnectionPool, agents: frozenset[str]) -> None:
+        self._pool = pool
+        self._agents = agents
+
+    async def open(self, agent_id: str) -> tuple[Connection, ModelCaller] | None:
+        if agent_id not in self._agents:
+            return None
+        return await self._pool.connection(agent_id), self._pool.caller(agent_id)
