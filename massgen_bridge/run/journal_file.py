@@ -1,0 +1,260 @@
+"""The file of one run: how it is made, written to and read, now and in later versions.
+
+Format 1 is an SQLite database with two tables: `records` holds one record a row, as JSON, under its
+`seq`; `about` says what wrote them. `PRAGMA user_version` is the format. A run that goes on is in
+WAL mode, a closed one is a single plain file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from contextlib import closing, suppress
+from functools import cache
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from massgen_bridge import __version__
+from massgen_bridge.errors import JournalError
+from massgen_bridge.events import SCHEMA_VERSION, Record
+from massgen_bridge.messages import Frozen
+from massgen_bridge.run.owner import Owner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+__all__ = [
+    "JournalHeader",
+    "close_file",
+    "create_file",
+    "insert_rows",
+    "read_ends",
+    "read_header",
+    "read_run",
+    "write_left_out",
+]
+
+FORMAT = 1
+
+_APPLICATION_ID = 0x4D474252
+_ROWS_A_STATEMENT = 256  # keeps below 999 variables, the least that SQLite may allow
+_BUSY_S = 10.0
+
+
+class JournalHeader(Frozen):
+    """What wrote a journal; `left_out` counts deltas that the disk was too slow for."""
+
+    run_id: str
+    written_by: str
+    owner: Owner
+    left_out: int = 0
+
+
+def create_file(path: Path, run_id: str) -> sqlite3.Connection:
+    """Make the file of a new run, for this user alone, and open it for the calling thread.
+
+    Raises:
+        OSError: The file exists, or cannot be made.
+        sqlite3.Error: It cannot be written.
+    """
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_S)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        header = JournalHeader(run_id=run_id, written_by=__version__, owner=Owner.this_process())
+        connection.executescript(
+            f"""
+            BEGIN;
+            PRAGMA application_id = {_APPLICATION_ID};
+            PRAGMA user_version = {FORMAT};
+            CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+            CREATE TABLE records (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
+            """
+        )
+        connection.execute("INSERT INTO about VALUES ('header', ?)", (header.model_dump_json(),))
+        connection.execute("COMMIT")
+        _sync_directory(path.parent)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def write_left_out(connection: sqlite3.Connection, left_out: int) -> None:
+    """Write down how many deltas were not taken."""
+    connection.execute("UPDATE about SET value = json_set(value, '$.left_out', ?)", (left_out,))
+
+
+def insert_rows(connection: sqlite3.Connection, rows: Sequence[tuple[int, str]]) -> None:
+    """Write rows of `seq` and JSON in one transaction.
+
+    Many rows go into one statement, because the interpreter's lock changes hands at every
+    statement, and a busy event loop may keep it for milliseconds each time.
+    """
+    chunks = [rows[i : i + _ROWS_A_STATEMENT] for i in range(0, len(rows), _ROWS_A_STATEMENT)]
+    if len(chunks) == 1:
+        _insert_chunk(connection, chunks[0])
+        return
+    connection.execute("BEGIN")
+    try:
+        for chunk in chunks:
+            _insert_chunk(connection, chunk)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def close_file(connection: sqlite3.Connection) -> None:
+    """Close a run's file for good: where nobody reads it just now, it becomes one plain file."""
+    with closing(connection):
+        connection.execute("PRAGMA busy_timeout = 100")
+        # Where somebody reads it, it stays in WAL mode, which is just as durable.
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode = DELETE")
+
+
+def read_run(path: Path) -> Iterator[Record]:
+    """The records of a run, in the order of `seq`, one at a time; also while it is written.
+
+    Opens the file read-only. A run that was killed ends with what was durable.
+
+    Raises:
+        JournalError: The file is no journal, is damaged, or a newer version wrote it.
+    """
+    with closing(_open(path)) as connection:
+        if not _is_begun(connection, path):
+            return
+        try:
+            for seq, body in connection.execute("SELECT seq, body FROM records ORDER BY seq"):
+                yield _decode(path, seq, body)
+        except sqlite3.DatabaseError as error:
+            raise _damaged(path, error) from error
+
+
+def read_ends(path: Path) -> tuple[Record, Record] | None:
+    """The first and the last record of a run; None if it has none.
+
+    Raises:
+        JournalError: As for `read_run`.
+    """
+    with closing(_open(path)) as connection:
+        if not _is_begun(connection, path):
+            return None
+        try:
+            rows = connection.execute(
+                "SELECT seq, body FROM records WHERE seq IN"
+                " ((SELECT min(seq) FROM records), (SELECT max(seq) FROM records)) ORDER BY seq"
+            ).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _damaged(path, error) from error
+    return (_decode(path, *rows[0]), _decode(path, *rows[-1])) if rows else None
+
+
+def read_header(path: Path) -> JournalHeader | None:
+    """What wrote a run; None if it was stopped before it wrote anything.
+
+    Raises:
+        JournalError: As for `read_run`.
+    """
+    with closing(_open(path)) as connection:
+        return _header(connection, path) if _is_begun(connection, path) else None
+
+
+@cache
+def _insert_sql(rows: int) -> str:
+    return "INSERT INTO records VALUES (?,?)" + ",(?,?)" * (rows - 1)
+
+
+def _insert_chunk(connection: sqlite3.Connection, rows: Sequence[tuple[int, str]]) -> None:
+    connection.execute(_insert_sql(len(rows)), [value for row in rows for value in row])
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make a new file's name durable, where directories can be synced."""
+    if os.name == "posix":
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    if not path.is_file():
+        raise JournalError(f"there is no run at {str(path)!r}")
+    try:
+        return sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_S
+        )
+    except sqlite3.OperationalError as error:
+        raise _damaged(path, error) from error
+
+
+def _is_begun(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether a journal that this version can read is there; False for one just being made."""
+    try:
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        (written,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path, error) from error
+    if not tables:
+        return False
+    if application_id != _APPLICATION_ID:
+        raise JournalError(f"{str(path)!r} is an SQLite file, but not the journal of a run")
+    if written > FORMAT:
+        raise _too_new(connection, path, f"journal format {written}", f"format {FORMAT}")
+    return True
+
+
+def _header(connection: sqlite3.Connection, path: Path) -> JournalHeader:
+    try:
+        row = connection.execute("SELECT value FROM about WHERE name = 'header'").fetchone()
+        return JournalHeader.model_validate_json(row[0] if row else "")
+    except (sqlite3.DatabaseError, ValidationError) as error:
+        raise _damaged(path, error) from error
+
+
+def _decode(path: Path, seq: int, body: str) -> Record:
+    try:
+        return Record.model_validate_json(body)
+    except ValidationError as error:
+        problem = error
+    try:
+        # Slower, but without the limit on how deeply values nest.
+        plain = json.loads(body)
+        version = plain.get("v") if isinstance(plain, dict) else None
+        if version == SCHEMA_VERSION:
+            return Record.model_validate(plain)
+    except ValueError as error:
+        raise _damaged(path, error) from error
+    if isinstance(version, int):
+        with closing(_open(path)) as connection:
+            what = f"record {seq} in schema version {version}"
+            raise _too_new(connection, path, what, f"version {SCHEMA_VERSION}")
+    raise _damaged(path, problem)
+
+
+def _too_new(
+    connection: sqlite3.Connection, path: Path, what: str, newest_known: str
+) -> JournalError:
+    try:
+        row = connection.execute("SELECT json_extract(value, '$.written_by') FROM about").fetchone()
+    except sqlite3.DatabaseError:
+        row = None
+    writer = f"massgen-bridge {row[0]}" if row and row[0] else "a newer massgen-bridge"
+    return JournalError(
+        f"{str(path)!r} holds {what}, written by {writer}; this is massgen-bridge {__version__},"
+        f" which reads up to {newest_known}: read it with {writer} or newer"
+    )
+
+
+def _damaged(path: Path, error: Exception) -> JournalError:
+    reason = str(error).partition("\n")[0]
+    return JournalError(f"the journal {str(path)!r} cannot be read: {reason}")
