@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import massgen_bridge
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -90,6 +92,10 @@ def test_the_project_is_named_after_its_folder(kind: str) -> None:
     assert (_package(kind) / "py.typed").is_file()
 
 
+def test_the_package_knows_its_version() -> None:
+    assert massgen_bridge.__version__ == _project(ROOT)["project"]["version"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_version_is_the_core_s(kind: str) -> None:
     core = _project(ROOT)["project"]["version"]
@@ -149,8 +155,8 @@ def test_an_adapter_s_tests_are_as_strict_as_the_core_s(kind: str) -> None:
 
 def test_test_files_have_names_of_their_own() -> None:
     """Mypy takes two files of one name for one module."""
-    files = [*ROOT.glob("tests/**/*.py"), *ROOT.glob("adapters/*/tests/**/*.py")]
-    names = [file.name for file in files if file.name != "conftest.py"]
+    files = [*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("adapters/*/tests/**/test_*.py")]
+    names = [file.name for file in files]
     assert sorted(names) == sorted(set(names))
 
 
