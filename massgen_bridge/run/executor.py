@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
@@ -14,10 +14,10 @@ from anyio.abc import TaskGroup
 from massgen_bridge.errors import AgentCrashed, AgentError, BridgeError, error_of_kind
 from massgen_bridge.events import ModelRetried, TurnCancelled, TurnDone, TurnFailed
 from massgen_bridge.messages import Frozen, JsonValue
-from massgen_bridge.specs import AgentContext
+from massgen_bridge.specs import AdapterSpec, AgentContext
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from types import TracebackType
 
     from massgen_bridge.agent import Agent, Emit, Turn
@@ -103,7 +103,7 @@ class InProcessExecutor:
         self._agents: dict[str, Agent] = {}
         self._making: dict[str, anyio.Lock] = {}
         self._running: dict[str, _Running] = {}
-        self._imported: set[str] = set()
+        self._imports = _Imports()
         self._stack = AsyncExitStack()
         self._tasks: TaskGroup | None = None
 
@@ -134,6 +134,7 @@ class InProcessExecutor:
         try:
             with running.scope:
                 agent = await self._agent(setup)
+                await self._imports.done()
                 return TurnDone(result=await agent.run(turn, alive))
         except AgentError as error:
             return TurnFailed(kind=error.kind, message=str(error), retryable=error.retryable)
@@ -161,7 +162,8 @@ class InProcessExecutor:
             return agent
         async with self._making.setdefault(setup.agent_id, anyio.Lock()):
             if setup.agent_id not in self._agents:
-                made = await self._make(setup)
+                with self._imports.announced():
+                    made = await self._make(setup)
                 self._agents[setup.agent_id] = made
                 self._stack.push_async_callback(_close, made)
         return self._agents[setup.agent_id]
@@ -178,12 +180,7 @@ class InProcessExecutor:
             load=lambda path: self._load(path, base_dir),
             base_dir=base_dir,
         )
-        if spec.kind in self._imported and not spec.imports_code:
-            return spec.factory(context)
-        # The first agent of a kind imports its framework: seconds, beside the event loop.
-        agent = await to_thread.run_sync(spec.factory, context)
-        self._imported.add(spec.kind)
-        return agent
+        return await self._imports.run(spec, context)
 
     async def _classified(self, kind: str, error: Exception) -> AgentError:
         named = self._host.classify_error(kind, error)
@@ -196,6 +193,46 @@ class InProcessExecutor:
             now = time.monotonic()
             for running in list(self._running.values()):
                 running.check(now)
+
+
+class _Imports:
+    """Frameworks are imported in worker threads, one at a time, and before any agent runs.
+
+    Python hands out half-initialised modules when two threads import packages that need each
+    other, and an agent may import on its own when it first runs.
+    """
+
+    def __init__(self) -> None:
+        self._kinds: set[str] = set()
+        self._lock = anyio.Lock()
+        self._waiting = 0
+        self._quiet = anyio.Event()
+
+    @contextmanager
+    def announced(self) -> Iterator[None]:
+        """Something may be imported within."""
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._quiet.set()
+                self._quiet = anyio.Event()
+
+    async def run(self, spec: AdapterSpec, context: AgentContext) -> Agent:
+        """Make an agent."""
+        async with self._lock:
+            if spec.kind in self._kinds and not spec.imports_code:
+                return spec.factory(context)
+            agent = await to_thread.run_sync(spec.factory, context)
+            self._kinds.add(spec.kind)
+            return agent
+
+    async def done(self) -> None:
+        """Return when nothing that was announced is left."""
+        while self._waiting:
+            await self._quiet.wait()
 
 
 async def _close(agent: Agent) -> None:
