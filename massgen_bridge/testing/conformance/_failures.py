@@ -1,0 +1,166 @@
+"""Failures: told by kind, told once, and never taken for success."""
+
+# ruff: noqa: S101 - tests assert
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from massgen_bridge.agent import Agent, Turn
+from massgen_bridge.errors import (
+    AgentError,
+    AuthFailed,
+    BadRequest,
+    ContextOverflow,
+    NetworkFailed,
+    NotFound,
+    PermissionDenied,
+    ProtocolFailed,
+    RateLimited,
+    ServerFailed,
+    TimedOut,
+    Truncated,
+)
+from massgen_bridge.testing import servers
+from massgen_bridge.testing.agents import TEST_KEY, ScriptedTools, collect, turn
+from massgen_bridge.testing.conformance._base import LOOKUP, ConformanceBase
+from massgen_bridge.testing.fixtures import StartModelServer
+from massgen_bridge.testing.servers import (
+    Disconnect,
+    EndsEarly,
+    ErrorEvent,
+    Hang,
+    HttpError,
+    MalformedSSE,
+    Reply,
+    Text,
+    ToolCalls,
+)
+
+__all__ = ["FailureTests"]
+
+_FAULTS: dict[str, tuple[Reply, type[AgentError]]] = {
+    "400": (HttpError(status=400), BadRequest),
+    "401": (HttpError(status=401), AuthFailed),
+    "403": (HttpError(status=403), PermissionDenied),
+    "404": (HttpError(status=404), NotFound),
+    "429": (HttpError(status=429), RateLimited),
+    "500": (HttpError(status=500), ServerFailed),
+    "503": (HttpError(status=503), ServerFailed),
+    "529": (HttpError(status=529), ServerFailed),
+    "html": (
+        HttpError(status=502, body="<html>Bad gateway</html>", content_type="text/html"),
+        ServerFailed,
+    ),
+    "context": (servers.ContextOverflow(), ContextOverflow),
+    "disconnect-at-once": (Disconnect(), NetworkFailed),
+    "disconnect-midway": (Disconnect(after=2), NetworkFailed),
+    "ends-at-once": (EndsEarly(after=0), Truncated),
+    "ends-midway": (EndsEarly(after=2), Truncated),
+    "error-event": (ErrorEvent(), ServerFailed),
+    "malformed": (MalformedSSE(), ProtocolFailed),
+    "reset": (Disconnect(after=2, reset=True), NetworkFailed),
+}
+
+
+class FailureTests(ConformanceBase):
+    """Each way in which a provider fails has its kind of error."""
+
+    @pytest.mark.parametrize(("fault", "expected"), _FAULTS.values(), ids=_FAULTS)
+    async def test_each_fault_has_its_kind(
+        self, serve: StartModelServer, fault: Reply, expected: type[AgentError]
+    ) -> None:
+        """The error's class says what happened; the framework tries nothing on its own."""
+        server = serve(fault)
+        async with self.agent(server) as agent:
+            error = await _failure(agent, turn("Speak."))
+        assert type(error) is expected, f"{type(error).__name__}: {error}"
+        assert server.calls == 1, "retries belong to the host's policy"
+        _assert_readable(error)
+
+    @pytest.mark.parametrize("asked_for", [2, 0.5])
+    async def test_the_time_to_wait_is_handed_on(
+        self, serve: StartModelServer, asked_for: float
+    ) -> None:
+        """What the provider asks for in Retry-After, in seconds."""
+        server = serve(HttpError(status=429, retry_after=asked_for))
+        async with self.agent(server) as agent:
+            error = await _failure(agent, turn("Speak."))
+        assert isinstance(error, RateLimited)
+        assert error.retry_after_s == asked_for
+
+    async def test_a_key_does_not_get_out_with_an_error(self, serve: StartModelServer) -> None:
+        """A text for people and journals holds no secret."""
+        server = serve(HttpError(status=401))
+        async with self.agent(server) as agent:
+            error = await _failure(agent, turn("Speak."))
+        assert TEST_KEY not in f"{error} {error!r} {error.__dict__}"
+
+    async def test_nobody_there_is_a_network_failure(self) -> None:
+        """A refused connection."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        async with self.agent(f"http://127.0.0.1:{port}/v1") as agent:
+            error = await _failure(agent, turn("Speak."))
+        assert type(error) is NetworkFailed, f"{type(error).__name__}: {error}"
+        _assert_readable(error)
+
+    @pytest.mark.parametrize("after", [None, 2], ids=["at-once", "midway"])
+    async def test_silence_beyond_the_time_limit_is_told_as_such(
+        self, serve: StartModelServer, after: int | None
+    ) -> None:
+        """The connection's limit bounds each wait for bytes."""
+        async with self.agent(serve(Hang(after=after)), timeout_s=0.4) as agent:
+            error = await _failure(agent, turn("Speak."))
+        assert type(error) is TimedOut, f"{type(error).__name__}: {error}"
+
+    async def test_a_slow_answer_is_no_silence(self, serve: StartModelServer) -> None:
+        """An answer may take longer than one wait may."""
+        server = serve(Text.of_tokens(12, tokens_per_second=15))
+        async with self.agent(server, timeout_s=0.5) as agent:
+            result = await agent.run(turn("Speak."), collect())
+        assert result.text == Text.of_tokens(12).text
+
+    async def test_a_cut_stream_is_no_success(self, serve: StartModelServer) -> None:
+        """A stream that ends in order, but without its end, is a truncated answer."""
+        async with self.agent(serve(EndsEarly(after=3))) as agent:
+            error = await _failure(agent, turn("Speak."))
+        assert type(error) is Truncated, f"{type(error).__name__}: {error}"
+
+    async def test_a_cut_tool_call_is_not_made(self, serve: StartModelServer) -> None:
+        """Half a call may look like a whole one."""
+        if not self.capabilities().tools:
+            return  # such an agent gets no tools to call
+        call = ToolCalls(("lookup", {"query": "all", "limit": 12345678}), ("lookup", {}))
+        whole = 12  # the first call is complete, the second has begun
+        server, tools = serve(EndsEarly(after=whole, answer=call)), ScriptedTools("done")
+        async with self.agent(server) as agent:
+            asked = turn("Look it up.", tools=[LOOKUP], call_tool=tools)
+            error = await _failure(agent, asked)
+        assert type(error) is Truncated, f"{type(error).__name__}: {error}"
+        assert tools.calls == []
+
+    async def test_an_agent_survives_its_failures(self, serve: StartModelServer) -> None:
+        """The next turn is done as if nothing had been."""
+        faults = [fault for fault, _ in _FAULTS.values()]
+        server = serve([*faults, Text("Here again.")])
+        async with self.agent(server) as agent:
+            for _ in faults:
+                await _failure(agent, turn("Speak."))
+            result = await agent.run(turn("Speak."), collect())
+        assert result.text == "Here again."
+
+
+async def _failure(agent: Agent, asked: Turn) -> AgentError:
+    with pytest.raises(AgentError) as caught:
+        await agent.run(asked, collect())
+    return caught.value
+
+
+def _assert_readable(error: AgentError) -> None:
+    text = str(error)
+    assert text.strip()
+    assert "\n" not in text, "an error is one line for a person"
+    assert "Traceback" not in text

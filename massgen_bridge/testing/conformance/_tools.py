@@ -1,0 +1,194 @@
+"""Tools: called through the turn, with what the model wrote, and their results go back to it."""
+
+# ruff: noqa: S101, PLR2004 - tests assert, and count
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from massgen_bridge.agent import Limits, Turn, TurnResult
+from massgen_bridge.errors import AgentError, LimitReached, ToolFailed
+from massgen_bridge.events import ToolCallFinished, ToolCallStarted
+from massgen_bridge.messages import ToolResult
+from massgen_bridge.testing.agents import EventLog, ScriptedTools, collect, turn
+from massgen_bridge.testing.conformance._base import (
+    LOOKUP,
+    ConformanceBase,
+    assert_refused,
+    messages_of,
+)
+from massgen_bridge.testing.fixtures import StartModelServer
+from massgen_bridge.testing.servers import AutoToolCall, ModelServer, Text, ToolCalls
+
+__all__ = ["ToolTests"]
+
+_ARGUMENTS = {"query": 'größer "als"\n  zwei', "limit": 3}
+_CALL = ToolCalls(("lookup", _ARGUMENTS))
+_TOLD = ("tool_call_started", "tool_call_finished", "text_delta")
+_VOTE = LOOKUP.model_copy(update={"name": "vote", "ends_turn": True})
+
+
+def _ask(tools: ScriptedTools, **more: Any) -> Turn:
+    return turn("Look it up.", tools=[LOOKUP, _VOTE], call_tool=tools, **more)
+
+
+class ToolTests(ConformanceBase):
+    """An agent with tools calls them as the model says; one without refuses the turn."""
+
+    async def _run(self, server: ModelServer, asked: Turn, events: EventLog) -> TurnResult | None:
+        """Do a turn with tools; None where the agent has none and has refused it."""
+        async with self.agent(server) as agent:
+            if not self.capabilities().tools:
+                await assert_refused(agent, asked, server)
+                return None
+            return await agent.run(asked, events)
+
+    async def test_a_tool_gets_its_arguments_and_the_model_its_result(
+        self, serve: StartModelServer
+    ) -> None:
+        """Both unchanged, and the history of the turn is complete."""
+        server, tools, events = (
+            serve([_CALL, Text("Found it.")]),
+            ScriptedTools("42,\n  so"),
+            collect(),
+        )
+        result = await self._run(server, _ask(tools), events)
+        if result is None:
+            return
+        (call,) = tools.calls
+        assert (call.name, call.arguments, call.malformed) == ("lookup", _ARGUMENTS, None)
+        assert server.calls == 2
+        assert messages_of(server.requests[1].body)[-1] == ("tool", "42,\n  so")
+        assert (result.text, result.stop_reason) == ("Found it.", "end")
+        asking, answering, final = result.new_messages
+        assert (asking.role, answering.role, final) == ("assistant", "tool", result.message)
+        assert asking.tool_calls == (call,)
+        assert answering.parts == (
+            ToolResult(call_id=call.call_id, name="lookup", content="42,\n  so"),
+        )
+
+    async def test_tools_are_offered_as_the_host_defines_them(
+        self, serve: StartModelServer
+    ) -> None:
+        """Name, description and schema reach the model, and no other tool does."""
+        server = serve(Text("No need."))
+        if await self._run(server, _ask(ScriptedTools()), collect()) is None:
+            return
+        offered = {
+            tool["function"]["name"]: tool["function"] for tool in server.requests[0].body["tools"]
+        }
+        assert set(offered) == {"lookup", "vote"}
+        assert offered["lookup"]["description"] == LOOKUP.description
+        schema = offered["lookup"]["parameters"]
+        assert schema["properties"].keys() == {"query", "limit"}
+        assert set(schema["required"]) == {"query", "limit"}
+
+    async def test_tool_calls_are_told_of_in_order(self, serve: StartModelServer) -> None:
+        """Start, end, then the words that follow from it."""
+        server, events = serve([_CALL, Text("Found it.")]), collect()
+        if await self._run(server, _ask(ScriptedTools("42")), events) is None:
+            return
+        told = [event.type for event in events.events if event.type in _TOLD]
+        assert list(dict.fromkeys(told))[:2] == ["tool_call_started", "tool_call_finished"]
+        (started,), (finished,) = events.of(ToolCallStarted), events.of(ToolCallFinished)
+        assert started.call.arguments == _ARGUMENTS
+        assert (finished.result.call_id, finished.result.content) == (started.call.call_id, "42")
+        if self.capabilities().streaming:
+            assert events.text == "Found it."
+
+    async def test_calls_made_at_once_keep_their_order(self, serve: StartModelServer) -> None:
+        """Every result goes back to the call that it belongs to."""
+        arguments = [{"query": f"q{number}", "limit": number} for number in range(3)]
+        server = serve([ToolCalls(*(("lookup", given) for given in arguments)), Text("All.")])
+        tools = ScriptedTools("zero", "one", "two")
+        result = await self._run(server, _ask(tools), collect())
+        if result is None:
+            return
+        assert sorted((call.arguments for call in tools.calls), key=str) == arguments
+        body = server.requests[1].body
+        calls = {
+            call["id"]: call
+            for message in body["messages"]
+            for call in message.get("tool_calls") or ()
+        }
+        results = [message for message in body["messages"] if message["role"] == "tool"]
+        given = [json.loads(calls[one["tool_call_id"]]["function"]["arguments"]) for one in results]
+        assert given == arguments
+        contents = dict(zip(["q0", "q1", "q2"], ["zero", "one", "two"], strict=True))
+        asked = [contents[call.arguments["query"]] for call in tools.calls]
+        assert asked == ["zero", "one", "two"]
+        assert [text for role, text in messages_of(body) if role == "tool"] == asked
+
+    async def test_a_tool_may_end_the_turn(self, serve: StartModelServer) -> None:
+        """No further model call is made: the host has what it wanted."""
+        server = serve([ToolCalls(("vote", _ARGUMENTS)), Text("This must not be asked for.")])
+        ending = ToolResult(call_id="", name="", content="counted", ends_turn=True)
+        result = await self._run(server, _ask(ScriptedTools(ending)), collect())
+        if result is None:
+            return
+        assert server.calls == 1
+        assert result.stop_reason == "tool"
+        assert [message.role for message in result.new_messages] == ["assistant", "tool"]
+        assert result.message == result.new_messages[0]
+
+    async def test_a_failed_call_is_told_to_the_model(self, serve: StartModelServer) -> None:
+        """An error result is a result: the model reads it and goes on."""
+        failed = ToolResult(call_id="", name="", content="error: no such thing", is_error=True)
+        server = serve([_CALL, Text("There is no such thing.")])
+        result = await self._run(server, _ask(ScriptedTools(failed)), collect())
+        if result is None:
+            return
+        assert "error: no such thing" in messages_of(server.requests[1].body)[-1][1]
+        assert result.text == "There is no such thing."
+        (told,) = result.new_messages[1].parts
+        assert isinstance(told, ToolResult)
+        assert told.is_error
+
+    async def test_arguments_that_are_no_json_are_never_made_up(
+        self, serve: StartModelServer
+    ) -> None:
+        """The host learns what the model wrote, and the model that it was wrong."""
+        wrong = '{"query": "unfinished'
+        refused = ToolResult(call_id="", name="", content="error: no JSON", is_error=True)
+        server, tools = (
+            serve([ToolCalls(("lookup", wrong)), Text("Sorry.")]),
+            ScriptedTools(refused),
+        )
+        result = await self._run(server, _ask(tools), collect())
+        if result is None:
+            return
+        assert [(call.arguments, call.malformed) for call in tools.calls] == [({}, wrong)]
+        assert messages_of(server.requests[1].body)[-1] == ("tool", "error: no JSON")
+        assert result.text == "Sorry."
+
+    @pytest.mark.parametrize("error", [ToolFailed("the tool broke"), LimitReached("no more calls")])
+    async def test_a_tool_that_cannot_be_called_fails_the_turn(
+        self, serve: StartModelServer, error: AgentError
+    ) -> None:
+        """What the host raises comes out as it is, and the model is not asked again."""
+        server = serve([_CALL, Text("This must not be asked for.")])
+        asked = _ask(ScriptedTools(error))
+        async with self.agent(server) as agent:
+            if not self.capabilities().tools:
+                await assert_refused(agent, asked, server)
+                return
+            with pytest.raises(type(error), match=str(error)):
+                await agent.run(asked, collect())
+        assert server.calls == 1
+
+    async def test_a_model_that_never_stops_calling_is_stopped(
+        self, serve: StartModelServer
+    ) -> None:
+        """The limit of model calls holds to the call."""
+        server = serve(AutoToolCall(again=True))
+        asked = _ask(ScriptedTools("once more"), limits=Limits(max_model_calls=3))
+        async with self.agent(server) as agent:
+            if not self.capabilities().tools:
+                await assert_refused(agent, asked, server)
+                return
+            with pytest.raises(LimitReached):
+                await agent.run(asked, collect())
+        assert server.calls == 3
