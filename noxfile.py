@@ -112,7 +112,9 @@ def adapter(session: nox.Session, kind: str) -> None:
     """One adapter's types and tests, with the framework of its own lock file."""
     with session.chdir(ROOT / "adapters" / kind):
         sync(session)
-        session.run("mypy", "--config-file", str(ROOT / "pyproject.toml"), "src", "tests")
+        settings = str(ROOT / "pyproject.toml")
+        env = {"MYPYPATH": os.pathsep.join(("src", "tests"))}
+        session.run("mypy", "--config-file", settings, "src", "tests", env=env)
         session.run("pytest", *session.posargs)
 
 
