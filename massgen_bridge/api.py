@@ -129,14 +129,14 @@ async def stream(
     # it in every case before it ends itself.
     task = asyncio.get_running_loop().create_task(work())
     try:
-        with receive:
-            async for record in receive:
-                yield record
+        async for record in receive:
+            yield record
         await task
     finally:
         task.cancel()
         with anyio.CancelScope(shield=True):
             await asyncio.wait({task})
+        receive.close()
 
 
 def _message(question: str | Message) -> Message:
