@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -10,7 +11,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.runnables import AddableDict, Runnable
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.pregel import Pregel
-from pydantic_core import to_json
+from pydantic import BaseModel
 
 from massgen_bridge import (
     AgentContext,
@@ -237,7 +238,7 @@ class GraphAgent:
                 "answer",
                 agent_id=self._agent_id,
             )
-        return to_json(output, fallback=str).decode()
+        return json.dumps(output, default=_plain, ensure_ascii=False)
 
     def _mapped(self, error: Exception, watcher: Watcher) -> AgentError | None:
         if watcher.tool_error is not None and watcher.tool_error in chain(error):
@@ -251,6 +252,10 @@ class GraphAgent:
 
     def _named(self, failure: AgentError) -> AgentError:
         return type(failure)(f"{self._where}: {failure}", agent_id=self._agent_id)
+
+
+def _plain(value: object) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
 
 
 async def _tell(watcher: Watcher, emit: Emit) -> None:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, assert_never
 
+import anyio
+import anyio.to_thread
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.messages import AIMessage, BaseMessage
@@ -77,6 +79,7 @@ class ModelAgent:
         self._inputs = connection.traits.inputs
         self._clients: Clients | None = None
         self._graph: Any = None
+        self._lock = anyio.Lock()
 
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
         """Do one turn.
@@ -87,10 +90,9 @@ class ModelAgent:
         self._check(turn)
         history = with_ids(to_langchain(_portable(turn.messages, self._inputs)))
         running = self._running(turn, emit)
-        if self._graph is None:
-            self._graph = self._compile()
+        graph = self._graph or await self._compiled()
         try:
-            state = await self._graph.ainvoke({"messages": history}, context=running)
+            state = await graph.ainvoke({"messages": history}, context=running)
         except AgentError:
             raise
         except Exception as error:  # the user's middleware may raise anything
@@ -106,8 +108,14 @@ class ModelAgent:
         if clients is not None:
             await clients.aclose()
 
+    async def _compiled(self) -> Any:
+        async with self._lock:
+            if self._graph is None:
+                # In a thread: making a client reads certificates from disk.
+                self._graph = await anyio.to_thread.run_sync(self._compile)
+        return self._graph
+
     def _compile(self) -> Any:
-        """Made with the first turn, as its clients belong to the event loop that uses them."""
         self._clients = Clients(self._connection, sync=False, retries=0)
         turns = TurnMiddleware(
             agent_id=self._agent_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,6 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGenerationChunk, LLMResult
 from langgraph.constants import TAG_NOSTREAM
-from pydantic_core import to_jsonable_python
 
 from massgen_bridge import (
     LimitReached,
@@ -198,7 +198,7 @@ class Watcher(BaseCallbackHandler):
         call = ToolCall(
             call_id=kwargs.get("tool_call_id") or str(run_id),
             name=(serialized or {}).get("name") or kwargs.get("name") or "tool",
-            arguments=to_jsonable_python(arguments, fallback=str),
+            arguments=json.loads(json.dumps(arguments, default=str)),
         )
         self._tools[run_id] = call
         self.events.append(ToolCallStarted(call=call))
