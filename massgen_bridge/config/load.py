@@ -15,7 +15,7 @@ from massgen_bridge.errors import ConfigError
 if TYPE_CHECKING:
     from massgen_bridge.plugins import PluginHost
 
-__all__ = ["activate", "load_config"]
+__all__ = ["RunConfig", "activate", "load_config"]
 
 
 def load_config(source: Path | str | bytes | Mapping[str, Any], host: PluginHost) -> RunConfig:

@@ -72,7 +72,8 @@ def _implementation_problems(
         yield f"{hook!r} is a generator, so calling it would do nothing"
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
-            yield f"{hook!r} takes {str(parameter)!r}, but would get nothing through it"
+            stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
+            yield f"{hook!r} takes '{stars}{parameter.name}', but would get nothing through it"
         elif parameter.name == "self":
             yield f"{hook!r} needs an instance: register one instead of the class"
         elif parameter.name not in arguments:

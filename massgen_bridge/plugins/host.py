@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PluginHost"]
 
-_OBSERVERS = ("bridge_run_started", "bridge_events", "bridge_run_finished")
+_OBSERVERS = frozenset({"bridge_events", "bridge_run_finished", "bridge_run_started"})
 T = TypeVar("T")
 
 
@@ -251,12 +251,7 @@ class PluginHost:
 
     def observers(self) -> tuple[str, ...]:
         """The plugins that observe runs: the names to call the three methods below with."""
-        keys = {
-            one.plugin.key: None
-            for hook in _OBSERVERS
-            for one in self._plugins.implementations(hook)
-        }
-        return tuple(keys)
+        return tuple(one.key for one in self._plugins if not _OBSERVERS.isdisjoint(one.hooks))
 
     def run_started(
         self, run_id: str, started: RunStarted, *, plugin: str | None = None

@@ -1,0 +1,3 @@
+"""Fails to import, as a plugin does whose framework is missing."""
+
+raise ImportError("no module named 'framework'")

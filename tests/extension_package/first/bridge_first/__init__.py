@@ -1,0 +1,31 @@
+"""One of two plugins that both register the kind `twin`; its tool is its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from massgen_bridge import AdapterSpec, Agent, AgentContext, ToolDefinition, ToolSpec, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from massgen_bridge import JsonValue
+
+
+def _create(context: AgentContext) -> Agent:
+    raise NotImplementedError(context.agent_id)
+
+
+async def _call(arguments: Mapping[str, JsonValue]) -> str:
+    return f"first {arguments}"
+
+
+@hookimpl
+def bridge_adapters() -> list[AdapterSpec]:
+    return [AdapterSpec(kind="twin", summary="First.", factory=_create)]
+
+
+@hookimpl
+def bridge_tools() -> list[ToolSpec]:
+    definition = ToolDefinition(name="first", description="First.", input_schema={"type": "object"})
+    return [ToolSpec(definition=definition, call=_call)]
