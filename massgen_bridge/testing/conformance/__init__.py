@@ -38,6 +38,7 @@ pytest.register_assert_rewrite(
 )
 
 from massgen_bridge.testing.conformance._answers import AnswerTests  # noqa: E402 - rewritten first
+from massgen_bridge.testing.conformance._base import LOOKUP  # noqa: E402
 from massgen_bridge.testing.conformance._cancellation import CancellationTests  # noqa: E402
 from massgen_bridge.testing.conformance._content import ContentTests  # noqa: E402
 from massgen_bridge.testing.conformance._failures import FailureTests  # noqa: E402
@@ -45,7 +46,7 @@ from massgen_bridge.testing.conformance._life import LifeTests  # noqa: E402
 from massgen_bridge.testing.conformance._rules import RuleTests  # noqa: E402
 from massgen_bridge.testing.conformance._tools import ToolTests  # noqa: E402
 
-__all__ = ["AgentConformance"]
+__all__ = ["LOOKUP", "AgentConformance"]
 
 
 class AgentConformance(
