@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from massgen_bridge.run.decisions import Decisions
 from massgen_bridge.run.executor import InProcessExecutor
 from massgen_bridge.run.index import RunIndex, new_run_id
 from massgen_bridge.run.journal import Journal
+from massgen_bridge.run.observers import ObserverThread, open_observers
 from massgen_bridge.run.recorder import Recorder
 from massgen_bridge.run.runner import Runner, opening
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from massgen_bridge.run.planning import Prepared
 
 __all__ = ["execute"]
+
+_logger = logging.getLogger("massgen_bridge.run")
+_PATIENCE_S = 2.0
 
 
 async def execute(
@@ -57,7 +62,11 @@ async def execute(
         journal = await _open_journal(prepared, question, run_id) if keep else None
         if journal is not None:
             stack.push_async_callback(journal.aclose)
-        recorder = Recorder(run_id, journal=journal, listeners=listeners)
+        observers = open_observers(prepared.host, prepared.sinks, run_id, report=_logger.warning)
+        stack.push_async_callback(_close_observers, observers)
+        recorder = Recorder(
+            run_id, journal=journal, listeners=[*(o.post for o in observers), *listeners]
+        )
         pool = await stack.enter_async_context(prepared.pool)
         executor = await stack.enter_async_context(
             InProcessExecutor(
@@ -86,6 +95,14 @@ async def _open_journal(prepared: Prepared, question: Message, run_id: str) -> J
     started = opening(prepared.plan, question)
     path = await to_thread.run_sync(partial(RunIndex().start, run_id, started, secrets=secrets))
     return Journal.create(path, run_id, secrets=secrets)
+
+
+async def _close_observers(observers: Sequence[ObserverThread]) -> None:
+    """Let all observers finish at the same time; one that is stuck is left behind."""
+    with anyio.CancelScope(shield=True):
+        async with anyio.create_task_group() as tasks:
+            for observer in observers:
+                tasks.start_soon(to_thread.run_sync, observer.close, _PATIENCE_S)
 
 
 class _PoolAccess:
