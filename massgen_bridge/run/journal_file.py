@@ -122,7 +122,7 @@ def close_file(connection: sqlite3.Connection) -> None:
 def read_run(path: Path) -> Iterator[Record]:
     """The records of a run, in the order of `seq`, one at a time; also while it is written.
 
-    Opens the file read-only. A run that was killed ends with what was durable.
+    Opens the file read-only, and blocks. A run that was killed ends with what was durable.
 
     Raises:
         JournalError: The file is no journal, is damaged, or a newer version wrote it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -111,15 +110,25 @@ class Redactor:
         return self._rewritten(record) if self._forms.found_in(encode(record)) else record
 
     def _rewritten(self, record: Record) -> Record:
-        for mask in (MASK, MASK.strip("[]")):  # names of tools may have no brackets
-            with suppress(ValidationError):
-                return rewrite(
-                    record,
-                    partial(self._forms.mask, mask=mask),
-                    partial(self._forms.mask_data, mask=mask),
-                )
-        raise JournalError(
-            f"record {record.seq} holds a secret in a name that cannot be masked; rename it"
+        try:
+            return self._rewrite(record, MASK)
+        except ValidationError:
+            pass  # names of tools may have no brackets
+        try:
+            return self._rewrite(record, MASK.strip("[]"))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise JournalError(
+                f"record {record.seq} holds a secret that cannot be masked at {place!r}"
+                f" ({first['msg']}); give that another name"
+            ) from error
+
+    def _rewrite(self, record: Record, mask: str) -> Record:
+        return rewrite(
+            record,
+            partial(self._forms.mask, mask=mask),
+            partial(self._forms.mask_data, mask=mask),
         )
 
     def _feed(self, record: Record, text: str) -> list[Joined]:

@@ -106,6 +106,7 @@ def _values(secret: str) -> Iterator[str]:
 def _forms(value: str) -> Iterator[str]:
     yield value
     yield _in_json(value)
+    yield _in_json(_in_json(value))
     yield json.dumps(value)[1:-1]
     for quoted in (quote(value, safe=""), quote(value), quote_plus(value)):
         yield quoted
