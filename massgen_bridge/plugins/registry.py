@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from massgen_bridge.errors import AdapterMissing, ConfigError, DuplicateName, PluginError
 from massgen_bridge.plugins.catalogue import catalogue
@@ -39,6 +39,7 @@ class Registry:
 
     def __init__(self, plugins: PluginSet) -> None:
         self._plugins = plugins
+        self._known: dict[type[Spec], tuple[object, Mapping[str, list[Any]]]] = {}
 
     def gather(self, plugin: LoadedPlugin) -> None:
         """Call the registration hooks of a plugin now; its problems tell what went wrong."""
@@ -166,11 +167,16 @@ class Registry:
 
     def _claims(self, expected: type[SpecT]) -> Mapping[str, list[tuple[LoadedPlugin, SpecT]]]:
         """What all plugins register of a type, by name."""
-        claims: dict[str, list[tuple[LoadedPlugin, SpecT]]] = {}
-        for plugin, found in self._gather(expected):
-            for spec in found:
-                if isinstance(spec, expected):
-                    claims.setdefault(_name(spec), []).append((plugin, spec))
+        # The same tuple until another plugin is registered.
+        implementations = self._plugins.implementations(_HOOKS[expected][0])
+        known, claims = self._known.get(expected, (None, {}))
+        if known is not implementations:
+            claims = {}
+            for plugin, found in self._gather(expected):
+                for spec in found:
+                    if isinstance(spec, expected):
+                        claims.setdefault(_name(spec), []).append((plugin, spec))
+            self._known[expected] = implementations, claims
         return claims
 
     def _gather(self, expected: type[Spec]) -> list[tuple[LoadedPlugin, tuple[object, ...]]]:

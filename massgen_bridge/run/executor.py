@@ -160,7 +160,7 @@ class InProcessExecutor:
         agent = self._agents.get(setup.agent_id)
         if agent is not None:
             return agent
-        async with self._making.setdefault(setup.agent_id, anyio.Lock()):
+        async with self._making.setdefault(setup.agent_id, anyio.Lock(fast_acquire=True)):
             if setup.agent_id not in self._agents:
                 with self._imports.announced():
                     made = await self._make(setup)
@@ -203,7 +203,7 @@ class _Imports:
     """
 
     def __init__(self) -> None:
-        self._kinds: set[str] = set()
+        self._kinds: dict[str, anyio.Event] = {}
         self._lock = anyio.Lock()
         self._waiting = 0
         self._quiet = anyio.Event()
@@ -222,12 +222,18 @@ class _Imports:
 
     async def run(self, spec: AdapterSpec, context: AgentContext) -> Agent:
         """Make an agent."""
-        async with self._lock:
-            if spec.kind in self._kinds and not spec.imports_code:
-                return spec.factory(context)
-            agent = await to_thread.run_sync(spec.factory, context)
-            self._kinds.add(spec.kind)
-            return agent
+        imported = self._kinds.get(spec.kind)
+        if imported is not None and not spec.imports_code:
+            # Not through the lock, which a thousand agents of one kind would pass one by one.
+            if not imported.is_set():
+                await imported.wait()
+            return spec.factory(context)
+        imported = self._kinds.setdefault(spec.kind, anyio.Event())
+        try:
+            async with self._lock:
+                return await to_thread.run_sync(spec.factory, context)
+        finally:
+            imported.set()
 
     async def done(self) -> None:
         """Return when nothing that was announced is left."""
