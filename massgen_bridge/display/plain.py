@@ -1,0 +1,171 @@
+"""The run as plain lines, one for each thing that happens: for pipes, logs and simple terminals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from massgen_bridge.display.base import BaseDisplay, fitting
+from massgen_bridge.display.summary import outcome, totals
+from massgen_bridge.display.text import clip, one_line
+from massgen_bridge.display.words import ADVICE, count, name_of, names_of, question_of
+from massgen_bridge.events import (
+    Answered,
+    AnswerListed,
+    AnswerRejected,
+    BallotSpoiled,
+    DeadlinePassed,
+    ImprovementPromised,
+    LogLine,
+    ModelCallFinished,
+    ModelCallStarted,
+    ModelRetried,
+    ReasoningDelta,
+    RunFinished,
+    RunStarted,
+    TextDelta,
+    TieBroken,
+    ToolCallFinished,
+    ToolCallStarted,
+    TurnCancelled,
+    TurnDone,
+    TurnFailed,
+    TurnLost,
+    TurnStarted,
+    Voted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from massgen_bridge.display.base import Meter
+    from massgen_bridge.display.state import AgentEvent, RunView
+    from massgen_bridge.display.summary import Line
+    from massgen_bridge.events import Event, Purpose, Record
+
+__all__ = ["PlainDisplay", "plain_line"]
+
+_LONG = 160
+_STEPS = 10
+_PURPOSES: dict[Purpose, str] = {
+    "answer": "begins its answer",
+    "evaluate": "weighs the answers, round {}",
+    "improve": "improves its answer",
+    "repair": "tries again",
+}
+
+
+class PlainDisplay(BaseDisplay):
+    """Writes a line to stderr for each thing that happens; never an escape sequence."""
+
+    def _look(self) -> None:
+        lines = [plain_line(record, self.view) for record in self._arrived()]
+        self._write([*(_step(meter) for meter in self._meters), *lines])
+
+    def _before_answer(self) -> None:
+        gap = [""] if self._stdout.isatty() else []
+        self._write([*map(_indented, outcome(self.view)), *gap])
+
+    def _after_answer(self) -> None:
+        gap = [""] if self._stdout.isatty() else []
+        self._write([*gap, _indented(totals(self.view))])
+
+    def _write(self, lines: Iterable[str | None]) -> None:
+        text = "".join(f"{line}\n" for line in lines if line is not None)
+        if text:
+            self._stderr.write(fitting(text, self._stderr))
+            self._stderr.flush()
+
+
+def plain_line(record: Record, view: RunView) -> str | None:
+    """A record as a line, None for one that says nothing new.
+
+    Args:
+        record: What happened.
+        view: The run, with this record already taken in.
+    """
+    said = _said(record.event, record.agent_id, view)
+    return None if said is None else f"[{record.at - view.started_at:6.1f}s] {said}"
+
+
+def _said(event: Event, agent_id: str | None, view: RunView) -> str | None:
+    match event:
+        case RunStarted(question=question, strategy=strategy):
+            agents = count(len(view.agents), "agent")
+            about = question_of(question, _LONG)
+            return f"run {one_line(view.run_id)}: {agents}, strategy {one_line(strategy)}: {about}"
+        case AnswerListed(authors=(author,)):
+            return f"{name_of(view, author)}: its answer is up for the vote"
+        case AnswerListed(authors=authors):
+            return f"{names_of(view, authors)}: gave the same answer, it is up for the vote"
+        case TieBroken(winner=winner, by=by):
+            authors = view.authors_of(winner) or (winner.label,)
+            return f"tie: {names_of(view, authors)} wins by {one_line(by)}"
+        case DeadlinePassed(after_s=after_s):
+            return f"deadline: the {after_s:g} s of this run are over"
+        case RunFinished():
+            return None  # told by the summary
+        case _:
+            said = _said_of_agent(event, view)
+            agent = getattr(event, "agent_id", agent_id) or "?"
+            return None if said is None else f"{name_of(view, agent)}: {said}"
+
+
+def _said_of_agent(event: AgentEvent, view: RunView) -> str | None:
+    match event:
+        case TurnStarted(purpose=purpose, round=number):
+            return _PURPOSES[purpose].format(number)
+        case TurnCancelled(reason=reason):
+            return f"stopped: {clip(one_line(reason), _LONG)}"
+        case TurnLost(kind=kind, message=message):
+            return f"failed: {kind}: {one_line(message)} (what to do: {ADVICE[kind]})"
+        case ModelRetried(attempt=attempt, delay_s=delay_s, kind=kind, message=message):
+            why = f"{kind}: {clip(one_line(message), _LONG)}"
+            return f"model call {attempt} failed, next try in {delay_s:.1f} s: {why}"
+        case ToolCallStarted() | ToolCallFinished():
+            return _said_of_tool(event)
+        case Voted() | Answered() | AnswerRejected() | BallotSpoiled() | ImprovementPromised():
+            return _came_of_it(event, view)
+        case TurnDone() | TurnFailed() | ModelCallStarted() | ModelCallFinished():
+            return None  # told by what comes of it
+        case TextDelta() | ReasoningDelta() | LogLine():
+            return None
+        case _:
+            assert_never(event)
+
+
+def _said_of_tool(event: ToolCallStarted | ToolCallFinished) -> str | None:
+    if isinstance(event, ToolCallStarted):
+        return f"calls the tool {one_line(event.call.name)}"
+    return f"the tool {one_line(event.result.name)} failed" if event.result.is_error else None
+
+
+def _came_of_it(
+    event: Voted | Answered | AnswerRejected | BallotSpoiled | ImprovementPromised, view: RunView
+) -> str:
+    match event:
+        case Answered(agent_id=agent_id):
+            better = view.agents[agent_id].phase == "improved"
+            return "gave a better answer" if better else "gave its answer"
+        case Voted(choice=choice, reason=reason):
+            why = f": {clip(one_line(reason), _LONG)}" if reason else ""
+            return f"voted for {names_of(view, view.authors_of(choice) or (choice.label,))}{why}"
+        case AnswerRejected(reason=reason):
+            return f"its answer was refused: {clip(one_line(reason), _LONG)}"
+        case BallotSpoiled(problem=problem):
+            return f"its ballot does not count: {clip(one_line(problem), _LONG)}"
+        case ImprovementPromised():
+            return "promises a better answer"
+        case _:
+            assert_never(event)
+
+
+def _step(meter: Meter) -> str | None:
+    step = int(meter.share * _STEPS)
+    if step == meter.step:
+        return None
+    meter.step = step
+    return f"{one_line(meter.title)}: {step * 100 // _STEPS} %"
+
+
+def _indented(line: Line) -> str:
+    return f"{' ' * line.indent}{line.text}"

@@ -1,0 +1,371 @@
+"""What there is to see of a run: a view, reduced from its records, that knows no terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, assert_never
+
+from massgen_bridge.agent import AnswerRef, Usage
+from massgen_bridge.display.text import TextLog
+from massgen_bridge.events import (
+    Answered,
+    AnswerInfo,
+    AnswerListed,
+    AnswerRejected,
+    BallotSpoiled,
+    DeadlinePassed,
+    ErrorInfo,
+    ImprovementPromised,
+    LogLine,
+    ModelCallFinished,
+    ModelCallStarted,
+    ModelRetried,
+    ReasoningDelta,
+    RunFinished,
+    RunStarted,
+    Seat,
+    TextDelta,
+    TieBroken,
+    ToolCallFinished,
+    ToolCallStarted,
+    TurnCancelled,
+    TurnDone,
+    TurnFailed,
+    TurnLost,
+    TurnStarted,
+    Voted,
+)
+from massgen_bridge.run.recorder import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from massgen_bridge.events import Purpose, Record, RunResult
+
+__all__ = ["AgentEvent", "AgentView", "Ballot", "Phase", "RunView"]
+
+Phase = Literal[
+    "waiting",
+    "answering",
+    "evaluating",
+    "improving",
+    "repairing",
+    "answered",
+    "improved",
+    "voted",
+    "spoiled",
+    "rejected",
+    "failed",
+    "stopped",
+]
+
+_WORKING: dict[Purpose, Phase] = {
+    "answer": "answering",
+    "evaluate": "evaluating",
+    "improve": "improving",
+    "repair": "repairing",
+}
+
+_Delta = TextDelta | ReasoningDelta
+_Call = ModelCallStarted | ModelCallFinished | ModelRetried | ToolCallStarted | ToolCallFinished
+_Frame = TurnStarted | TurnDone | TurnFailed | TurnCancelled
+_News = Answered | AnswerRejected | Voted | ImprovementPromised | BallotSpoiled | TurnLost
+
+AgentEvent = _Delta | LogLine | _Call | _Frame | _News
+"""Everything that happens to one agent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ballot:
+    """An agent's vote; `authors` are the agent ids behind the label."""
+
+    choice: AnswerRef
+    authors: tuple[str, ...]
+    reason: str = ""
+
+
+@dataclass(kw_only=True)
+class AgentView:
+    """One agent.
+
+    Attributes:
+        text: What the model has written in the running or last turn, voided deltas aside.
+        reasoning: Its reasoning in that turn.
+        activity: What it does beside writing: a tool call, the wait before a retry.
+        log: The last line that the framework printed.
+        problem: Why its last ballot or answer did not count.
+        answer: Its newest answer.
+        same_as: The author that an equal answer of this agent was merged with.
+        started_at: Unix time at which the running turn began; None between turns.
+        busy_s: Seconds spent in the turns that have ended.
+    """
+
+    seat: Seat
+    phase: Phase = "waiting"
+    purpose: Purpose = "answer"
+    round: int = 0
+    turn_id: str | None = None
+    text: TextLog = field(default_factory=TextLog)
+    reasoning: TextLog = field(default_factory=TextLog)
+    activity: str | None = None
+    log: str | None = None
+    ballot: Ballot | None = None
+    problem: str | None = None
+    error: ErrorInfo | None = None
+    answer: str | None = None
+    same_as: str | None = None
+    ledger: Ledger = field(default_factory=Ledger)
+    started_at: float | None = None
+    busy_s: float = 0.0
+    _source: str | None = None
+    _tool_call: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The agent's id."""
+        return self.seat.agent_id
+
+    def elapsed_s(self, now: float) -> float:
+        """Seconds of work, the running turn included; `now` is Unix time."""
+        running = 0.0 if self.started_at is None else max(0.0, now - self.started_at)
+        return self.busy_s + running
+
+    # --- taking in ------------------------------------------------------------------------------
+
+    def hear(self, event: _Delta) -> None:
+        """Take in a delta; inner members of a group are told apart by a line with their name."""
+        log = self.text if isinstance(event, TextDelta) else self.reasoning
+        if event.source != self._source:
+            self._source = event.source
+            name = "" if event.source is None else f"[{event.source}] "
+            log.add(f"\n{name}" if log.length else name)
+        log.add(event.text)
+
+    def call(self, event: _Call) -> None:
+        """Take in what happens around the model's writing."""
+        match event:
+            case ModelCallStarted():
+                self.text.mark()
+                self.activity = None
+            case ModelRetried():
+                self.text.rewind()
+                self._source = None
+                self.activity = (
+                    f"attempt {event.attempt} failed, next in {event.delay_s:.1f} s "
+                    f"({event.kind}: {event.message})"
+                )
+            case ToolCallStarted(call=call):
+                self.activity = f"calls {call.name}"
+                self._tool_call = call.call_id
+            case ToolCallFinished(result=result):
+                if result.call_id == self._tool_call:
+                    self.activity = None
+            case ModelCallFinished():
+                pass
+            case _:
+                assert_never(event)
+
+    def turn(self, event: _Frame, turn_id: str | None, at: float) -> None:
+        """Take in the beginning or the end of a turn."""
+        if isinstance(event, TurnStarted):
+            self.phase, self.purpose = _WORKING[event.purpose], event.purpose
+            self.round, self.turn_id, self.started_at = event.round, turn_id, at
+            self.text, self.reasoning = TextLog(), TextLog()
+            self.activity = self._source = self._tool_call = None
+            if event.purpose != "repair":
+                self.problem = None
+            return
+        if turn_id != self.turn_id:
+            return
+        if self.started_at is not None:
+            self.busy_s = self.elapsed_s(at)
+        self.started_at = self.activity = None
+        match event:
+            case TurnDone():
+                pass
+            case TurnFailed():
+                self.phase = "failed"
+                self.error = ErrorInfo(
+                    agent_id=self.id,
+                    turn_id=turn_id or "",
+                    kind=event.kind,
+                    message=event.message,
+                )
+            case TurnCancelled():
+                self.phase = "stopped"
+            case _:
+                assert_never(event)
+
+    def happened(self, event: _News) -> None:
+        """Take in what came of a turn."""
+        if self.started_at is not None and event.turn_id != self.turn_id:
+            return  # late news of an earlier turn
+        match event:
+            case Answered():
+                self.phase = "answered" if self.answer is None else "improved"
+                self.answer, self.same_as, self.problem = event.text, None, None
+            case Voted():
+                self.phase, self.problem = "voted", None
+            case ImprovementPromised():
+                self.phase = "improving"
+            case AnswerRejected(reason=problem):
+                self.phase, self.problem = "rejected", problem
+            case BallotSpoiled(problem=problem):
+                self.phase, self.problem = "spoiled", problem
+            case TurnLost():
+                self.phase = "failed"
+                self.error = ErrorInfo(
+                    agent_id=self.id,
+                    turn_id=event.turn_id,
+                    kind=event.kind,
+                    message=event.message,
+                )
+            case _:
+                assert_never(event)
+
+
+class RunView:
+    """A run as far as its records have come; `version` changes with every record.
+
+    Attributes:
+        run_id: Empty before the first record.
+        started: The first record's event; None when it has not been seen.
+        started_at: Unix time of the first record.
+        last_at: Unix time of the newest record.
+        agents: By id, in the order of the configuration.
+        round: The newest round of evaluation; 0 while the first answers are given.
+        result: What the run gave; None before its end.
+    """
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self.version = 0
+        self._reset()
+        for record in records:
+            self.apply(record)
+
+    def _reset(self) -> None:
+        self.run_id = ""
+        self.started: RunStarted | None = None
+        self.started_at = self.last_at = 0.0
+        self.agents: dict[str, AgentView] = {}
+        self.round = 0
+        self.listed: dict[AnswerRef, AnswerListed] = {}
+        self.result: RunResult | None = None
+
+    def apply(self, record: Record) -> None:
+        """Take in one record. A `RunStarted` begins a new view."""
+        self.version += 1
+        event = record.event
+        if isinstance(event, RunStarted) or not self.run_id:
+            self._reset()
+            self.run_id, self.started_at = record.run_id, record.at
+        self.last_at = max(self.last_at, record.at)
+        match event:
+            case TextDelta() | ReasoningDelta():
+                agent = self._agent(record)
+                if agent.turn_id == record.turn_id:
+                    agent.hear(event)
+            case LogLine(text=text):
+                self._agent(record).log = text
+            case RunStarted(seats=seats):
+                self.started = event
+                self.agents = {seat.agent_id: AgentView(seat=seat) for seat in seats}
+            case RunFinished(result=result):
+                self.finish(result)
+            case AnswerListed():
+                self._list(event)
+            case TieBroken() | DeadlinePassed():
+                pass
+            case _:
+                self._apply_to_agent(event, record)
+
+    def finish(self, result: RunResult) -> None:
+        """Take in the end: only the votes that counted remain."""
+        self.version += 1
+        self.result = result
+        self.run_id = self.run_id or result.run_id
+        for agent in self.agents.values():
+            agent.ballot = None
+        for vote in result.votes:
+            if vote.voter in self.agents:
+                choice = AnswerRef(label=vote.label, version=vote.version)
+                authors = self.authors_of(choice) or (vote.author,)
+                ballot = Ballot(choice=choice, authors=authors, reason=vote.reason)
+                self.agents[vote.voter].ballot = ballot
+
+    # --- asking ---------------------------------------------------------------------------------
+
+    @property
+    def winning(self) -> AnswerInfo | None:
+        """The answer that won, with its authors and votes."""
+        result = self.result
+        if result is None or result.winner is None:
+            return None
+        mine = [answer for answer in result.answers if result.winner in answer.authors]
+        return next((a for a in mine if a.text == result.answer), mine[0] if mine else None)
+
+    def authors_of(self, choice: AnswerRef) -> tuple[str, ...]:
+        """The agents behind an answer that was given or voted for."""
+        listed = self.listed.get(choice)
+        if listed is not None:
+            return listed.authors
+        return tuple(a.id for a in self.agents.values() if a.seat.label == choice.label)
+
+    def votes(self) -> Counter[str]:
+        """Votes received so far, by agent id; co-authors share those of their answer."""
+        return Counter(
+            author
+            for agent in self.agents.values()
+            if agent.ballot is not None
+            for author in agent.ballot.authors
+        )
+
+    def usage(self) -> Usage:
+        """Tokens of all agents so far."""
+        return sum((agent.ledger.usage for agent in self.agents.values()), Usage())
+
+    def calls(self) -> int:
+        """Model calls of all agents so far."""
+        return sum(agent.ledger.calls for agent in self.agents.values())
+
+    # --- taking in ------------------------------------------------------------------------------
+
+    def _agent(self, record: Record) -> AgentView:
+        agent_id = record.agent_id or getattr(record.event, "agent_id", "") or "?"
+        agent = self.agents.get(agent_id)
+        if agent is None:  # the first record is missing
+            seat = Seat(agent_id=agent_id, label=agent_id, kind="?")
+            agent = self.agents[agent_id] = AgentView(seat=seat)
+        return agent
+
+    def _apply_to_agent(self, event: _Call | _Frame | _News, record: Record) -> None:
+        agent = self._agent(record)
+        agent.ledger.add(record)
+        match event:
+            case TurnStarted() | TurnDone() | TurnFailed() | TurnCancelled():
+                if isinstance(event, TurnStarted) and event.round > self.round:
+                    self._open_round(event.round)
+                agent.turn(event, record.turn_id, record.at)
+            case Voted(choice=choice, reason=reason):
+                agent.happened(event)
+                authors = self.authors_of(choice)
+                agent.ballot = Ballot(choice=choice, authors=authors, reason=reason)
+            case (
+                Answered() | AnswerRejected() | ImprovementPromised() | BallotSpoiled() | TurnLost()
+            ):
+                agent.happened(event)
+            case _:
+                agent.call(event)
+
+    def _open_round(self, number: int) -> None:
+        self.round = number
+        for agent in self.agents.values():
+            agent.ballot = None
+
+    def _list(self, event: AnswerListed) -> None:
+        self.listed[event.answer] = event
+        for author in event.authors:
+            if author in self.agents:
+                first = event.authors[0]
+                self.agents[author].same_as = None if author == first else first

@@ -1,0 +1,143 @@
+"""The end of a run in lines: who won and why, who dissented, what failed, what it cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from massgen_bridge.display.state import RunView
+from massgen_bridge.display.text import clean, one_line
+from massgen_bridge.display.words import (
+    ADVICE,
+    count,
+    listing,
+    name_of,
+    names_of,
+    phase_of,
+    question_of,
+    seconds,
+    tokens,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from massgen_bridge.events import AnswerInfo, ErrorInfo, Record, RunResult
+
+__all__ = ["Line", "Tone", "outcome", "render_summary", "totals"]
+
+Tone = Literal["plain", "head", "good", "bad", "dim"]
+
+_QUESTION = 2000
+
+
+class Line(NamedTuple):
+    """A line of a summary, not yet wrapped; `indent` counts spaces."""
+
+    text: str
+    tone: Tone = "plain"
+    indent: int = 0
+
+
+def render_summary(records: Iterable[Record]) -> str:
+    """A finished (or broken off) run as plain text: everything, with the whole final answer."""
+    view = RunView(records)
+    lines = [*_opening(view), *_agents(view), *outcome(view)]
+    if view.result is not None and view.result.answer is not None:
+        lines += [Line(""), Line(clean(view.result.answer).rstrip("\n")), Line("")]
+    lines.append(totals(view))
+    return "".join(f"{' ' * line.indent}{line.text}\n" for line in lines)
+
+
+def outcome(view: RunView) -> Iterator[Line]:
+    """Winner, votes, dissent and errors; all but the answer itself."""
+    result = view.result
+    if result is None:
+        yield Line("This run has no end: it still goes on, or was broken off.", "bad")
+        errors = tuple(a.error for a in view.agents.values() if a.error is not None)
+    else:
+        yield from _verdict(view, result)
+        errors = result.errors
+    yield from _errors(view, errors)
+
+
+def totals(view: RunView) -> Line:
+    """Calls, tokens, time and the run's id."""
+    result = view.result
+    usage = view.usage() if result is None else result.usage
+    calls = view.calls() if result is None else result.calls
+    duration = view.last_at - view.started_at if result is None else result.duration_s
+    parts = (
+        count(calls, "model call"),
+        f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out",
+        seconds(duration),
+        f"run {one_line(view.run_id)}",
+    )
+    return Line(" · ".join(parts), "dim")
+
+
+def _opening(view: RunView) -> Iterator[Line]:
+    if view.started is not None:
+        yield Line(f"Question: {question_of(view.started.question, _QUESTION)}")
+        config = view.started.config_file
+        source = f" from {one_line(config)}" if config else ""
+        yield Line(
+            f"{count(len(view.agents), 'agent')}, strategy {one_line(view.started.strategy)}"
+            f"{source}, massgen-bridge {one_line(view.started.bridge_version)}"
+        )
+
+
+def _agents(view: RunView) -> Iterator[Line]:
+    votes = view.votes()
+    for agent in view.agents.values():
+        seat = agent.seat
+        what = one_line(f"{seat.kind} {seat.model or ''}")
+        facts = [phase_of(agent), count(votes[agent.id], "vote"), tokens(agent.ledger.usage)]
+        facts.append(seconds(agent.elapsed_s(view.last_at)))
+        yield Line(f"{name_of(view, agent.id)}, {what}: {', '.join(facts)}", indent=2)
+    yield Line("")
+
+
+def _verdict(view: RunView, result: RunResult) -> Iterator[Line]:
+    winning = view.winning
+    said = f": {one_line(result.message or result.status)}"
+    if winning is None:
+        yield Line(f"No answer{said}", "bad")
+        return
+    best = f" (best so far{said})" if result.status == "best_so_far" else ""
+    for_it = [v for v in result.votes if (v.label, v.version) == (winning.label, winning.version)]
+    poll = f", {len(for_it)} of {count(len(result.votes), 'vote')}" if result.votes else ""
+    yield Line(f"Winner: {names_of(view, winning.authors)}{poll}{best}", "good")
+    if result.tie_broken_by is not None:
+        by = "the order of the configuration"
+        by = by if result.tie_broken_by == "order" else f"plugin {one_line(result.tie_broken_by)!r}"
+        yield Line(f"tie broken by {by}", indent=2)
+    if len(winning.authors) > 1:
+        yield Line(f"{names_of(view, winning.authors)} gave the same answer", indent=2)
+    if winning.stop_reason != "end":
+        yield Line(f"the answer is not whole: its model stopped ({winning.stop_reason})", "bad", 2)
+    if for_it:
+        yield Line(f"for it: {listing(name_of(view, v.voter) for v in for_it)}", indent=2)
+    yield from _dissent(view, result, winning)
+
+
+def _dissent(view: RunView, result: RunResult, winning: AnswerInfo) -> Iterator[Line]:
+    voted = {vote.voter for vote in result.votes}
+    for vote in result.votes:
+        if (vote.label, vote.version) != (winning.label, winning.version):
+            reason = one_line(vote.reason) or "no reason given"
+            voter, author = name_of(view, vote.voter), name_of(view, vote.author)
+            yield Line(f"dissent: {voter} voted for {author}: {reason}", indent=2)
+    for agent in view.agents.values() if voted else ():
+        if agent.id not in voted and agent.problem is not None:
+            text = f"no vote: {name_of(view, agent.id)}: {one_line(agent.problem)}"
+            yield Line(text, "bad", 2)
+
+
+def _errors(view: RunView, errors: Iterable[ErrorInfo]) -> Iterator[Line]:
+    # The same failure in each round is told once.
+    times = Counter((e.agent_id, e.kind, one_line(e.message)) for e in errors)
+    for (agent_id, kind, message), number in times.items():
+        often = f" ({number} times)" if number > 1 else ""
+        yield Line(f"{name_of(view, agent_id)} failed{often}: {kind}: {message}", "bad")
+        yield Line(f"what to do: {ADVICE[kind]}", indent=2)

@@ -1,0 +1,109 @@
+"""How the parts of a run are put into words: the same in every display."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from massgen_bridge.display.text import clip, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from massgen_bridge.agent import Usage
+    from massgen_bridge.display.state import AgentView, RunView
+    from massgen_bridge.errors import ErrorKind
+    from massgen_bridge.messages import Message
+
+__all__ = [
+    "ADVICE",
+    "count",
+    "listing",
+    "name_of",
+    "names_of",
+    "phase_of",
+    "question_of",
+    "seconds",
+    "tokens",
+]
+
+ADVICE: dict[ErrorKind, str] = {
+    "auth": "set a valid API key for this agent's provider",
+    "permission": "the key may not do this: choose another model, or ask for access",
+    "not_found": "check the agent's model and the address of its endpoint",
+    "bad_request": "check the agent's model and options against what the provider says",
+    "context": "shorten the task, or choose a model with a larger context window",
+    "rate_limit": "wait a while, or let fewer agents share this provider",
+    "server": "the provider is at fault: try again later, or choose another one",
+    "network": "check the network, the proxy and the address of the endpoint",
+    "timeout": "raise the agent's limits, or choose a faster model",
+    "protocol": "check that the endpoint speaks the protocol of this kind of agent",
+    "truncated": "the connection broke: try again, and check proxies on the way",
+    "unsupported": "leave this content out, or choose an agent that can carry it",
+    "tool": "check the tool's own message and its settings",
+    "limit": "raise the agent's limits",
+    "crash": "this is a fault in the agent's own code or in its adapter: report it there",
+}
+"""What a person can do about an error, by its kind."""
+
+_MINUTE = 60
+_KILO = 1000
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: `1 vote`, `2 votes`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def seconds(value: float) -> str:
+    """A duration: `3.2 s`, `2 min 05 s`."""
+    if value < _MINUTE:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), _MINUTE)
+    return f"{minutes} min {rest:02} s"
+
+
+def tokens(usage: Usage) -> str:
+    """All tokens in few characters: `950 tok`, `12.3k tok`."""
+    total = float(usage.input_tokens + usage.output_tokens)
+    for unit in ("", "k", "M"):
+        if total < _KILO:
+            return f"{total:.0f} tok" if not unit else f"{total:.1f}{unit} tok"
+        total /= _KILO
+    return f"{total:.1f}G tok"
+
+
+def listing(names: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def name_of(view: RunView, agent_id: str) -> str:
+    """An agent's id, with the label that the others know it by where that says something more."""
+    agent = view.agents.get(agent_id)
+    own = one_line(agent_id)
+    if agent is None or agent.seat.label == agent_id:
+        return own
+    return f"{own} ({one_line(agent.seat.label)})"
+
+
+def names_of(view: RunView, agent_ids: Iterable[str]) -> str:
+    """Several agents by name."""
+    return listing(name_of(view, agent_id) for agent_id in agent_ids)
+
+
+def phase_of(agent: AgentView) -> str:
+    """What an agent does or has done last, in a word or two."""
+    if agent.phase == "evaluating":
+        return f"evaluating round {agent.round}"
+    if agent.same_as is not None:
+        return f"{agent.phase} as {one_line(agent.same_as)}"
+    return agent.phase
+
+
+def question_of(message: Message, limit: int) -> str:
+    """The question in one line; media parts by their type."""
+    media = [part.type for part in message.parts if part.type not in {"text", "tool_call"}]
+    return clip(
+        " ".join((one_line(message.text[: 4 * limit]), *(f"[{kind}]" for kind in media))), limit
+    )
