@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel
 
 from massgen_bridge.config.models import BackendConfig, Document, RunConfig, StrategyConfig
-from massgen_bridge.config.problems import Problems, parse
+from massgen_bridge.config.problems import Problems, described, parse
 from massgen_bridge.config.source import KeyPath, Source
 from massgen_bridge.errors import BridgeError, ConfigError, DuplicateName
 from massgen_bridge.models.resolution import find_provider, reference
@@ -88,11 +88,15 @@ class Check:
 
     def _check_form(self) -> None:
         data = self._source.data
-        if not isinstance(data, dict):
-            found = "is empty" if data is None else f"is a {type(data).__name__}"
-            self._problems.add((), f"the configuration {found}, but should be a mapping")
+        if data is None:
+            self._problems.add((), "the configuration is empty")
+        elif not isinstance(data, dict):
+            self._problems.add((), f"expected a mapping, found {described(data)}")
         elif "version" not in data:
             self._problems.add((), _NO_VERSION)
+        elif type(data["version"]) is not int or data["version"] != 1:
+            found = described(data["version"])
+            self._problems.add(("version",), f"expected the number 1, found {found}")
         self._problems.raise_any()
 
     def _normalised(self, data: Mapping[str, Any]) -> dict[str, Any]:

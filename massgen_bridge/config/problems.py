@@ -17,7 +17,7 @@ from massgen_bridge.plugins.records import nearest
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-__all__ = ["InvalidConfig", "Problem", "Problems", "parse"]
+__all__ = ["InvalidConfig", "Problem", "Problems", "described", "parse"]
 
 M = TypeVar("M", bound=BaseModel)
 _SECRET = re.compile(r"auth|header|key|passw|secret|token", re.IGNORECASE)
@@ -179,10 +179,10 @@ def _explained(detail: ErrorDetails, path: KeyPath) -> str:
         expected = _PLAINER.get(expected, expected)
     else:
         return f"{message[:1].lower()}{message[1:]}"
-    return f"expected {expected}, found {_described(detail['input'], path)}"
+    return f"expected {expected}, found {described(detail['input'], path)}"
 
 
-def _described(value: Any, path: KeyPath) -> str:
+def described(value: Any, path: KeyPath = ()) -> str:
     """A value in words; text is not shown where it may be a secret."""
     match value:
         case None:

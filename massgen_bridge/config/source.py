@@ -225,6 +225,8 @@ class _Reader:
             lines[name] = key.start_mark.line + 1
             self.keys[(*path, name)] = Place(lines[name], key.start_mark.column + 1)
             result[name] = self._value(value, (*path, name), around)
+            if value.value == "":  # nothing is written; the parser places that in the next line
+                self.values[(*path, name)] = self.keys[(*path, name)]
         for one in merged:
             for name, value in self._merged(one, path, around):
                 result.setdefault(name, value)

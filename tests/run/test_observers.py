@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import anyio
+import anyio.to_thread
 import pytest
 from extension_package.installing import installed
 
@@ -159,8 +159,7 @@ async def test_posting_never_waits_for_a_consumer_that_blocks(
     thread = start(consumer, capacity=64)
     first, *others = _records(STARTED, *(TextDelta(text=str(n)) for n in range(20_000)))
     thread.post(first)
-    while not consumer.busy.is_set():
-        await anyio.sleep(0.001)
+    assert await anyio.to_thread.run_sync(consumer.busy.wait, PATIENCE_S)
     begun = time.process_time()
     for record in others:
         thread.post(record)
