@@ -28,6 +28,10 @@ class JournalWriter(Protocol):
     def append(self, records: Sequence[Record]) -> None:
         """Take records; they are durable after the next `commit` at the latest."""
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so much waits that whoever writes should `commit` before going on."""
+
     async def commit(self) -> None:
         """Return when everything that was appended is durable."""
 
@@ -114,6 +118,11 @@ class Recorder:
         for listen in self._listeners:
             listen(record)
         return record
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether the journal is so far behind that agents should wait for it."""
+        return self._journal is not None and self._journal.is_crowded
 
     async def commit(self) -> None:
         """Return when everything recorded so far is durable."""

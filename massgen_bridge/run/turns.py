@@ -116,6 +116,8 @@ class TurnTask:
 
         async def emit(event: TurnEvent, /) -> None:
             recorder.record(event, agent_id=turn.agent_id, turn_id=turn.turn_id)
+            if recorder.is_crowded:
+                await recorder.commit()
 
         try:
             outcome = await self.stage.executor.run_turn(

@@ -26,6 +26,7 @@ class Written:
     def __init__(self) -> None:
         self.appended: list[Record] = []
         self.durable = 0
+        self.is_crowded = False
 
     def append(self, records: object) -> None:
         assert isinstance(records, tuple)
