@@ -51,13 +51,14 @@ def merge(
     order = {seat.label: position for position, seat in enumerate(seats)}
     versions = {candidate.label: candidate.version for candidate in candidates}
     kept: list[Candidate] = []
+    relabelled: list[Candidate] = []
     improved = {draft.agent_id for draft in drafts}
     for candidate in candidates:
         authors = tuple(author for author in candidate.authors if author not in improved)
         if authors == candidate.authors:
             kept.append(candidate)
         elif authors:
-            kept.append(_relabelled(candidate, authors, labels, versions))
+            relabelled.append(_relabelled(candidate, authors, labels, versions))
     fresh: dict[str, Candidate] = {}
     for draft in sorted(drafts, key=lambda draft: order[labels[draft.agent_id]]):
         first = fresh.get(draft.text.strip())
@@ -73,9 +74,8 @@ def merge(
             authors=(draft.agent_id,),
             stop_reason=draft.stop_reason,
         )
-    relabelled = [c for c in kept if c not in candidates]
-    everything = sorted((*kept, *fresh.values()), key=lambda c: order[c.label])
     listed = sorted((*relabelled, *fresh.values()), key=lambda c: order[c.label])
+    everything = sorted((*kept, *listed), key=lambda c: order[c.label])
     return tuple(everything), tuple(listed)
 
 

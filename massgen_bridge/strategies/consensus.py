@@ -122,7 +122,7 @@ class Consensus:
                 return self._spoiled(state, member, problem)
             case TurnLost():
                 out = happening.kind not in _PASSING
-                return self._settled(_with_member(state, member, turn_id=None, out=out))
+                return self._settled(_with(state, _idle(member, out=out)))
         assert_never(happening)
 
     # --- one member's turn ----------------------------------------------------------------------
@@ -133,11 +133,12 @@ class Consensus:
                 state, member, "this answer is the same as one of those shown: vote for it instead"
             )
         draft = Draft(agent_id=answer.agent_id, text=answer.text, stop_reason=answer.stop_reason)
-        state = state.model_copy(update={"drafts": (*state.drafts, draft)})
-        return self._settled(_with_member(state, member, turn_id=None, answers=member.answers + 1))
+        idle = _idle(member, answers=member.answers + 1)
+        return self._settled(_with(state, idle, drafts=(*state.drafts, draft)))
 
     def _voted(self, state: ConsensusState, member: Member, vote: Voted) -> _Step:
-        chosen = next((c for c in state.candidates if c.ref == vote.choice), None)
+        choice = (vote.choice.label, vote.choice.version)
+        chosen = next((c for c in state.candidates if (c.label, c.version) == choice), None)
         if chosen is None:
             return self._spoiled(state, member, f"{vote.choice.label!r} is not to be voted for")
         info = VoteInfo(
@@ -147,17 +148,23 @@ class Consensus:
             version=chosen.version,
             reason=vote.reason,
         )
-        state = state.model_copy(update={"votes": (*state.votes, info)})
-        return self._settled(_with_member(state, member, turn_id=None))
+        return self._settled(_with(state, _idle(member), votes=(*state.votes, info)))
 
     def _spoiled(self, state: ConsensusState, member: Member, problem: str) -> _Step:
         if member.repaired:
-            return self._settled(_with_member(state, member, turn_id=None))
+            return self._settled(_with(state, _idle(member)))
         return self._start(state, member, "repair", problem)
 
     def _start(
         self, state: ConsensusState, member: Member, purpose: Purpose, problem: str | None = None
     ) -> _Step:
+        busy, command = self._busy(state, member, purpose, problem)
+        return _with(state, busy), (command,)
+
+    def _busy(
+        self, state: ConsensusState, member: Member, purpose: Purpose, problem: str | None = None
+    ) -> tuple[Member, StartTurn]:
+        """The member with a new turn, and the command that starts it."""
         turn_id = f"{member.seat.agent_id}.{member.turns + 1}"
         command = StartTurn(
             turn_id=turn_id,
@@ -168,14 +175,10 @@ class Consensus:
             may_improve=self._may_improve(state, member),
             problem=problem,
         )
-        busy = _with_member(
-            state,
-            member,
-            turn_id=turn_id,
-            turns=member.turns + 1,
-            repaired=member.repaired or purpose == "repair",
-        )
-        return busy, (command,)
+        # One repair a round: it is used up until the next round begins.
+        repaired = purpose == "repair" or (purpose == "improve" and member.repaired)
+        changes = {"turn_id": turn_id, "turns": member.turns + 1, "repaired": repaired}
+        return member.model_copy(update=changes), command
 
     def _may_improve(self, state: ConsensusState, member: Member) -> bool:
         return (
@@ -186,13 +189,14 @@ class Consensus:
     # --- a round --------------------------------------------------------------------------------
 
     def _start_all(self, state: ConsensusState, purpose: Purpose) -> _Step:
-        commands: list[Command] = []
-        for member in state.members.values():
-            if not member.out:
-                fresh = member.model_copy(update={"repaired": False})
-                state, started = self._start(state, fresh, purpose)
-                commands.extend(started)
-        return state, tuple(commands)
+        started = {
+            agent_id: self._busy(state, member, purpose)
+            for agent_id, member in state.members.items()
+            if not member.out
+        }
+        members = {**state.members, **{agent_id: busy for agent_id, (busy, _) in started.items()}}
+        state = state.model_copy(update={"members": members, "busy": len(started)})
+        return state, tuple(command for _, command in started.values())
 
     def _settled(self, state: ConsensusState) -> _Step:
         """End the round once nobody is busy any more."""
@@ -260,12 +264,17 @@ def _seats(state: ConsensusState) -> tuple[Seat, ...]:
     return tuple(member.seat for member in state.members.values())
 
 
-def _with_member(state: ConsensusState, member: Member, **changes: object) -> ConsensusState:
-    changed = member.model_copy(update=changes)
-    before = state.members[member.seat.agent_id]
+def _idle(member: Member, **changes: object) -> Member:
+    return member.model_copy(update={"turn_id": None, **changes})
+
+
+def _with(state: ConsensusState, changed: Member, **changes: object) -> ConsensusState:
+    """The state with one member changed, and whatever else."""
+    agent_id = changed.seat.agent_id
+    before = state.members[agent_id]
     busy = state.busy + (changed.turn_id is not None) - (before.turn_id is not None)
-    members = {**state.members, member.seat.agent_id: changed}
-    return state.model_copy(update={"members": members, "busy": busy})
+    members = {**state.members, agent_id: changed}
+    return state.model_copy(update={"members": members, "busy": busy, **changes})
 
 
 def _shown_to(state: ConsensusState, member: Member) -> tuple[ShownAnswer, ...]:
