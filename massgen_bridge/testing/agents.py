@@ -115,7 +115,7 @@ class ScriptedTools:
         return given.model_copy(update={"call_id": call.call_id, "name": call.name})
 
 
-def connection_to(  # noqa: PLR0913 - independent settings, of which a test names one or two
+def connection_to(
     server: ModelServer | ModelServerProcess | str,
     *,
     model: str = "scripted",
@@ -155,7 +155,7 @@ def connection_to(  # noqa: PLR0913 - independent settings, of which a test name
     )
 
 
-def make_agent(  # noqa: PLR0913 - what a host knows about an agent
+def make_agent(
     spec: AdapterSpec,
     options: Mapping[str, Any],
     connection: Connection | None,

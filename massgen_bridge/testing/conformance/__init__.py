@@ -17,6 +17,8 @@ A test that the framework makes impossible is named in `expected_failures()`, wi
 test is skipped or overridden otherwise.
 """
 
+# ruff: noqa: E402 - pytest has to know what to rewrite before it is imported
+
 from __future__ import annotations
 
 import pytest
@@ -37,14 +39,14 @@ pytest.register_assert_rewrite(
     )
 )
 
-from massgen_bridge.testing.conformance._answers import AnswerTests  # noqa: E402 - rewritten first
-from massgen_bridge.testing.conformance._base import LOOKUP  # noqa: E402
-from massgen_bridge.testing.conformance._cancellation import CancellationTests  # noqa: E402
-from massgen_bridge.testing.conformance._content import ContentTests  # noqa: E402
-from massgen_bridge.testing.conformance._failures import FailureTests  # noqa: E402
-from massgen_bridge.testing.conformance._life import LifeTests  # noqa: E402
-from massgen_bridge.testing.conformance._rules import RuleTests  # noqa: E402
-from massgen_bridge.testing.conformance._tools import ToolTests  # noqa: E402
+from massgen_bridge.testing.conformance._answers import AnswerTests
+from massgen_bridge.testing.conformance._base import LOOKUP
+from massgen_bridge.testing.conformance._cancellation import CancellationTests
+from massgen_bridge.testing.conformance._content import ContentTests
+from massgen_bridge.testing.conformance._failures import FailureTests
+from massgen_bridge.testing.conformance._life import LifeTests
+from massgen_bridge.testing.conformance._rules import RuleTests
+from massgen_bridge.testing.conformance._tools import ToolTests
 
 __all__ = ["LOOKUP", "AgentConformance"]
 

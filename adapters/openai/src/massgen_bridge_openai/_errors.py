@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -187,9 +188,12 @@ def _text(error: Exception) -> str:
     """What happened, in one line: the provider's own words where it sent some."""
     said = _body(error).get("message") or getattr(error, "body", None)
     text = said if isinstance(said, str) and said.strip() else str(error)
+    if isinstance(error, json.JSONDecodeError):
+        text = f"an event of the stream is no JSON: {text}"
     cause = error.__cause__
     while cause is not None and getattr(error, "status_code", None) is None:
-        text = f"{text}: {cause}" if str(cause) and str(cause) not in text else text
+        if str(cause) and str(cause) not in text:
+            text = f"{text.rstrip('.')}: {cause}"
         cause = cause.__cause__
     line = " ".join(text.split()) or type(error).__name__
     return line if len(line) <= _LONGEST_TEXT else f"{line[:_LONGEST_TEXT]}…"
