@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Connection,
         ModelCaller,
         ModelTraits,
+        Protocols,
         RetryPolicy,
         Sampling,
     )
@@ -161,6 +162,7 @@ __all__ = [
     "PermissionDenied",
     "PluginError",
     "ProtocolFailed",
+    "Protocols",
     "ProviderSpec",
     "RateLimited",
     "ReasoningDelta",

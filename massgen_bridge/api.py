@@ -16,8 +16,8 @@ import anyio
 from massgen_bridge.config.trust import open_config
 from massgen_bridge.messages import Message, user
 from massgen_bridge.plugins import PluginHost
-from massgen_bridge.run.planning import Prepared, prepare_run
-from massgen_bridge.run.session import execute
+from massgen_bridge.runtime.planning import Prepared, prepare_run
+from massgen_bridge.runtime.session import execute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

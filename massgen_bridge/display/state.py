@@ -36,7 +36,7 @@ from massgen_bridge.events import (
     TurnStarted,
     Voted,
 )
-from massgen_bridge.run.recorder import Ledger
+from massgen_bridge.runtime.recorder import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

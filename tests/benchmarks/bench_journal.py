@@ -29,7 +29,7 @@ import anyio
 
 from massgen_bridge.agent import Usage
 from massgen_bridge.events import Answered, Event, ModelCallFinished, Record, TextDelta
-from massgen_bridge.run.journal import Journal
+from massgen_bridge.runtime.journal import Journal
 
 __all__ = ["GOAL", "measure"]
 

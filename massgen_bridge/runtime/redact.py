@@ -17,9 +17,9 @@ from massgen_bridge.events import (
     TurnDone,
     TurnFailed,
 )
-from massgen_bridge.run.deltas import Joined, Stream, stream_of, whole
-from massgen_bridge.run.rewrite import encode, rewrite
-from massgen_bridge.run.secret_forms import MASK, SecretForms
+from massgen_bridge.runtime.deltas import Joined, Stream, stream_of, whole
+from massgen_bridge.runtime.rewrite import encode, rewrite
+from massgen_bridge.runtime.secret_forms import MASK, SecretForms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -25,7 +25,7 @@ from massgen_bridge.events import (
 from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.messages import user
 from massgen_bridge.plugins import PluginHost
-from massgen_bridge.run.observers import HookConsumer, ObserverThread, open_observers
+from massgen_bridge.runtime.observers import HookConsumer, ObserverThread, open_observers
 from massgen_bridge.specs import NoOptions, SinkSpec
 
 pytestmark = pytest.mark.anyio

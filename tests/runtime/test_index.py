@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 import pytest
-from run.records import RUN_ID, answered, record, run_result, run_started
+from runtime.records import RUN_ID, answered, record, run_result, run_started
 
 from massgen_bridge.errors import JournalError
 from massgen_bridge.events import RunFinished
-from massgen_bridge.run.index import RunIndex, data_path, new_run_id
-from massgen_bridge.run.journal import Journal
-from massgen_bridge.run.owner import Owner
+from massgen_bridge.runtime.index import RunIndex, data_path, new_run_id
+from massgen_bridge.runtime.journal import Journal
+from massgen_bridge.runtime.owner import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from massgen_bridge.run.index import RunRow
+    from massgen_bridge.runtime.index import RunRow
 
 DAY = 86400.0
 # The tests' own modules, for the processes that they start.
@@ -56,8 +56,8 @@ def _orphan(index: RunIndex, run_id: str, *, days_ago: float = 0.0) -> None:
     """A run of a process that was killed."""
     code = (
         "import os, signal, sys\nimport anyio\n"
-        "from massgen_bridge.run.index import RunIndex\n"
-        "from massgen_bridge.run.journal import Journal\n"
+        "from massgen_bridge.runtime.index import RunIndex\n"
+        "from massgen_bridge.runtime.journal import Journal\n"
         "from run.records import record, run_started\n"
         "base, run_id, at = sys.argv[1:]\n"
         "path = RunIndex(base).start(run_id, run_started(), at=float(at))\n"
@@ -308,8 +308,8 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None
 
 ENTER_MANY = """
 import sys
-from massgen_bridge.run.index import RunIndex
-from run.records import run_result, run_started
+from massgen_bridge.runtime.index import RunIndex
+from runtime.records import run_result, run_started
 
 base, name = sys.argv[1:]
 index = RunIndex(base)

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from massgen_bridge.agent import TurnResult
     from massgen_bridge.events import TurnEvent
     from massgen_bridge.messages import Message, ToolCall, ToolResult
-    from massgen_bridge.run.decisions import Decisions
-    from massgen_bridge.run.executor import Executor
-    from massgen_bridge.run.plan import PlannedAgent
-    from massgen_bridge.run.recorder import Recorder
+    from massgen_bridge.runtime.decisions import Decisions
+    from massgen_bridge.runtime.executor import Executor
+    from massgen_bridge.runtime.plan import PlannedAgent
+    from massgen_bridge.runtime.recorder import Recorder
     from massgen_bridge.strategy import StartTurn
 
 __all__ = ["Stage", "TurnTask", "prepare"]

@@ -19,8 +19,8 @@ from anyio.lowlevel import checkpoint
 
 from massgen_bridge.errors import JournalError
 from massgen_bridge.events import LogLine, ReasoningDelta, TextDelta
-from massgen_bridge.run.deltas import coalesce, seq_of
-from massgen_bridge.run.journal_file import (
+from massgen_bridge.runtime.deltas import coalesce, seq_of
+from massgen_bridge.runtime.journal_file import (
     JournalHeader,
     close_file,
     create_file,
@@ -29,8 +29,8 @@ from massgen_bridge.run.journal_file import (
     read_run,
     write_left_out,
 )
-from massgen_bridge.run.redact import Redactor
-from massgen_bridge.run.rewrite import encode
+from massgen_bridge.runtime.redact import Redactor
+from massgen_bridge.runtime.rewrite import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from run.plans import Own, new_host, of_type, plan_for, play
+from runtime.plans import Own, new_host, of_type, plan_for, play
 
 from massgen_bridge.agent import Limits, ToolDefinition, Turn, TurnResult
 from massgen_bridge.events import (

@@ -7,7 +7,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from run.records import (
+from runtime.records import (
     RUN_ID,
     TURN_ID,
     answered,
@@ -24,7 +24,7 @@ from massgen_bridge.agent import ToolDefinition, Turn
 from massgen_bridge.errors import JournalError
 from massgen_bridge.events import Record, RunFinished, TurnCancelled, TurnStarted
 from massgen_bridge.messages import DocumentPart, Message, user
-from massgen_bridge.run.redact import Redactor
+from massgen_bridge.runtime.redact import Redactor
 
 SECRET = "sk-proj-A1b2C3d4"  # noqa: S105 - a canary
 TEXT = f"The key is {SECRET}, sk-p and {SECRET}{SECRET}."

@@ -20,17 +20,17 @@ from massgen_bridge.events import (
     TieBroken,
     TurnLost,
 )
-from massgen_bridge.run.turns import Stage, TurnTask, prepare
+from massgen_bridge.runtime.turns import Stage, TurnTask, prepare
 from massgen_bridge.strategy import Announce, BreakTie, CancelTurn, Command, Finish, StartTurn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from massgen_bridge.messages import Message
-    from massgen_bridge.run.decisions import Decisions
-    from massgen_bridge.run.executor import Executor
-    from massgen_bridge.run.plan import RunPlan
-    from massgen_bridge.run.recorder import Recorder
+    from massgen_bridge.runtime.decisions import Decisions
+    from massgen_bridge.runtime.executor import Executor
+    from massgen_bridge.runtime.plan import RunPlan
+    from massgen_bridge.runtime.recorder import Recorder
 
 __all__ = ["Runner", "opening"]
 

@@ -22,9 +22,9 @@ from pydantic import ValidationError
 from massgen_bridge.errors import JournalError
 from massgen_bridge.events import RunFinished, RunResult, RunStarted, RunStatus
 from massgen_bridge.messages import Frozen
-from massgen_bridge.run.journal_file import read_ends, read_header
-from massgen_bridge.run.owner import Owner
-from massgen_bridge.run.secret_forms import SecretForms
+from massgen_bridge.runtime.journal_file import read_ends, read_header
+from massgen_bridge.runtime.owner import Owner
+from massgen_bridge.runtime.secret_forms import SecretForms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

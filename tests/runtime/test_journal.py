@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 from anyio import to_thread
-from run.records import (
+from runtime.records import (
     RUN_ID,
     answered,
     delta,
@@ -29,7 +29,7 @@ from run.records import (
 from massgen_bridge.errors import JournalError
 from massgen_bridge.events import ToolCallStarted
 from massgen_bridge.messages import ToolCall
-from massgen_bridge.run.journal import Journal, read_header, read_run
+from massgen_bridge.runtime.journal import Journal, read_header, read_run
 
 if TYPE_CHECKING:
     from massgen_bridge.events import Record
@@ -212,8 +212,8 @@ FULL_DISK = """
 import resource, signal, sys
 import anyio
 from massgen_bridge.errors import JournalError
-from massgen_bridge.run.journal import Journal
-from run.records import answered
+from massgen_bridge.runtime.journal import Journal
+from runtime.records import answered
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
@@ -264,8 +264,8 @@ def test_a_full_disk_is_told_to_everyone(path: Path) -> None:
 COMMIT_FOREVER = """
 import itertools, sys
 import anyio
-from massgen_bridge.run.journal import Journal
-from run.records import answered, delta
+from massgen_bridge.runtime.journal import Journal
+from runtime.records import answered, delta
 
 async def main():
     journal = Journal.create(sys.argv[1], "run")
@@ -299,7 +299,7 @@ def test_a_killed_run_keeps_everything_that_was_acknowledged(path: Path) -> None
 
 def test_a_journal_left_open_holds_up_no_exit(path: Path) -> None:
     code = (
-        "import sys\nfrom massgen_bridge.run.journal import Journal\n"
+        "import sys\nfrom massgen_bridge.runtime.journal import Journal\n"
         "journal = Journal.create(sys.argv[1], 'run')\n"
     )
     start = time.monotonic()

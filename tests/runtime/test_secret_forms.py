@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from massgen_bridge.run.secret_forms import MASK, SecretForms
+from massgen_bridge.runtime.secret_forms import MASK, SecretForms
 
 SECRET = 'sk-Abc/d+e=f"g ü1234567'  # noqa: S105 - a canary
 PLAIN = SECRET.encode()

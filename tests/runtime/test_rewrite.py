@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from pydantic import ValidationError
-from run.records import delta, one_of_each, record
+from runtime.records import delta, one_of_each, record
 from values import values_of
 
 from massgen_bridge.events import Record, ToolCallStarted
 from massgen_bridge.messages import ToolCall
-from massgen_bridge.run.deltas import Joined
-from massgen_bridge.run.rewrite import encode, rewrite
+from massgen_bridge.runtime.deltas import Joined
+from massgen_bridge.runtime.rewrite import encode, rewrite
 
 
 def _call(arguments: dict[str, Any]) -> Record:

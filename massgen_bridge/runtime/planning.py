@@ -9,8 +9,8 @@ from massgen_bridge.agent import Capabilities
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.events import Seat
 from massgen_bridge.models.connections import ConnectionPool
-from massgen_bridge.run.executor import AgentSetup
-from massgen_bridge.run.plan import PlannedAgent, RunPlan
+from massgen_bridge.runtime.executor import AgentSetup
+from massgen_bridge.runtime.plan import PlannedAgent, RunPlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +58,11 @@ def prepare_run(config: RunConfig, *, host: PluginHost, environ: Mapping[str, st
         ConfigError: Something does not go together, such as a kind without its model.
         PluginError: An adapter, strategy, tool or sink cannot be used.
     """
-    providers = {info.name: host.provider(info.name) for info in host.providers()}
+    providers = {
+        info.name: host.provider(info.name)
+        for info in host.providers()
+        if info.state == "installed"
+    }
     pool = ConnectionPool(config.models, providers, environ)
     connections: dict[str, Connection] = {}
     agents = []

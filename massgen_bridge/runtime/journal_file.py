@@ -20,7 +20,7 @@ from massgen_bridge import __version__
 from massgen_bridge.errors import JournalError
 from massgen_bridge.events import SCHEMA_VERSION, Record
 from massgen_bridge.messages import Frozen
-from massgen_bridge.run.owner import Owner
+from massgen_bridge.runtime.owner import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,13 +11,13 @@ import anyio
 from anyio import to_thread
 
 from massgen_bridge.plugins import load_object
-from massgen_bridge.run.decisions import Decisions
-from massgen_bridge.run.executor import InProcessExecutor
-from massgen_bridge.run.index import RunIndex, new_run_id
-from massgen_bridge.run.journal import Journal
-from massgen_bridge.run.observers import ObserverThread, open_observers
-from massgen_bridge.run.recorder import Recorder
-from massgen_bridge.run.runner import Runner, opening
+from massgen_bridge.runtime.decisions import Decisions
+from massgen_bridge.runtime.executor import InProcessExecutor
+from massgen_bridge.runtime.index import RunIndex, new_run_id
+from massgen_bridge.runtime.journal import Journal
+from massgen_bridge.runtime.observers import ObserverThread, open_observers
+from massgen_bridge.runtime.recorder import Recorder
+from massgen_bridge.runtime.runner import Runner, opening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from massgen_bridge.events import Record, RunResult
     from massgen_bridge.messages import Message
     from massgen_bridge.models.connections import ConnectionPool
-    from massgen_bridge.run.planning import Prepared
+    from massgen_bridge.runtime.planning import Prepared
 
 __all__ = ["execute"]
 
-_logger = logging.getLogger("massgen_bridge.run")
+_logger = logging.getLogger("massgen_bridge.runtime")
 _PATIENCE_S = 2.0
 
 

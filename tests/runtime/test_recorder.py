@@ -14,7 +14,7 @@ from massgen_bridge.events import (
     TurnFailed,
 )
 from massgen_bridge.messages import assistant
-from massgen_bridge.run.recorder import Recorder
+from massgen_bridge.runtime.recorder import Recorder
 
 pytestmark = pytest.mark.anyio
 TEN = Usage(input_tokens=10, output_tokens=1, calls=1)

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 
-from massgen_bridge.run.owner import Owner
+from massgen_bridge.runtime.owner import Owner
 
 
 def test_this_process_lives() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from run.records import answered, delta, log, text_of, thought
+from runtime.records import answered, delta, log, text_of, thought
 
 from massgen_bridge.events import Record
-from massgen_bridge.run.deltas import Joined, coalesce, whole
+from massgen_bridge.runtime.deltas import Joined, coalesce, whole
 
 
 def _joined(records: list[Record]) -> list[Record]:

@@ -11,11 +11,11 @@ from massgen_bridge.events import Event, Record, RunResult, Seat
 from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.messages import user
 from massgen_bridge.plugins import PluginHost, load_object
-from massgen_bridge.run.decisions import Decisions
-from massgen_bridge.run.executor import AgentSetup, InProcessExecutor
-from massgen_bridge.run.plan import PlannedAgent, RunPlan
-from massgen_bridge.run.recorder import Recorder
-from massgen_bridge.run.runner import Runner
+from massgen_bridge.runtime.decisions import Decisions
+from massgen_bridge.runtime.executor import AgentSetup, InProcessExecutor
+from massgen_bridge.runtime.plan import PlannedAgent, RunPlan
+from massgen_bridge.runtime.recorder import Recorder
+from massgen_bridge.runtime.runner import Runner
 from massgen_bridge.specs import AdapterSpec
 from massgen_bridge.strategies.consensus import Consensus, ConsensusOptions
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from run.records import RUN_ID, answered, one_of_each, record
+from runtime.records import RUN_ID, answered, one_of_each, record
 
 from massgen_bridge import __version__
 from massgen_bridge.errors import JournalError
 from massgen_bridge.events import ToolCallStarted
 from massgen_bridge.messages import ToolCall
-from massgen_bridge.run.journal_file import (
+from massgen_bridge.runtime.journal_file import (
     close_file,
     create_file,
     insert_rows,
@@ -24,8 +24,8 @@ from massgen_bridge.run.journal_file import (
     read_header,
     read_run,
 )
-from massgen_bridge.run.owner import Owner
-from massgen_bridge.run.rewrite import encode
+from massgen_bridge.runtime.owner import Owner
+from massgen_bridge.runtime.rewrite import encode
 
 if TYPE_CHECKING:
     from massgen_bridge.events import Record

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from massgen_bridge.ballots import BallotChoice
     from massgen_bridge.events import BallotWay, Seat
     from massgen_bridge.messages import JsonValue
-    from massgen_bridge.run.executor import AgentSetup
+    from massgen_bridge.runtime.executor import AgentSetup
     from massgen_bridge.specs import ToolSpec
     from massgen_bridge.strategy import Strategy
 

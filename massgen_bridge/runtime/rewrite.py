@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
 
 from massgen_bridge.events import Record
-from massgen_bridge.run.deltas import Joined, whole
+from massgen_bridge.runtime.deltas import Joined, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
