@@ -1,0 +1,117 @@
+"""The commands by name, with their help in one table; a command's own file is imported on use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+import massgen_bridge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["COMMANDS", "app"]
+
+COMMANDS: Mapping[str, str] = {
+    "run": "Let the agents of a configuration answer a question.",
+    "adapters": "List the kinds of agents: installed, installable, broken.",
+    "doctor": "Look for what keeps massgen-bridge from working here.",
+    "config": "Check configurations; print their JSON Schema.",
+    "runs": "List, show and delete the runs of the past.",
+    "local": "The small built-in model: fetch it, see what is there.",
+}
+"""Every command with one line of help. The file of a command has the same name and an `app`."""
+
+
+class _Deferred(TyperCommand):
+    """Stands for a command whose file is not imported yet."""
+
+    def __init__(self, name: str, summary: str) -> None:
+        super().__init__(name, help=summary, rich_markup_mode=None)
+
+    def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
+        """Make the context of the real command, which is run by it."""
+        module = __import__(f"{__package__}.{self.name}", fromlist=["app"])
+        command = get_command(module.app)
+        command.name = self.name
+        return command.make_context(info_name, args, parent=parent, **extra)
+
+
+class _Commands(TyperGroup):
+    """The group of all commands."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, summary in COMMANDS.items():
+            self.add_command(_Deferred(name, summary))
+
+
+app = typer.Typer(
+    cls=_Commands,
+    name="massgen-bridge",
+    help="One YAML, agents of any framework, one consensus.",
+    no_args_is_help=True,
+    add_completion=False,  # given below, in a form that costs nothing where it is not used
+    # Rich takes longer to import than everything else, and plain help reads well everywhere.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        # Where flags have a value, typer does without pydantic, which takes as long as itself.
+        "default_map": {"help": False, **{name: {"help": False} for name in COMMANDS}},
+    },
+)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the flag's value
+    if wanted:
+        typer.echo(f"massgen-bridge {massgen_bridge.__version__}")
+        raise typer.Exit
+
+
+def _install_completion(context: typer.Context, parameter: Any, wanted: bool) -> None:  # noqa: FBT001 - as above
+    if wanted:
+        from typer.completion import install_callback  # noqa: PLC0415 - seldom needed
+
+        install_callback(context, parameter, wanted)
+
+
+def _show_completion(context: typer.Context, parameter: Any, wanted: bool) -> None:  # noqa: FBT001 - as above
+    if wanted:
+        from typer.completion import show_callback  # noqa: PLC0415 - seldom needed
+
+        show_callback(context, parameter, wanted)
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+    install_completion: Annotated[
+        bool,
+        typer.Option(
+            "--install-completion",
+            callback=_install_completion,
+            is_eager=True,
+            expose_value=False,
+            help="Complete commands and options in this shell from now on, and exit.",
+        ),
+    ] = False,
+    show_completion: Annotated[
+        bool,
+        typer.Option(
+            "--show-completion",
+            callback=_show_completion,
+            is_eager=True,
+            help="Show what --install-completion would write, and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Options that come before a command."""

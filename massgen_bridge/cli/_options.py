@@ -1,0 +1,28 @@
+"""Options that several commands have, and what they take."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+__all__ = ["AsJson", "Debug", "Output", "new_app"]
+
+
+class Output(StrEnum):
+    """What goes to stdout."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+
+
+# `_failures` looks for it among the arguments: it counts even where those cannot be parsed.
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug logs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def new_app() -> typer.Typer:
+    """The Typer of a command's file, set up like all others."""
+    return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)

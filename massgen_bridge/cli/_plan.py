@@ -1,0 +1,210 @@
+"""What `run --dry-run` finds out: who would take part, for how many calls, at what cost."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from massgen_bridge.config import code_references, load_config, open_config
+from massgen_bridge.config.source import dotted
+from massgen_bridge.errors import BridgeError, TrustRequired
+from massgen_bridge.models.local import WEIGHTS_SIZE, own_weights, status
+from massgen_bridge.models.prices import estimate_run
+from massgen_bridge.models.providers import LOCAL
+from massgen_bridge.runtime.planning import prepare_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from massgen_bridge.config import CodeReference, RunConfig
+    from massgen_bridge.messages import Message
+    from massgen_bridge.plugins import PluginHost
+    from massgen_bridge.runtime.planning import Prepared
+    from massgen_bridge.specs import ProviderSpec
+
+__all__ = ["Expected", "expected_calls", "plan_of", "trusted_or_read"]
+
+_STAND_IN = "stands in for a key that is not there"
+_MEDIA = ("audio", "document", "image", "video")
+
+
+class Expected(NamedTuple):
+    """How many model calls a run takes, one for each turn of an agent."""
+
+    least: int
+    usual: int
+    most: int
+
+
+def expected_calls(
+    strategy: str, options: Mapping[str, Any], ways: Sequence[str]
+) -> Expected | None:
+    """How many model calls a run takes, if nothing is retried and no tool is called.
+
+    Args:
+        strategy: Its name.
+        options: Its options.
+        ways: How each agent votes.
+
+    Returns:
+        None for a strategy that a plugin brings.
+    """
+    agents = len(ways)
+    if strategy == "single":
+        # An agent whose answer is refused may answer once more; then the next one takes over.
+        return Expected(1, 1, 2 * agents)
+    if strategy != "consensus":
+        return None
+    if agents == 1:
+        return Expected(1, 1, 2)
+    # A round without a better answer is the last one.
+    better = agents * (options["max_answers"] - 1)
+    rounds = min(options["max_rounds"], 1 + better)
+    # By schema, a better answer is promised in one turn and written in another.
+    promised = min(rounds, options["max_rounds"] - 1) if better else 0
+    most = sum(2 + 2 * rounds + (promised if way == "schema" else 0) for way in ways)
+    return Expected(agents, 2 * agents, most)
+
+
+def trusted_or_read(file: Path, host: PluginHost, *, trust: bool) -> RunConfig:
+    """A configuration with its plugins where they are trusted, and only read where not.
+
+    Raises:
+        ConfigError: Something is wrong with it.
+    """
+    try:
+        return open_config(file, host, trust=trust)
+    except TrustRequired:
+        return load_config(file, host)
+
+
+def plan_of(config: RunConfig, host: PluginHost, message: Message) -> dict[str, Any]:
+    """The plan of a run as `--output json` prints it; nothing is connected for it.
+
+    Keys may be missing: they are `problems`.
+    """
+    prepared, problems = _prepared(config, host)
+    code = code_references(config, host)
+    media = [part.type for part in message.parts if part.type in _MEDIA]
+    plan = {
+        "config": config.file,
+        "question": {"text": message.text, "media": media},
+        "deadline_s": config.timeout_settings.orchestrator_timeout_seconds,
+        "plugins": [one.name for one in host.plugins() if one.source != "built-in"],
+        "sinks": [one.type for one in config.sinks],
+        "code": [_code(one) for one in code],
+        "local_model": None,
+    }
+    if prepared is not None:
+        problems += _unsuitable(prepared, media)
+        plan |= _resolved(prepared)
+        plan["cost"] = _cost(config, prepared, message, code)
+        if any(one.provider == LOCAL for one in prepared.connections.values()):
+            plan["local_model"], missing = _local_model()
+            problems += missing
+    return {**plan, "problems": problems}
+
+
+def _prepared(config: RunConfig, host: PluginHost) -> tuple[Prepared | None, list[str]]:
+    """The run, with stand-ins for keys that are missing; each of those is a problem."""
+    problems: dict[str, None] = {}
+    for agent in config.agents:
+        alone = config.document.model_copy(update={"agents": (agent,)})
+        try:
+            prepare_run(replace(config, document=alone), host=host, environ=os.environ)
+        except BridgeError as error:
+            problems[str(error)] = None
+    stand_ins = dict.fromkeys(_key_variables(config, host), _STAND_IN)
+    try:
+        prepared = prepare_run(config, host=host, environ={**stand_ins, **os.environ})
+    except BridgeError as error:
+        return None, list(problems) or [str(error)]
+    return prepared, list(problems)
+
+
+def _key_variables(config: RunConfig, host: PluginHost) -> Iterator[str]:
+    for spec in _providers(host):
+        yield from spec.key_variables
+    for model in config.models.values():
+        if model.key_variable is not None:
+            yield model.key_variable
+
+
+def _providers(host: PluginHost) -> list[ProviderSpec]:
+    return [host.provider(info.name) for info in host.providers() if info.state == "installed"]
+
+
+def _resolved(prepared: Prepared) -> dict[str, Any]:
+    plan = prepared.plan
+    ways = [agent.way for agent in plan.agents]
+    expected = expected_calls(plan.strategy_name, plan.strategy_options, ways)
+    agents = []
+    for agent in plan.agents:
+        connection = prepared.connections.get(agent.seat.agent_id)
+        agents.append(
+            {
+                "id": agent.seat.agent_id,
+                "label": agent.seat.label,
+                "kind": agent.seat.kind,
+                "model": agent.seat.model,
+                "provider": connection.provider if connection else None,
+                "where": _where(connection.provider, connection.base_url) if connection else None,
+                "votes_by": agent.way,
+                "tools": [tool.definition.name for tool in agent.tools],
+            }
+        )
+    return {
+        "agents": agents,
+        "strategy": {"type": plan.strategy_name, "options": dict(plan.strategy_options)},
+        "model_calls": None if expected is None else expected._asdict(),
+    }
+
+
+def _where(provider: str, base_url: str) -> str:
+    return "this machine" if provider == LOCAL else base_url
+
+
+def _cost(
+    config: RunConfig, prepared: Prepared, message: Message, code: Iterable[CodeReference]
+) -> dict[str, Any]:
+    connections = list(prepared.connections.values())
+    providers = _providers(prepared.host)
+    found = estimate_run(connections, message.text, providers)
+    charging = {spec.name for spec in providers if spec.prices_id is not None}
+    own = sorted({one.path[1] for one in code if one.path[0] == "agents"})
+    return {
+        "usd": float(found.price),
+        "free": all(one.provider not in charging for one in connections),
+        "unknown_models": list(found.unpriced),
+        "not_counted": [config.agents[int(position)].id for position in own],
+    }
+
+
+def _code(reference: CodeReference) -> dict[str, Any]:
+    return {
+        "path": dotted(reference.path),
+        "reference": reference.reference,
+        "files": [str(path) for path in reference.files],
+    }
+
+
+def _unsuitable(prepared: Prepared, media: Iterable[str]) -> Iterator[str]:
+    """What belongs to the question and cannot reach an agent."""
+    for agent in prepared.plan.agents:
+        for kind in sorted(set(media) - agent.capabilities.inputs):
+            yield f"agent {agent.seat.agent_id!r}: it cannot take the question's {kind}"
+
+
+def _local_model() -> tuple[dict[str, Any], list[str]]:
+    found = status()
+    problems = []
+    if found.runtime is None:
+        problems.append(
+            "the local model's runtime is not installed: run `pip install 'massgen-bridge[local]'`"
+        )
+    missing = found.problem is not None
+    if missing and own_weights() is not None:
+        problems.append(str(found.problem))
+    return {"weights": str(found.weights), "to_fetch": WEIGHTS_SIZE if missing else 0}, problems

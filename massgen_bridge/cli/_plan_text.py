@@ -1,0 +1,77 @@
+"""The plan of a run as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from massgen_bridge.cli._tables import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["plan_text"]
+
+
+def plan_text(plan: dict[str, Any]) -> str:
+    """What `plan_of` found, for people."""
+    return "\n".join(_lines(plan)) + "\n"
+
+
+def _lines(plan: dict[str, Any]) -> Iterator[str]:
+    if "agents" in plan:
+        yield from _resolved(plan)
+        yield f"Cost: {_cost(plan['cost'])}"
+    local = plan["local_model"]
+    if local is not None and local["to_fetch"]:
+        yield f"To fetch first: the local model's weights, {local['to_fetch'] / 1e6:.0f} MB"
+    yield f"Plugins: {', '.join(plan['plugins']) or 'none'}"
+    yield f"Sinks: {', '.join(plan['sinks']) or 'none'}"
+    if plan["code"]:
+        yield "Code that would be imported:"
+        for one in plan["code"]:
+            yield f"  {one['reference']}  ({one['path']})"
+            yield from (f"    {path}" for path in one["files"])
+    if plan["problems"]:
+        yield "Problems:"
+        yield from (f"  {problem}" for problem in plan["problems"])
+
+
+def _resolved(plan: dict[str, Any]) -> Iterator[str]:
+    strategy, deadline = plan["strategy"], plan["deadline_s"]
+    options = ", ".join(f"{name} {value}" for name, value in strategy["options"].items())
+    yield f"Strategy: {strategy['type']}{f' ({options})' if options else ''}"
+    yield f"Deadline: {'none' if deadline is None else f'{deadline:g} s'}"
+    rows = [
+        (
+            one["id"],
+            one["kind"],
+            one["model"] or "-",
+            one["provider"] or "-",
+            one["votes_by"],
+            one["where"] or "in this process",
+        )
+        for one in plan["agents"]
+    ]
+    yield ""
+    yield table(("AGENT", "KIND", "MODEL", "PROVIDER", "VOTES BY", "WHERE"), rows)
+    expected = plan["model_calls"]
+    if expected is None:
+        yield "Model calls: not known for this strategy"
+    else:
+        yield (
+            f"Model calls: {expected['least']} at least, {expected['usual']} usually, "
+            f"{expected['most']} at most; tool calls and retries come on top"
+        )
+
+
+def _cost(cost: dict[str, Any]) -> str:
+    parts = []
+    if cost["unknown_models"]:
+        parts.append(f"not known for {', '.join(cost['unknown_models'])}")
+    if cost["usd"]:
+        parts.append(f"about ${cost['usd']:.2g} for the usual course of a run")
+    elif cost["free"]:
+        parts.append("free")
+    if cost["not_counted"]:
+        parts.append(f"not counted: what the own code of {', '.join(cost['not_counted'])} calls")
+    return "; ".join(parts)

@@ -1,0 +1,60 @@
+"""`massgen-bridge adapters`: the kinds of agents, and what hinders those that are missing."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from massgen_bridge.cli._options import AsJson, Debug, new_app
+from massgen_bridge.cli._tables import table
+from massgen_bridge.plugins import PluginHost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from massgen_bridge.plugins import AdapterInfo
+
+__all__ = ["adapters", "app"]
+
+app = new_app()
+
+
+@app.command()
+def adapters(*, as_json: AsJson = False, _debug: Debug = False) -> None:
+    """List the kinds of agents: the values of `backend.type` in a configuration."""
+    found = PluginHost().adapters()
+    if as_json:
+        typer.echo(json.dumps({"adapters": [_plain(one) for one in found]}, indent=2))
+        return
+    rows = [(one.kind, one.state, one.version or "", one.summary) for one in found]
+    typer.echo(table(("KIND", "STATE", "VERSION", ""), rows), nl=False)
+    for line in _advice(found):
+        typer.echo(line)
+
+
+def _advice(found: tuple[AdapterInfo, ...]) -> Iterator[str]:
+    """What to do about those that cannot be used."""
+    for one in found:
+        if one.problem is not None:
+            yield f"\n{one.kind} is {one.state}: {one.problem}"
+    missing = [one for one in found if one.install is not None and one.state == "installable"]
+    if missing:
+        yield "\nTo install:"
+        width = max(len(one.kind) for one in missing)
+        yield from (f"  {one.kind:<{width}}  {one.install}" for one in missing)
+
+
+def _plain(info: AdapterInfo) -> dict[str, Any]:
+    able = info.capabilities
+    return {
+        "kind": info.kind,
+        "summary": info.summary,
+        "state": info.state,
+        "distribution": info.distribution,
+        "version": info.version,
+        "problem": info.problem,
+        "install": info.install,
+        "capabilities": None if able is None else able.model_dump(mode="json"),
+    }

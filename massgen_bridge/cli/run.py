@@ -1,0 +1,184 @@
+"""`massgen-bridge run`: the agents of a configuration answer a question."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import nullcontext
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from massgen_bridge.cli._options import Debug, Output, new_app
+from massgen_bridge.cli._output import (
+    BAD_USAGE,
+    DONE,
+    FAILED,
+    BadUsage,
+    Failure,
+    Stopped,
+    failed_run,
+    print_json,
+)
+from massgen_bridge.cli._plan import plan_of, trusted_or_read
+from massgen_bridge.cli._plan_text import plan_text
+from massgen_bridge.cli._question import read_question
+from massgen_bridge.cli._records import LineWriter, ResultKeeper, result_object
+from massgen_bridge.cli._trust import asker
+from massgen_bridge.cli._weights import fetch_weights, note_local_model
+from massgen_bridge.cli._work import work
+from massgen_bridge.config import open_config
+from massgen_bridge.display import choose_display
+from massgen_bridge.plugins import PluginHost
+from massgen_bridge.runtime.planning import prepare_run
+from massgen_bridge.runtime.session import execute
+
+if TYPE_CHECKING:
+    from massgen_bridge.cli._work import Stop
+    from massgen_bridge.config import RunConfig
+    from massgen_bridge.display import Display
+    from massgen_bridge.events import RunResult
+    from massgen_bridge.messages import Message
+    from massgen_bridge.runtime.planning import Prepared
+
+__all__ = ["DisplayChoice", "app", "run"]
+
+app = new_app()
+
+
+class DisplayChoice(StrEnum):
+    """How a run is shown on stderr."""
+
+    AUTO = "auto"
+    RICH = "rich"
+    PLAIN = "plain"
+    NONE = "none"
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(help="The configuration, a YAML or JSON file.")],
+    question: Annotated[str, typer.Argument(help="The question; '-' reads it from stdin.")],
+    *,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option("--image", metavar="FILE", help="A picture for the question; repeatable."),
+    ] = None,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option("--file", metavar="FILE", help="Any file for the question; repeatable."),
+    ] = None,
+    output: Annotated[
+        Output,
+        typer.Option("--output", help="On stdout: the answer, one JSON object, or all records."),
+    ] = Output.TEXT,
+    display: Annotated[
+        DisplayChoice | None,
+        typer.Option("--display", help="How the run is shown on stderr. Default: `ui.display`."),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout", metavar="SECONDS", help="Longest run; then the best answer so far counts."
+        ),
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Allow the code that the configuration imports.")
+    ] = False,
+    no_journal: Annotated[
+        bool, typer.Option("--no-journal", help="Keep no record of this run.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
+    ] = False,
+    _debug: Debug = False,
+) -> int:
+    """Let the agents of a configuration answer a question.
+
+    Exit codes: 0 answered, 1 no answer, 2 bad usage or configuration, 130 interrupted.
+    """
+    message = read_question(question, images=image or (), files=file or ())
+    if timeout is not None and timeout <= 0:
+        raise BadUsage(f"--timeout: expected a number of seconds above 0, found {timeout:g}")
+    host = PluginHost()
+    if dry_run:
+        read = with_timeout(trusted_or_read(config, host, trust=trust), timeout)
+        return _show_plan(plan_of(read, host, message), output)
+    opened = with_timeout(open_config(config, host, trust=trust, ask=asker(config)), timeout)
+    prepared = prepare_run(opened, host=host, environ=os.environ)
+    shown = choose_display(
+        display.value if display else opened.ui.display,
+        stdout=sys.stdout,
+        stderr=sys.stderr,
+        environ=os.environ,
+        answer=output is Output.TEXT,
+    )
+    return _Run(prepared, message, shown, output, keep=not no_journal).execute()
+
+
+def _show_plan(plan: dict[str, Any], output: Output) -> int:
+    if output is Output.JSON:
+        print_json(plan)
+    elif output is Output.TEXT:
+        typer.echo(plan_text(plan), nl=False)
+    else:
+        raise BadUsage("--dry-run has no records to print: use --output text or json")
+    return BAD_USAGE if plan["problems"] else DONE
+
+
+class _Run:
+    """One run, from here on only to be ended."""
+
+    def __init__(
+        self, prepared: Prepared, message: Message, display: Display, output: Output, *, keep: bool
+    ) -> None:
+        self._prepared = prepared
+        self._message = message
+        self._display = display
+        self._output = output
+        self._keep = keep
+        self._kept = ResultKeeper(prepared.pool.secrets())
+        lines = LineWriter(prepared.pool.secrets())
+        self._lines = lines if output is Output.JSONL else None
+
+    def execute(self) -> int:
+        """Run to the end; the exit code."""
+        note_local_model(self._prepared)
+        try:
+            with self._display, self._lines or nullcontext():
+                work(self._job)
+        except Stopped:
+            if self._output is Output.JSON:
+                print_json(self._cancelled())
+            raise
+        result = self._kept.result
+        assert result is not None  # noqa: S101 - a run that returns has ended
+        self._display.finish(result)
+        if self._output is Output.JSON:
+            print_json(result_object(result))
+        return DONE if result.answer is not None else FAILED
+
+    async def _job(self, stop: Stop) -> RunResult:
+        listeners = [self._display.listen, self._kept.listen]
+        if self._lines is not None:
+            self._lines.on_gone = stop
+            listeners.append(self._lines.listen)
+        await fetch_weights(self._prepared, self._display)
+        return await execute(self._prepared, self._message, listeners=listeners, keep=self._keep)
+
+    def _cancelled(self) -> dict[str, object]:
+        if self._kept.result is not None:
+            return result_object(self._kept.result)
+        return failed_run(Failure("cancelled", "stopped before it began"), status="cancelled")
+
+
+def with_timeout(config: RunConfig, timeout: float | None) -> RunConfig:
+    """The same configuration with another deadline, if one is given."""
+    if timeout is None:
+        return config
+    settings = config.timeout_settings.model_copy(update={"orchestrator_timeout_seconds": timeout})
+    document = config.document.model_copy(update={"timeout_settings": settings})
+    return replace(config, document=document)

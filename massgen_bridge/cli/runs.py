@@ -1,0 +1,158 @@
+"""`massgen-bridge runs`: the runs of the past."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from massgen_bridge.cli._options import AsJson, Debug, Output, new_app
+from massgen_bridge.cli._output import BadUsage, Failure, failed_run, print_json
+from massgen_bridge.cli._records import result_object
+from massgen_bridge.cli._tables import table
+from massgen_bridge.display import render_summary
+from massgen_bridge.events import RunFinished
+from massgen_bridge.runtime.index import RunIndex
+from massgen_bridge.runtime.journal import read_run
+from massgen_bridge.runtime.rewrite import encode
+
+if TYPE_CHECKING:
+    from massgen_bridge.runtime.index import RunRow
+
+__all__ = ["app", "list_runs", "prune", "show"]
+
+app = new_app()
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_QUESTION = 60
+
+
+@app.command("list")
+def list_runs(
+    *,
+    limit: Annotated[
+        int, typer.Option("--limit", min=0, help="The newest so many; 0 for all.")
+    ] = 20,
+    as_json: AsJson = False,
+    _debug: Debug = False,
+) -> None:
+    """List runs, the newest first."""
+    rows = RunIndex().list(limit or None)
+    if as_json:
+        print_json([_plain(row) for row in rows])
+    elif rows:
+        typer.echo(_listing(rows), nl=False)
+    else:
+        typer.echo("There are no runs.", err=True)
+
+
+@app.command()
+def show(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, or its beginning.")],
+    *,
+    output: Annotated[
+        Output, typer.Option("--output", help="A summary, the result, or all records.")
+    ] = Output.TEXT,
+    _debug: Debug = False,
+) -> None:
+    """Show a run."""
+    index = RunIndex()
+    row = index.find(run_id)
+    records = read_run(index.path(row.run_id))
+    if output is Output.TEXT:
+        typer.echo(render_summary(records), nl=False)
+    elif output is Output.JSONL:
+        for record in records:
+            print_json(encode(record))
+    else:
+        last = None
+        for last in records:  # noqa: B007 - the last one is wanted
+            pass
+        ended = last is not None and isinstance(last.event, RunFinished)
+        print_json(result_object(last.event.result) if ended else _unfinished(row))
+
+
+@app.command()
+def prune(
+    *,
+    older_than: Annotated[
+        str | None,
+        typer.Option("--older-than", metavar="TIME", help="Such as 30d, 12h or 2w."),
+    ] = None,
+    keep: Annotated[
+        int | None, typer.Option("--keep", min=0, metavar="N", help="Keep the newest N.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    _debug: Debug = False,
+) -> None:
+    """Delete runs for good; never one that is running."""
+    if older_than is None and keep is None:
+        raise BadUsage("say which runs to delete: --older-than 30d, --keep 100, or both")
+    age = None if older_than is None else _duration(older_than)
+    index = RunIndex()
+    rows = index.prune(older_than=age, keep=keep, dry_run=True)
+    if not rows:
+        typer.echo("There is nothing to delete.", err=True)
+        return
+    if dry_run or not yes:
+        typer.echo(_listing(rows), nl=False)
+    if dry_run:
+        typer.echo(f"{_count(rows)} would be deleted.", err=True)
+        return
+    if not yes and not typer.confirm(f"Delete {_count(rows)}?", err=True):
+        typer.echo("Nothing was deleted.", err=True)
+        return
+    typer.echo(f"{_count(index.prune(older_than=age, keep=keep))} deleted.", err=True)
+
+
+def _count(rows: tuple[RunRow, ...]) -> str:
+    return "1 run" if len(rows) == 1 else f"{len(rows)} runs"
+
+
+def _duration(text: str) -> timedelta:
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        raise BadUsage(
+            f"--older-than: expected a number with s, m, h, d or w, such as 30d; found {text!r}"
+        )
+    try:
+        return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    except OverflowError:
+        raise BadUsage(f"--older-than: {text!r} is too long ago") from None
+
+
+def _listing(rows: tuple[RunRow, ...]) -> str:
+    lines = [
+        (
+            row.run_id,
+            datetime.fromtimestamp(row.started_at, UTC).astimezone().strftime("%Y-%m-%d %H:%M"),
+            row.status,
+            row.winner or "-",
+            str(row.calls),
+            f"{row.duration_s:.1f} s",
+            _short(row.question),
+        )
+        for row in rows
+    ]
+    return table(("ID", "STARTED", "STATUS", "WINNER", "CALLS", "TIME", "QUESTION"), lines)
+
+
+def _short(question: str) -> str:
+    line = " ".join(question.split())
+    return line if len(line) <= _QUESTION else f"{line[: _QUESTION - 1]}…"
+
+
+def _plain(row: RunRow) -> dict[str, Any]:
+    return row.model_dump(mode="json", exclude={"owner"})
+
+
+def _unfinished(row: RunRow) -> dict[str, Any]:
+    """A run without an end in the form of one that has it."""
+    failure = Failure(row.status, "this run has no end: it still goes on, or was broken off")
+    return failed_run(failure, run_id=row.run_id, status=row.status)
