@@ -20,9 +20,6 @@ PROJECTS = {"core": ROOT, **{kind: ROOT / "adapters" / kind for kind in ADAPTERS
 # Where the majors of an SDK split the world, its adapter is also held to the oldest it promises.
 OLDEST = [nox.param("openai", "openai>=2.30,<3", id="openai-2")]
 
-# Set-up, so that no test asks the network for it.
-FETCH_LOCAL_MODEL = "import anyio, massgen_bridge.models.local as l; anyio.run(l.install_weights)"
-
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
@@ -102,7 +99,7 @@ def deps(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The core's tests, with every document, example and configuration."""
     sync(session, compiled=True)
-    session.run_install("python", "-c", FETCH_LOCAL_MODEL)
+    session.run_install("massgen-bridge", "local", "install")  # so that no test has to
     session.run("pytest", *session.posargs)
 
 

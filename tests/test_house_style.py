@@ -133,6 +133,13 @@ def test_every_public_name_of_the_package_can_be_had() -> None:
     assert missing == []
 
 
+def test_no_public_name_is_hidden_by_a_module_of_that_name() -> None:
+    """Importing `massgen_bridge.x` binds `x` in the package, whatever stood there before."""
+    modules = {path.relative_to(ROOT).with_suffix("").parts[1] for path in SHIPPED}
+    assert "plugins" in modules
+    assert modules & set(massgen_bridge.__all__) == set()
+
+
 def _catches_cancellation(handler: ast.ExceptHandler) -> bool:
     if handler.type is None:
         return True

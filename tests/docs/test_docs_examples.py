@@ -4,7 +4,7 @@ A fenced block is treated by its language, and by the comments right above it:
 
 - `python` is run as a script. `console` is a terminal: each line that starts with `$ ` is run.
 - `json`, `toml` and `yaml` have to be well-formed.
-- `<!-- config -->`: the YAML below is a configuration that `massgen-bridge validate` accepts.
+- `<!-- config -->`: the YAML below is a configuration that `config validate` accepts.
 - `<!-- file: NAME -->`: the block below is that file, for the blocks that follow it.
 - `<!-- continues -->`: the Python below goes on where the page's last Python block ended.
 - `<!-- exit: N -->`: the command below ends with this exit code, not with 0.
@@ -146,7 +146,8 @@ class Reader:
         if "config" in block.markers:
             shown = self.folder / "shown.yaml"
             shown.write_text(block.text)
-            self.start(["massgen-bridge", "validate", "shown.yaml"], where=where, code=code)
+            validate = ["massgen-bridge", "config", "validate", "shown.yaml"]
+            self.start(validate, where=where, code=code)
         elif block.language == "console":
             for command, output in commands_of(block.text):
                 printed = self.start(["bash", "-c", command], where=where, code=code)
