@@ -58,7 +58,7 @@ def _orphan(index: RunIndex, run_id: str, *, days_ago: float = 0.0) -> None:
         "import os, signal, sys\nimport anyio\n"
         "from massgen_bridge.runtime.index import RunIndex\n"
         "from massgen_bridge.runtime.journal import Journal\n"
-        "from run.records import record, run_started\n"
+        "from runtime.records import record, run_started\n"
         "base, run_id, at = sys.argv[1:]\n"
         "path = RunIndex(base).start(run_id, run_started(), at=float(at))\n"
         "journal = Journal.create(path, run_id)\n"

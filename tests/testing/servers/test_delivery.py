@@ -109,7 +109,7 @@ async def read(client: AsyncOpenAI, into: list[str]) -> str | None:
         ),
     ],
 )
-async def test_an_http_error_is_the_sdks_error_for_it(  # noqa: PLR0913 a table of outcomes
+async def test_an_http_error_is_the_sdks_error_for_it(
     server: ModelServer,
     client: AsyncOpenAI,
     *,
