@@ -1,9 +1,11 @@
 """Making an agent and what it needs by hand, as the host does it: for the tests of adapters.
 
-connection = connection_to(server)
-agent = make_agent(spec, {}, connection)
-events = collect()
-result = await agent.run(turn("Hello"), events)
+    connection = connection_to(server)
+    agent = make_agent(spec, {}, connection)
+    events = collect()
+    result = await agent.run(turn("Hello"), events)
+
+The agent is closed by whoever made it.
 """
 
 from __future__ import annotations

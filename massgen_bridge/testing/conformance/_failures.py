@@ -118,10 +118,10 @@ class FailureTests(ConformanceBase):
 
     async def test_a_slow_answer_is_no_silence(self, serve: StartModelServer) -> None:
         """An answer may take longer than one wait may."""
-        server = serve(Text.of_tokens(12, tokens_per_second=15))
-        async with self.agent(server, timeout_s=0.5) as agent:
+        server = serve(Text.of_tokens(15, tokens_per_second=10))
+        async with self.agent(server, timeout_s=1.0) as agent:
             result = await agent.run(turn("Speak."), collect())
-        assert result.text == Text.of_tokens(12).text
+        assert result.text == Text.of_tokens(15).text
 
     async def test_a_cut_stream_is_no_success(self, serve: StartModelServer) -> None:
         """A stream that ends in order, but without its end, is a truncated answer."""
