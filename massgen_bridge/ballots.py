@@ -24,6 +24,7 @@ from massgen_bridge.messages import Frozen, JsonValue, Message, Part, TextPart, 
 from massgen_bridge.strategy import StartTurn
 
 __all__ = [
+    "VOTE_TOOL",
     "BallotChoice",
     "Cast",
     "Draft",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from massgen_bridge.agent import Capabilities
+from massgen_bridge.ballots import VOTE_TOOL
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.events import Seat
 from massgen_bridge.models.connections import ConnectionPool
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from massgen_bridge.config.models import AgentConfig
     from massgen_bridge.connection import Connection
     from massgen_bridge.plugins import PluginHost
-    from massgen_bridge.specs import AdapterSpec, SinkSpec
+    from massgen_bridge.specs import AdapterSpec, SinkSpec, ToolSpec
 
 __all__ = ["Prepared", "prepare_run"]
 
@@ -83,7 +84,7 @@ def prepare_run(config: RunConfig, *, host: PluginHost, environ: Mapping[str, st
                 capabilities=_capabilities(spec, config.agent_options[agent.id], connection),
                 system_message=agent.system_message or "",
                 ballot=agent.ballot,
-                tools=tuple(host.tool(name) for name in agent.tools),
+                tools=tuple(_tool(name, host) for name in agent.tools),
                 limits=agent.limits,
             )
         )
@@ -127,6 +128,12 @@ def _connect(config: AgentConfig, spec: AdapterSpec, pool: ConnectionPool) -> Co
         protocols=spec.protocols,
         default_provider=spec.default_provider,
     )
+
+
+def _tool(name: str, host: PluginHost) -> ToolSpec:
+    if name == VOTE_TOOL:
+        raise ConfigError(f"the tool name {name!r} is taken: agents vote by it")
+    return host.tool(name)
 
 
 def _setup(config: AgentConfig, base_dir: Path) -> AgentSetup:

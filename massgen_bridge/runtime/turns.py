@@ -131,12 +131,8 @@ class TurnTask:
         match outcome:
             case TurnDone(result=result):
                 tell(await self._happening(result))
-            case TurnFailed(kind=kind, message=message):
-                tell(
-                    TurnLost(
-                        agent_id=turn.agent_id, turn_id=turn.turn_id, kind=kind, message=message
-                    )
-                )
+            case TurnFailed():
+                tell(self._failure(outcome))
             case TurnCancelled():
                 pass
             case _:
@@ -150,8 +146,20 @@ class TurnTask:
             self._vote = vote
         return result
 
+    @property
+    def _who(self) -> dict[str, str]:
+        return {"agent_id": self.turn.agent_id, "turn_id": self.turn.turn_id}
+
+    def _failure(self, failed: TurnFailed) -> Happening:
+        if self._vote is not None:
+            # It voted before it failed: that is paid for, and valid.
+            return Voted(**self._who, choice=self._vote.choice, reason=self._vote.reason)
+        if self.paper is not None and failed.kind == "protocol":
+            return BallotSpoiled(**self._who, problem=failed.message)
+        return TurnLost(**self._who, kind=failed.kind, message=failed.message)
+
     async def _happening(self, result: TurnResult) -> Happening:
-        who = {"agent_id": self.turn.agent_id, "turn_id": self.turn.turn_id}
+        who = self._who
         cast = ballots.read(self.paper, result, self._vote)
         match cast:
             case ballots.VoteCast():

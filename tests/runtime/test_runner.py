@@ -9,6 +9,7 @@ import pytest
 from runtime.plans import Own, new_host, of_type, plan_for, play
 
 from massgen_bridge.agent import Limits, ToolDefinition, Turn, TurnResult
+from massgen_bridge.errors import ProtocolFailed
 from massgen_bridge.events import (
     AnswerInfo,
     BallotSpoiled,
@@ -344,6 +345,44 @@ async def test_unforeseen_exceptions_of_an_agent_cost_only_its_turn() -> None:
     assert result.winner == "a2"
     assert result.errors[0].message == "ZeroDivisionError: oops"
     assert result.errors[0].kind == "crash"
+
+
+class FailsOnBallots:
+    """Answers well, and breaks down when it votes: before the vote, or after it."""
+
+    def __init__(self, *, votes_first: bool) -> None:
+        self._votes_first = votes_first
+        self.ballots = 0
+
+    async def run(self, turn: Turn, emit: Any) -> TurnResult:
+        del emit
+        if not turn.tools:
+            return TurnResult(message=assistant("an answer"))
+        self.ballots += 1
+        if self._votes_first:
+            await turn.call_tool(ToolCall(call_id="c", name="vote", arguments={"label": "agent2"}))
+        raise ProtocolFailed("this is no JSON")
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def test_a_reply_that_breaks_the_protocol_spoils_a_ballot_and_is_repaired_once() -> None:
+    agent = FailsOnBallots(votes_first=False)
+    host = new_host(Own(agent))
+    result = await play(plan_for(host, {"kind": "own", "ballot": "tools"}, SECOND), host)
+
+    assert agent.ballots == 2
+    assert [vote.voter for vote in result.votes] == ["a2"]
+
+
+async def test_a_vote_counts_even_if_its_turn_fails_afterwards() -> None:
+    agent = FailsOnBallots(votes_first=True)
+    host = new_host(Own(agent))
+    result = await play(plan_for(host, {"kind": "own", "ballot": "tools"}, SECOND), host)
+
+    assert agent.ballots == 1
+    assert [vote.voter for vote in result.votes] == ["a1", "a2"]
 
 
 class Classifier:
