@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TextIO
 from rich.console import Console
 from rich.control import Control
 from rich.live import Live
-from rich.padding import Padding
 from rich.rule import Rule
 from rich.segment import ControlType, Segment
 from rich.text import Text
@@ -107,7 +106,7 @@ class LiveDisplay(BaseDisplay):
 
     def _before_answer(self) -> None:
         for line in outcome(self.view):
-            self._console.print(styled(line))
+            self._console.print(styled(line, self._console))
 
     def _write_answer(self, text: str) -> None:
         if not self._stdout.isatty():
@@ -121,12 +120,14 @@ class LiveDisplay(BaseDisplay):
         self._console.print(Rule(style="green"))
 
     def _after_answer(self) -> None:
-        self._console.print(styled(totals(self.view)))
+        self._console.print(styled(totals(self.view), self._console))
 
 
-def styled(line: Line) -> Padding:
+def styled(line: Line, console: Console) -> Text:
     """A line of a summary for Rich; where it is wrapped, it keeps its indent."""
-    return Padding(Text(line.text, _TONES[line.tone], overflow="fold"), (0, 0, 0, line.indent))
+    indent = " " * line.indent
+    parts = wrapped(line.text, console, max(console.width - line.indent, 1))
+    return Text("\n".join(f"{indent}{part}" for part in parts), _TONES[line.tone])
 
 
 @contextmanager

@@ -57,10 +57,10 @@ def picture(
     console.print(Frame(view=view, now=view.last_at))
     console.print()
     for line in outcome(view):
-        console.print(styled(line))
+        console.print(styled(line, console))
     if view.result is not None and view.result.answer is not None:
         console.print(Text(f"\n{clean(view.result.answer)}\n", overflow="fold"))
-    console.print(styled(totals(view)))
+    console.print(styled(totals(view), console))
     svg = console.export_svg(title=title or "massgen-bridge", unique_id="run")
     return _FONT_FACES.sub("", svg)
 
