@@ -16,8 +16,9 @@ def main() -> None:
     """Run the command line of this process and end it; the console script."""
     from massgen_bridge.cli._process import end, prepare  # noqa: PLC0415 - importing this is free
 
-    prepare()
-    end(run_command(sys.argv[1:]))
+    arguments = sys.argv[1:]
+    prepare(arguments)
+    end(run_command(arguments))
 
 
 def run_command(arguments: Sequence[str]) -> int:

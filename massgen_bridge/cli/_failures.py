@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from itertools import pairwise, takewhile
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 from typer.main import get_command
@@ -20,7 +21,7 @@ from massgen_bridge.cli._output import (
     failed_run,
     print_json,
 )
-from massgen_bridge.cli._process import silence
+from massgen_bridge.cli._process import is_given, silence
 from massgen_bridge.errors import (
     AgentError,
     BridgeError,
@@ -52,6 +53,8 @@ _KINDS: tuple[tuple[type[BridgeError], str, int], ...] = (
 )
 
 
+# Set by the script that --install-completion writes.
+_COMPLETION_VARIABLE = "_MASSGEN_BRIDGE_COMPLETE"
 _WHAT_TO_DO = (
     "The same command with --debug shows where. This is a fault of massgen-bridge or of a plugin: "
     "please report it to its maintainers, with that output."
@@ -60,10 +63,11 @@ _WHAT_TO_DO = (
 
 def guarded(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run a command line; whatever goes wrong is told, and becomes an exit code."""
-    options = set(takewhile(lambda argument: argument != "--", arguments))
-    debug = "--debug" in options
+    debug = is_given("--debug", arguments)
     if debug:
         _log_everything()
+    if os.environ.get(_COMPLETION_VARIABLE):
+        _prepare_completion()
     try:
         code = get_command(app).main(
             args=list(arguments), prog_name="massgen-bridge", standalone_mode=False
@@ -93,7 +97,7 @@ def _report(error: Exception, arguments: Sequence[str], *, debug: bool) -> int:
 
         traceback.print_exception(error)
     if isinstance(error, _UsageError):
-        error.show()
+        cast("Any", error).show()
     else:
         for line in _lines(error, failure):
             typer.echo(line, err=True)
@@ -113,7 +117,7 @@ def _object(
 
 def _judge(error: Exception) -> tuple[Failure, int]:
     if isinstance(error, _UsageError):
-        return Failure("usage", error.format_message()), BAD_USAGE
+        return Failure("usage", cast("Any", error).format_message()), BAD_USAGE
     if isinstance(error, AgentError):
         return Failure(error.kind, str(error)), FAILED
     if isinstance(error, ConfigError):
@@ -139,12 +143,17 @@ def _lines(error: Exception, failure: Failure) -> list[str]:
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
-    options = list(takewhile(lambda argument: argument != "--", arguments))
     return (
-        "--json" in options
-        or "--output=json" in options
-        or ("--output", "json") in pairwise(options)
+        is_given("--json", arguments)
+        or is_given("--output=json", arguments)
+        or ("--output", "json") in pairwise(arguments)
     )
+
+
+def _prepare_completion() -> None:
+    from typer.completion import completion_init  # noqa: PLC0415 - where a shell asks for it
+
+    completion_init()
 
 
 def _log_everything() -> None:

@@ -20,9 +20,15 @@ class Output(StrEnum):
 
 # `_failures` looks for it among the arguments: it counts even where those cannot be parsed.
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug logs.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
 
 
-def new_app() -> typer.Typer:
-    """The Typer of a command's file, set up like all others."""
-    return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+def new_app(summary: str | None = None) -> typer.Typer:
+    """The Typer of a command's file, set up like all others; `summary` is for a group."""
+    return typer.Typer(
+        help=summary,
+        no_args_is_help=summary is not None,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )

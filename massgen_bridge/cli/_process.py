@@ -5,18 +5,41 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 from contextlib import suppress
 from io import TextIOWrapper
-from typing import NoReturn
+from itertools import takewhile
+from typing import TYPE_CHECKING, NoReturn
 
-__all__ = ["end", "prepare", "silence"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["end", "is_given", "prepare", "silence"]
 
 
-def prepare() -> None:
-    """Never fail for a character that a terminal's encoding lacks."""
+def prepare(arguments: Sequence[str]) -> None:
+    """Never fail for a character that a terminal lacks; show tracebacks to those who ask."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
+    if not is_given("--debug", arguments):
+        threading.excepthook = _tell_of_thread
+        sys.unraisablehook = _ignore
+
+
+def is_given(option: str, arguments: Sequence[str]) -> bool:
+    """Whether an option stands among arguments, also where those cannot be parsed."""
+    return option in takewhile(lambda argument: argument != "--", arguments)
+
+
+def _tell_of_thread(hook: threading.ExceptHookArgs) -> None:
+    name = hook.thread.name if hook.thread else "?"
+    what = hook.exc_type.__name__
+    sys.stderr.write(f"Error: the thread {name!r} broke: {what}: {hook.exc_value}\n")
+
+
+def _ignore(hook: object) -> None:
+    """What cannot be raised, such as an error in a destructor, helps nobody but developers."""
 
 
 def end(code: int, *, at_once: bool = False) -> NoReturn:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["read_question"]
 
 _LARGEST = 64 * 2**20
-_BY_FAMILY = {"image": ImagePart, "audio": AudioPart, "video": VideoPart}
 # The pictures that models take are known by their first bytes, whatever the file is called.
 _PICTURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -76,8 +75,14 @@ def _picture(path: Path) -> ImagePart:
 def _part(path: Path) -> MediaPart:
     data = _read(path)
     media_type = _media_type(path, data)
-    kind = _BY_FAMILY.get(media_type.partition("/")[0], DocumentPart)
-    return kind(media_type=media_type, data=data, name=path.name)
+    match media_type.partition("/")[0]:
+        case "image":
+            return ImagePart(media_type=media_type, data=data, name=path.name)
+        case "audio":
+            return AudioPart(media_type=media_type, data=data, name=path.name)
+        case "video":
+            return VideoPart(media_type=media_type, data=data, name=path.name)
+    return DocumentPart(media_type=media_type, data=data, name=path.name)
 
 
 def _read(path: Path) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 import sys
 import threading
@@ -26,6 +27,16 @@ T = TypeVar("T")
 
 _PATIENCE_S = 1.5
 _SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+class _OneLine(logging.Handler):
+    """Shows warnings in one line each; the tracebacks that come with some are for --debug."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record to what is stderr now: a live display replaces it for a while."""
+        text = " ".join(record.getMessage().split())
+        if record.levelno >= logging.WARNING:
+            sys.stderr.write(f"{record.levelname.lower()}: {record.name}: {text}\n")
 
 
 class Stop:
@@ -52,6 +63,8 @@ def work(job: Callable[[Stop], Awaitable[T]]) -> T:
     # What was imported for the job stays until its end: the collector need not look at it.
     gc.freeze()
     gc.enable()
+    if not logging.root.handlers:
+        logging.root.addHandler(_OneLine())
     try:
         return anyio.run(_watched, job)
     except BaseExceptionGroup as group:

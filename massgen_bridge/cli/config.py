@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from massgen_bridge.cli._app import COMMANDS
 from massgen_bridge.cli._options import AsJson, Debug, new_app
 from massgen_bridge.cli._output import BAD_USAGE, DONE, print_json
 from massgen_bridge.config import InvalidConfig, Problem, load_config
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "schema", "validate"]
 
-app = new_app()
+app = new_app(COMMANDS["config"])
 
 
 @app.command()
@@ -40,8 +41,8 @@ def validate(
         print_json([_plain(file, problems) for file, problems in found.items()])
     else:
         for file, problems in found.items():
-            for line in problems or [f"{file}: valid"]:
-                typer.echo(str(line))
+            told = [str(problem) for problem in problems]
+            typer.echo("\n".join(told or [f"{file}: valid"]))
     return BAD_USAGE if any(found.values()) else DONE
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from massgen_bridge.cli._app import COMMANDS
 from massgen_bridge.cli._options import AsJson, Debug, new_app
 from massgen_bridge.cli._output import FAILED, print_json
 from massgen_bridge.cli._weights import FETCHING
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "install", "status"]
 
-app = new_app()
+app = new_app(COMMANDS["local"])
 
 
 @app.command()

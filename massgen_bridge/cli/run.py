@@ -60,8 +60,12 @@ class DisplayChoice(StrEnum):
 
 @app.command()
 def run(
-    config: Annotated[Path, typer.Argument(help="The configuration, a YAML or JSON file.")],
-    question: Annotated[str, typer.Argument(help="The question; '-' reads it from stdin.")],
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="The configuration, a YAML or JSON file.")
+    ],
+    question: Annotated[
+        str, typer.Argument(metavar="QUESTION", help="The question; '-' reads it from stdin.")
+    ],
     *,
     image: Annotated[
         list[Path] | None,

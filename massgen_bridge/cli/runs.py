@@ -8,22 +8,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from massgen_bridge.cli._app import COMMANDS
 from massgen_bridge.cli._options import AsJson, Debug, Output, new_app
 from massgen_bridge.cli._output import BadUsage, Failure, failed_run, print_json
 from massgen_bridge.cli._records import result_object
 from massgen_bridge.cli._tables import table
 from massgen_bridge.display import render_summary
+from massgen_bridge.display.text import one_line
 from massgen_bridge.events import RunFinished
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.journal import read_run
+from massgen_bridge.runtime.journal_file import read_ends
 from massgen_bridge.runtime.rewrite import encode
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from massgen_bridge.runtime.index import RunRow
 
 __all__ = ["app", "list_runs", "prune", "show"]
 
-app = new_app()
+app = new_app(COMMANDS["runs"])
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -61,18 +66,14 @@ def show(
     """Show a run."""
     index = RunIndex()
     row = index.find(run_id)
-    records = read_run(index.path(row.run_id))
+    path = index.path(row.run_id)
     if output is Output.TEXT:
-        typer.echo(render_summary(records), nl=False)
+        typer.echo(render_summary(read_run(path)), nl=False)
     elif output is Output.JSONL:
-        for record in records:
+        for record in read_run(path):
             print_json(encode(record))
     else:
-        last = None
-        for last in records:  # noqa: B007 - the last one is wanted
-            pass
-        ended = last is not None and isinstance(last.event, RunFinished)
-        print_json(result_object(last.event.result) if ended else _unfinished(row))
+        print_json(_result(row, path))
 
 
 @app.command()
@@ -111,6 +112,14 @@ def prune(
     typer.echo(f"{_count(index.prune(older_than=age, keep=keep))} deleted.", err=True)
 
 
+def _result(row: RunRow, path: Path) -> dict[str, Any]:
+    ends = read_ends(path)
+    if ends is not None and isinstance(ends[1].event, RunFinished):
+        return result_object(ends[1].event.result)
+    failure = Failure(row.status, "this run has no end: it still goes on, or was broken off")
+    return failed_run(failure, run_id=row.run_id, status=row.status)
+
+
 def _count(rows: tuple[RunRow, ...]) -> str:
     return "1 run" if len(rows) == 1 else f"{len(rows)} runs"
 
@@ -144,15 +153,9 @@ def _listing(rows: tuple[RunRow, ...]) -> str:
 
 
 def _short(question: str) -> str:
-    line = " ".join(question.split())
+    line = one_line(question)
     return line if len(line) <= _QUESTION else f"{line[: _QUESTION - 1]}…"
 
 
 def _plain(row: RunRow) -> dict[str, Any]:
     return row.model_dump(mode="json", exclude={"owner"})
-
-
-def _unfinished(row: RunRow) -> dict[str, Any]:
-    """A run without an end in the form of one that has it."""
-    failure = Failure(row.status, "this run has no end: it still goes on, or was broken off")
-    return failed_run(failure, run_id=row.run_id, status=row.status)
