@@ -97,7 +97,7 @@ if TYPE_CHECKING:
         user,
     )
     from massgen_bridge.models.addresses import is_loopback
-    from massgen_bridge.models.retry import parse_retry_after
+    from massgen_bridge.models.retry import retry_after_s
     from massgen_bridge.specs import (
         AdapterSpec,
         AgentContext,
@@ -204,7 +204,7 @@ __all__ = [
     "assistant",
     "hookimpl",
     "is_loopback",
-    "parse_retry_after",
+    "retry_after_s",
     "run",
     "stream",
     "system",

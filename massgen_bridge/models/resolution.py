@@ -142,7 +142,7 @@ class _Case:
         return value
 
 
-def resolve(  # noqa: PLR0913 - all that a pure function needs
+def resolve(
     name: str,
     config: ModelConfig,
     provider: ProviderSpec,

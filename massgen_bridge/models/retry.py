@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
+import time
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -15,12 +16,12 @@ from massgen_bridge.errors import AgentError, error_of_kind
 from massgen_bridge.events import ModelCallStarted, ModelRetried
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from massgen_bridge.agent import Emit
     from massgen_bridge.connection import Connection, RetryPolicy
 
-__all__ = ["ModelCalls", "parse_retry_after"]
+__all__ = ["ModelCalls", "retry_after_s"]
 
 T = TypeVar("T")
 
@@ -100,20 +101,33 @@ def _retried(error: AgentError, number: int, policy: RetryPolicy) -> ModelRetrie
     return ModelRetried(attempt=number, delay_s=delay, kind=error.kind, message=str(error))
 
 
-def parse_retry_after(value: str, now: float) -> float | None:
-    """Seconds to wait according to a Retry-After header.
+def retry_after_s(headers: Mapping[str, str], now: float | None = None) -> float | None:
+    """Seconds that a provider asks to wait before the next try.
 
     Args:
-        value: The header: seconds, or an HTTP date.
-        now: The present, as Unix time in seconds.
+        headers: The headers of its answer, found in any case of letters. `retry-after-ms` counts
+            before `retry-after`, which holds seconds or an HTTP date.
+        now: The present, as Unix time in seconds; the clock's by default.
 
     Returns:
-        Seconds, 0 for a date that has passed; None if it says nothing that can be understood.
+        Seconds, 0 for a date that has passed; None if they say nothing that can be understood.
     """
+    lowered = {name.lower(): value for name, value in headers.items()}
+    milliseconds = _number(lowered.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = lowered.get("retry-after", "")
+    seconds = _number(value)
+    if seconds is not None or _SECONDS.fullmatch(value.strip()):
+        return seconds
+    return _seconds_until(value, time.time() if now is None else now)
+
+
+def _number(value: str) -> float | None:
     if not _SECONDS.fullmatch(value.strip()):
-        return _seconds_until(value, now)
-    seconds = float(value)
-    return seconds if math.isfinite(seconds) else None
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
 
 
 def _seconds_until(date: str, now: float) -> float | None:

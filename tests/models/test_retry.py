@@ -18,7 +18,7 @@ from massgen_bridge.errors import (
     TimedOut,
 )
 from massgen_bridge.events import ModelCallStarted, ModelRetried
-from massgen_bridge.models.retry import ModelCalls, parse_retry_after
+from massgen_bridge.models.retry import ModelCalls, retry_after_s
 
 if TYPE_CHECKING:
     from massgen_bridge.events import TurnEvent
@@ -253,18 +253,24 @@ _NOW = 1_700_000_000.0
     ],
 )
 def test_retry_after_says(value: str, seconds: float | None) -> None:
-    assert parse_retry_after(value, _NOW) == seconds
+    assert retry_after_s({"Retry-After": value}, _NOW) == seconds
+
+
+def test_milliseconds_count_before_seconds() -> None:
+    assert retry_after_s({"retry-after-ms": "1500", "retry-after": "9"}) == 1.5
+    assert retry_after_s({}) is None
 
 
 @given(st.integers(min_value=0, max_value=10**6), st.integers(min_value=0, max_value=4 * 10**9))
 def test_a_date_and_the_seconds_until_then_mean_the_same(seconds: int, now: int) -> None:
     date = formatdate(now + seconds, usegmt=True)
-    assert parse_retry_after(date, now) == parse_retry_after(str(seconds), now) == seconds
+    assert retry_after_s({"retry-after": date}, now) == seconds
+    assert retry_after_s({"retry-after": str(seconds)}, now) == seconds
 
 
 @given(st.text())
 def test_anything_else_says_nothing(value: str) -> None:
-    parsed = parse_retry_after(value, _NOW)
+    parsed = retry_after_s({"retry-after": value}, _NOW)
     assert parsed is None or parsed >= 0
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -25,6 +22,7 @@ from massgen_bridge import (
     ServerFailed,
     TimedOut,
     Truncated,
+    retry_after_s,
 )
 
 __all__ = ["KINDS", "agent_error", "chain"]
@@ -238,28 +236,4 @@ def _text(error: BaseException) -> str:
 
 
 def _retry_after(error: BaseException) -> float | None:
-    """Seconds that the provider asks to wait."""
-    headers = getattr(getattr(error, "response", None), "headers", None) or {}
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    value = headers.get("retry-after")
-    seconds = _number(value)
-    return seconds if seconds is not None or value is None else _seconds_until(value)
-
-
-def _number(value: str | None) -> float | None:
-    try:
-        number = float(value or "")
-    except ValueError:
-        return None
-    return max(number, 0.0) if math.isfinite(number) else None
-
-
-def _seconds_until(date: str) -> float | None:
-    try:
-        moment = parsedate_to_datetime(date)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
+    return retry_after_s(getattr(getattr(error, "response", None), "headers", None) or {})
