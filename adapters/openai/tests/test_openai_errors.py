@@ -168,7 +168,7 @@ async def test_what_a_provider_says_tells_more_than_its_status(
     [
         pytest.param({"retry-after": "7"}, 7.0, id="seconds"),
         pytest.param({"retry-after": "0.25"}, 0.25, id="fraction"),
-        pytest.param({"retry-after": "-3"}, 0.0, id="negative"),
+        pytest.param({"retry-after": "-3"}, None, id="negative"),
         pytest.param({"retry-after-ms": "1500", "retry-after": "9"}, 1.5, id="milliseconds"),
         pytest.param({"retry-after": "soon"}, None, id="words"),
         pytest.param({"retry-after": "inf"}, None, id="endless"),
