@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "app"]
 
 COMMANDS: Mapping[str, str] = {
-    "run": "Let the agents of a configuration answer a question.",
+    "run": "Let a team of agents answer a question.",
     "adapters": "List the kinds of agents: installed, installable, broken.",
     "doctor": "Look for what keeps massgen-bridge from working here.",
     "config": "Check configurations; print their JSON Schema.",
