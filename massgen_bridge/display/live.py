@@ -17,6 +17,7 @@ from massgen_bridge.display.frame import Frame
 from massgen_bridge.display.layout import wrapped
 from massgen_bridge.display.summary import outcome, totals
 from massgen_bridge.display.text import clean, one_line
+from massgen_bridge.display.words import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +114,7 @@ class LiveDisplay(BaseDisplay):
             super()._write_answer(text)
             return
         winning = self.view.winning
-        authors = ", ".join(one_line(author) for author in winning.authors) if winning else ""
+        authors = listing(map(one_line, winning.authors)) if winning else "the run"
         self._console.print(Rule(Text(f"answer of {authors}"), style="green"))
         lines = wrapped(clean(text).rstrip("\n"), self._console, self._console.width)
         super()._write_answer("\n".join(lines))
