@@ -146,16 +146,8 @@ def wheels(session: nox.Session) -> None:
             locked = outside / f"{name}.txt"
             session.run("uv", "venv", "--quiet", str(environment))
             session.run(
-                *(
-                    "uv",
-                    "export",
-                    "--quiet",
-                    "--frozen",
-                    "--no-dev",
-                    "--no-emit-local",
-                    "--no-hashes",
-                ),
-                *("--project", str(project), "--output-file", str(locked)),
+                *("uv", "export", "--quiet", "--frozen", "--no-dev", "--no-emit-local"),
+                *("--no-hashes", "--project", str(project), "--output-file", str(locked)),
             )
             session.run(
                 *("uv", "pip", "install", "--quiet", "--python", str(environment)),
@@ -176,7 +168,7 @@ def readme(session: nox.Session) -> None:
     with tempfile.TemporaryDirectory() as directory:
         clone = Path(directory) / "clone"
         tracked = session.run("git", "ls-files", "-z", external=True, silent=True, log=False)
-        for name in str(tracked).split("\0")[:-1]:
+        for name in filter(os.path.exists, str(tracked).split("\0")):
             (clone / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, clone / name)
         # A home of its own, but the packages that the other gates have fetched already.
