@@ -326,6 +326,7 @@ class RunResult(Frozen):
             `cancelled`.
         answer: The winning text, None without one.
         winner: Agent id of its (first) author.
+        winning: Label and version of the winning answer.
         tie_broken_by: What decided a tie, None where there was none.
         calls: Model calls made, retries and failures included.
         duration_s: Wall time in seconds.
@@ -335,6 +336,7 @@ class RunResult(Frozen):
     status: RunStatus
     answer: str | None = None
     winner: str | None = None
+    winning: AnswerRef | None = None
     votes: tuple[VoteInfo, ...] = ()
     answers: tuple[AnswerInfo, ...] = ()
     errors: tuple[ErrorInfo, ...] = ()

@@ -299,11 +299,12 @@ class RunView:
     @property
     def winning(self) -> AnswerInfo | None:
         """The answer that won, with its authors and votes."""
-        result = self.result
-        if result is None or result.winner is None:
+        if self.result is None or self.result.winning is None:
             return None
-        mine = [answer for answer in result.answers if result.winner in answer.authors]
-        return next((a for a in mine if a.text == result.answer), mine[0] if mine else None)
+        label, version = self.result.winning.label, self.result.winning.version
+        return next(
+            (a for a in self.result.answers if (a.label, a.version) == (label, version)), None
+        )
 
     def authors_of(self, choice: AnswerRef) -> tuple[str, ...]:
         """The agents behind an answer that was given or voted for."""

@@ -337,4 +337,4 @@ class _Writer:
 
 def _size(record: Record) -> int:
     """The memory that a record takes while it waits, about, in bytes."""
-    return _RECORD_SIZE + len(getattr(record.event, "text", ""))
+    return _RECORD_SIZE + len(vars(record.event).get("text", ""))

@@ -178,6 +178,7 @@ class Runner:
             status=finish.status,
             answer=winner.text if winner else None,
             winner=winner.authors[0] if winner else None,
+            winning=finish.winner,
             votes=finish.votes,
             answers=finish.answers,
             errors=tuple(ledger.errors),

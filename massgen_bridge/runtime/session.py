@@ -17,16 +17,19 @@ from massgen_bridge.runtime.index import RunIndex, new_run_id
 from massgen_bridge.runtime.journal import Journal
 from massgen_bridge.runtime.observers import ObserverThread, open_observers
 from massgen_bridge.runtime.recorder import Recorder
+from massgen_bridge.runtime.redact import Redactor
 from massgen_bridge.runtime.runner import Runner, opening
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from massgen_bridge.connection import Connection, ModelCaller
     from massgen_bridge.events import Record, RunResult
     from massgen_bridge.messages import Message
     from massgen_bridge.models.connections import ConnectionPool
     from massgen_bridge.runtime.planning import Prepared
+
+    Listener = Callable[[Record], None]
 
 __all__ = ["execute"]
 
@@ -38,7 +41,7 @@ async def execute(
     prepared: Prepared,
     question: Message,
     *,
-    listeners: Sequence[Callable[[Record], None]] = (),
+    listeners: Sequence[Listener] = (),
     keep: bool = True,
     run_id: str | None = None,
 ) -> RunResult:
@@ -47,7 +50,8 @@ async def execute(
     Args:
         prepared: What to do.
         question: The user's message.
-        listeners: Called with each record, in the event loop; they only take note.
+        listeners: Called with each record, without secrets, in the event loop; they only take
+            note.
         keep: Whether the run is written to the journal and listed by `massgen-bridge runs`.
         run_id: Its id; a new one by default.
 
@@ -64,8 +68,9 @@ async def execute(
             stack.push_async_callback(journal.aclose)
         observers = open_observers(prepared.host, prepared.sinks, run_id, report=_logger.warning)
         stack.push_async_callback(_close_observers, observers)
+        heard_by = [*(observer.post for observer in observers), *listeners]
         recorder = Recorder(
-            run_id, journal=journal, listeners=[*(o.post for o in observers), *listeners]
+            run_id, journal=journal, listeners=_without_secrets(heard_by, prepared.pool.secrets())
         )
         pool = await stack.enter_async_context(prepared.pool)
         executor = await stack.enter_async_context(
@@ -95,6 +100,20 @@ async def _open_journal(prepared: Prepared, question: Message, run_id: str) -> J
     started = opening(prepared.plan, question)
     path = await to_thread.run_sync(partial(RunIndex().start, run_id, started, secrets=secrets))
     return Journal.create(path, run_id, secrets=secrets)
+
+
+def _without_secrets(listeners: Sequence[Listener], secrets: Iterable[str]) -> Sequence[Listener]:
+    """The listeners, with the secrets taken out of what they hear."""
+    redactor = Redactor(secrets)
+    if not redactor or not listeners:
+        return listeners
+
+    def tell(record: Record) -> None:
+        for clean in redactor.redact((record,)):
+            for listen in listeners:
+                listen(clean)
+
+    return (tell,)
 
 
 async def _close_observers(observers: Sequence[ObserverThread]) -> None:

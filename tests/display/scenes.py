@@ -111,6 +111,9 @@ class Scene:
         return self.add(event, turn_id)
 
     def finish(self, **result: Any) -> Scene:
+        won = next((a for a in result.get("answers", ()) if a.text == result.get("answer")), None)
+        if won is not None:
+            result["winning"] = AnswerRef(label=won.label, version=won.version)
         return self.add(RunFinished(result=RunResult(run_id="run-1", **result)))
 
 
