@@ -101,16 +101,19 @@ class ToolDefinition(Frozen):
 
 
 class Limits(Frozen):
-    """What one turn may use.
+    """What one turn may use; None sets no limit."""
 
-    `idle_s` is the longest time without any event, `wall_s` the longest time at all, in seconds.
-    """
-
-    max_output_tokens: int | None = Field(default=None, ge=1)
-    max_model_calls: int = Field(default=16, ge=1)
-    max_tool_calls: int = Field(default=64, ge=0)
-    idle_s: float | None = Field(default=300.0, gt=0)
-    wall_s: float | None = Field(default=None, gt=0)
+    max_output_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most tokens of one model call's output. Default: the connection's.",
+    )
+    max_model_calls: int = Field(default=16, ge=1, description="Most model calls.")
+    max_tool_calls: int = Field(default=64, ge=0, description="Most tool calls.")
+    idle_s: float | None = Field(
+        default=300.0, gt=0, description="Longest time without any event, in seconds."
+    )
+    wall_s: float | None = Field(default=None, gt=0, description="Longest turn, in seconds.")
 
 
 class ToolCaller(Protocol):

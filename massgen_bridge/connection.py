@@ -50,10 +50,17 @@ class RetryPolicy(Frozen):
     where it is given, unless it exceeds `max_retry_after_s`: then the call fails at once.
     """
 
-    attempts: int = Field(default=4, ge=1)
-    base_s: float = Field(default=0.5, gt=0)
-    max_s: float = Field(default=20.0, gt=0)
-    max_retry_after_s: float = Field(default=120.0, ge=0)
+    attempts: int = Field(default=4, ge=1, description="Attempts in all; 1 never tries again.")
+    base_s: float = Field(
+        default=0.5, gt=0, description="Seconds before the second attempt; then they double."
+    )
+    max_s: float = Field(default=20.0, gt=0, description="Longest wait of this kind, in seconds.")
+    max_retry_after_s: float = Field(
+        default=120.0,
+        ge=0,
+        description="Longest wait that a provider may ask for, in seconds; where it asks for "
+        "more, the call fails at once.",
+    )
 
 
 class Connection(Frozen):

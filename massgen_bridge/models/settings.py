@@ -106,8 +106,8 @@ class ModelConfig(Frozen):
     """A connection to a model: what is written under a name in `models:`."""
 
     provider: str = Field(
-        description="Who serves the model: a name from `massgen-bridge providers`, such as "
-        "`openai`, `anthropic`, `openrouter`, `ollama`, or `local` for the small built-in model."
+        description="Who serves the model: a known provider, such as `openai`, `anthropic`, "
+        "`openrouter`, `ollama`, or `local` for the small built-in model."
     )
     model: str | None = Field(
         default=None,

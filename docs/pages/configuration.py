@@ -1,0 +1,188 @@
+"""The page of the YAML: every key, from the models that check it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from massgen_bridge.config.models import Document
+from massgen_bridge.config.schema import options_schema
+from massgen_bridge.plugins import PluginHost, catalogue
+from pages.markdown import table
+
+__all__ = ["page"]
+
+Schema = Mapping[str, Any]
+_NULL = {"type": "null"}
+
+_TOP = """\
+# YAML
+
+A configuration is a YAML file with `version: 1` (JSON works as well). `massgen-bridge config
+validate FILE` names every mistake with its line and column; `massgen-bridge config schema` prints
+the JSON Schema for editors. An unknown key is an error.
+
+<!-- config -->
+```yaml
+version: 1
+
+models:
+  strong: {provider: openai, model: gpt-5-mini, temperature: 0.3}
+
+agents:
+  - id: ada
+    system_message: You are a careful teacher.
+    backend: {type: openai, model: strong}
+  - id: lin
+    backend: {type: langchain, model: openrouter/openai/gpt-5-mini}
+
+strategy:
+  type: consensus
+  max_rounds: 2
+timeout_settings:
+  orchestrator_timeout_seconds: 600
+```
+
+- Paths are relative to the folder of the file.
+- `${NAME}` stands for an environment variable. It works in `models:` alone: in `base_url`,
+  `api_key` and `headers`. Keys written out in the file are refused.
+- `mcp_servers` and `orchestrator`, known from MassGen, are not supported yet; a file that has them
+  is refused, and so is one without `version: 1`.
+- A file that names code (`plugins`, or an option that holds an import path) asks for trust before
+  it runs; `--trust` gives it. It is asked for again when the file or that code changes.
+"""
+
+_SECTIONS = (
+    ("models.NAME", "ModelConfig", "A connection to a model, by a name of your own."),
+    ("models.NAME.retry", "RetryPolicy", ""),
+    ("agents[]", "AgentConfig", ""),
+    ("agents[].backend", "BackendConfig", "Beside these keys stand those of the kind, see below."),
+    ("agents[].limits", "Limits", ""),
+    ("timeout_settings", "TimeoutSettings", ""),
+    (
+        "sinks[]",
+        "SinkConfig",
+        "A sink's name, or a mapping with `type` and the sink's own keys. Sinks come from plugins.",
+    ),
+    ("ui", "UiConfig", ""),
+)
+
+
+def page() -> str:
+    """The page."""
+    schema = Document.model_json_schema()
+    definitions = schema["$defs"]
+    parts = [_TOP, "## Top level", _keys(schema)]
+    for title, name, said in _SECTIONS:
+        text = said or definitions[name]["description"].split("\n\n")[0]
+        parts += [f"## {title}", text, _keys(definitions[name])]
+    parts += ["## Kinds of agents", _kinds(), "## Strategies", _strategies()]
+    return "\n\n".join(part.strip() for part in parts)
+
+
+def _kinds() -> str:
+    parts = ["Values of `backend.type`. Plugins may add more; `massgen-bridge adapters` lists all."]
+    planned = []
+    for kind, entry in catalogue().items():
+        if entry.status == "planned":
+            planned.append(f"`{kind}`")
+            continue
+        built_in = "Built in." if entry.install is None else f"Install: `{entry.install}`."
+        needs = " Needs a `model`." if entry.needs_model else ""
+        parts += [f"### {kind}", f"{_sentence(entry.summary)} {built_in}{needs}"]
+        parts.append(_keys(entry.options))
+    parts.append(f"Planned, not available yet: {', '.join(planned)}.")
+    return "\n\n".join(parts)
+
+
+def _strategies() -> str:
+    host = PluginHost(entry_points=False)
+    parts = ["Values of `strategy`, or of `strategy.type` beside the strategy's own keys."]
+    for info in host.strategies():
+        schema = options_schema(host.strategy(info.name).options)
+        parts += [f"### {info.name}", _sentence(info.summary)]
+        parts.append(_keys(schema) if schema["properties"] else "It has no keys of its own.")
+    return "\n\n".join(parts)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
+
+
+def _keys(schema: Schema) -> str:
+    required = schema.get("required", ())
+    return table(
+        ("key", "type", "default", "meaning"),
+        [
+            (
+                f"`{name}`",
+                _type(one),
+                "**required**" if name in required else _default(one),
+                one.get("description", ""),
+            )
+            for name, one in schema["properties"].items()
+            if name != "options"
+        ],
+    )
+
+
+_LINKS = {
+    "AgentConfig": "[agents](#agents)",
+    "BackendConfig": "[backend](#agentsbackend)",
+    "Limits": "[limits](#agentslimits)",
+    "ModelConfig": "[connection](#modelsname)",
+    "RetryPolicy": "[retry](#modelsnameretry)",
+    "SinkConfig": "[sink](#sinks)",
+    "StrategyConfig": "[strategy](#strategies)",
+    "TimeoutSettings": "[timeouts](#timeout_settings)",
+    "UiConfig": "[ui](#ui)",
+}
+
+
+def _type(schema: Schema) -> str:
+    if "$ref" in schema:
+        return _LINKS[schema["$ref"].rpartition("/")[2]]
+    if "anyOf" in schema:
+        # Where null is the default, leaving the key out says the same.
+        kept = [one for one in schema["anyOf"] if one != _NULL or schema.get("default") is not None]
+        return " or ".join(_type(one) for one in kept)
+    if "enum" in schema:
+        return " or ".join(f"`{one}`" for one in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    match schema.get("type"):
+        case "array":
+            return f"list of {_type(schema['items'])}"
+        case "object":
+            values = schema.get("additionalProperties")
+            inner = f" of names to {_type(values)}" if isinstance(values, dict) else ""
+            return f"mapping{inner}"
+        case "null":
+            return "`null`"
+        case None:
+            return "any value"
+        case name:
+            return f"{name}{_bounds(schema)}"
+
+
+def _bounds(schema: Schema) -> str:
+    signs = (
+        ("minimum", "≥"),
+        ("exclusiveMinimum", ">"),
+        ("maximum", "≤"),
+        ("exclusiveMaximum", "<"),
+    )
+    found = [f"{sign} {schema[key]:g}" for key, sign in signs if key in schema]
+    return f" {' and '.join(found)}" if found else ""
+
+
+def _default(schema: Schema) -> str:
+    default = schema.get("default")
+    if "$ref" in schema or isinstance(default, dict):
+        return "its defaults" if default != {} else ""
+    if default in (None, [], ()):
+        return ""
+    if isinstance(default, float):
+        return f"`{default:g}`"
+    return f"`{json.dumps(default, ensure_ascii=False)}`"

@@ -1,0 +1,40 @@
+"""The generated pages of the reference say what the code says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+GENERATOR = ROOT / "docs" / "generate.py"
+
+
+def _check(generator: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(generator), "--check"], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_generated_pages_are_fresh() -> None:
+    done = _check(GENERATOR)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", ["hooks.md", "yaml.md"])
+def test_a_page_that_was_changed_by_hand_is_noticed(page: str, tmp_path: Path) -> None:
+    for file in [*ROOT.glob("docs/*.py"), *ROOT.glob("docs/pages/*.py")]:
+        copy = tmp_path / file.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
+    (tmp_path / "docs" / "reference").mkdir()
+    copied = tmp_path / "docs" / "generate.py"
+    subprocess.run([sys.executable, str(copied)], check=True)
+    assert _check(copied).returncode == 0
+    written = tmp_path / "docs" / "reference" / page
+    written.write_text(written.read_text() + "\n")
+    done = _check(copied)
+    assert done.returncode == 1
+    assert page in done.stderr
