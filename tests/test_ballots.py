@@ -57,7 +57,7 @@ def call(**arguments: Any) -> ToolCall:
     ("tools", "structured", "way"),
     [(True, True, "tools"), (False, True, "schema"), (False, False, "text")],
 )
-def test_the_way_follows_what_the_agent_can_do(tools: bool, structured: bool, way: str) -> None:  # noqa: FBT001
+def test_the_way_follows_what_the_agent_can_do(tools: bool, structured: bool, way: str) -> None:  # noqa: FBT001 - pytest names it
     able = Capabilities(tools=tools, structured=structured)
 
     assert ballots.way_for(able, "auto") == way
@@ -118,7 +118,7 @@ def test_each_way_offers_its_own_means() -> None:
 
 @pytest.mark.parametrize("may_improve", [True, False])
 @pytest.mark.parametrize("way", WAYS)
-def test_improving_is_offered_only_where_it_is_allowed(way: Any, may_improve: bool) -> None:  # noqa: FBT001
+def test_improving_is_offered_only_where_it_is_allowed(way: Any, may_improve: bool) -> None:  # noqa: FBT001 - pytest names it
     text = draft(way, command(may_improve=may_improve)).messages[-1].text
 
     assert ("better answer" in text) is may_improve
@@ -177,7 +177,7 @@ def test_a_vote_by_tool_beats_what_was_written_beside_it() -> None:
 
 
 @pytest.mark.parametrize("decoded", [True, False])
-def test_a_filled_in_schema_is_a_vote(decoded: bool) -> None:  # noqa: FBT001
+def test_a_filled_in_schema_is_a_vote(decoded: bool) -> None:  # noqa: FBT001 - pytest names it
     value = {"vote": "agent2", "reason": "short"}
     result = said(json.dumps(value), value if decoded else None)
 

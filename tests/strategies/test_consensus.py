@@ -262,7 +262,7 @@ def test_the_run_goes_on_without_a_broken_agent() -> None:
 
 
 @pytest.mark.parametrize(("kind", "asked"), [("server", True), ("auth", False)])
-def test_only_a_failure_that_may_pass_lets_an_agent_vote_later(kind: str, asked: bool) -> None:  # noqa: FBT001
+def test_only_a_failure_that_may_pass_lets_an_agent_vote_later(kind: str, asked: bool) -> None:  # noqa: FBT001 - pytest names it
     game = Game()
     game.lose("ada", kind)
     game.answer("bob", "b")

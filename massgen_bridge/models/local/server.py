@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -341,9 +342,16 @@ def _requirements() -> Path:
 
 async def _spawn() -> _Running:
     # A file, not a pipe: nobody has to read along, and it vanishes when it is closed.
-    stderr = await to_thread.run_sync(tempfile.TemporaryFile)
+    with ExitStack() as stack:
+        stderr = stack.enter_context(await to_thread.run_sync(tempfile.TemporaryFile))
+        process = await _open_child(stderr)
+        stack.pop_all()
+    return _Running(process, stderr)
+
+
+async def _open_child(stderr: IO[bytes]) -> Process:
     try:
-        process = await anyio.open_process(
+        return await anyio.open_process(
             # By path, not by module name: that would import all of massgen_bridge. -P: the
             # modules beside it must not hide those of the same name.
             [sys.executable, "-P", str(Path(__file__).with_name("child.py"))],
@@ -354,15 +362,11 @@ async def _spawn() -> _Running:
             # Ctrl-C in the terminal is for the parent, which then ends this process.
             start_new_session=True,
         )
-    except BaseException as error:
-        stderr.close()
-        if not isinstance(error, OSError):
-            raise
+    except OSError as error:
         raise LocalModelError(
             f"the local model's server cannot be started with {sys.executable!r} "
             f"({error.strerror or error}): check that this Python can be run"
         ) from error
-    return _Running(process, stderr)
 
 
 def _child_environment() -> dict[str, str]:
