@@ -40,6 +40,7 @@ class Registry:
     def __init__(self, plugins: PluginSet) -> None:
         self._plugins = plugins
         self._known: dict[type[Spec], tuple[object, Mapping[str, list[Any]]]] = {}
+        self._adapters: dict[str, tuple[object, AdapterSpec]] = {}
 
     def gather(self, plugin: LoadedPlugin) -> None:
         """Call the registration hooks of a plugin now; its problems tell what went wrong."""
@@ -74,12 +75,17 @@ class Registry:
     def adapter(self, kind: str) -> AdapterSpec:
         """The adapter of a kind; see `PluginHost.adapter`."""
         claims = self._claims(AdapterSpec)
+        known, spec = self._adapters.get(kind, (None, None))
+        if spec is not None and known is claims:
+            return spec
         claimants = [plugin for plugin, _ in claims.get(kind, ())]
         claimants += [plugin for plugin in self._broken(kind) if plugin not in claimants]
         if len(claimants) > 1:
             raise DuplicateName(_duplicate("agent kind", kind, claimants))
         if kind in claims:
-            return _only("agent kind", kind, claims[kind])
+            spec = _only("agent kind", kind, claims[kind])
+            self._adapters[kind] = claims, spec
+            return spec
         raise self._no_adapter(kind, claimants)
 
     def _no_adapter(self, kind: str, broken: list[LoadedPlugin]) -> PluginError | ConfigError:

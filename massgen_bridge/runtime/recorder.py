@@ -60,7 +60,8 @@ class Ledger:
             case ModelCallStarted():
                 self.calls += 1
             case ModelCallFinished(usage=Usage() as usage):
-                self._open[turn_id] = self._open.get(turn_id, Usage()) + usage
+                earlier = self._open.get(turn_id)
+                self._open[turn_id] = usage if earlier is None else earlier + usage
             case TurnDone(result=result):
                 counted = self._open.pop(turn_id, None)
                 self._done += result.usage or counted or Usage()
