@@ -81,6 +81,7 @@ def guarded(app: typer.Typer, arguments: Sequence[str]) -> int:
             silence()
         return stopped.code
     except (KeyboardInterrupt, typer.Abort):
+        typer.echo("Aborted.", err=True)
         if _wants_json(arguments):
             failure = Failure("cancelled", "interrupted")
             print_json(_object(failure, arguments, status="cancelled"))
@@ -151,9 +152,12 @@ def _wants_json(arguments: Sequence[str]) -> bool:
 
 
 def _prepare_completion() -> None:
-    from typer.completion import completion_init  # noqa: PLC0415 - where a shell asks for it
+    from typer.completion import (  # noqa: PLC0415 - where a shell asks for it
+        get_completion_inspect_parameters,
+    )
 
-    completion_init()
+    # Makes typer's shells known, as its own option for completion would.
+    get_completion_inspect_parameters()
 
 
 def _log_everything() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from massgen_bridge.cli._asking import asker
 from massgen_bridge.cli._options import Debug, Output, new_app
 from massgen_bridge.cli._output import (
     BAD_USAGE,
@@ -27,7 +28,6 @@ from massgen_bridge.cli._plan import plan_of, trusted_or_read
 from massgen_bridge.cli._plan_text import plan_text
 from massgen_bridge.cli._question import read_question
 from massgen_bridge.cli._records import LineWriter, ResultKeeper, result_object
-from massgen_bridge.cli._trust import asker
 from massgen_bridge.cli._weights import fetch_weights, note_local_model
 from massgen_bridge.cli._work import work
 from massgen_bridge.config import open_config

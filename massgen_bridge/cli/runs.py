@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from massgen_bridge.cli._app import COMMANDS
+from massgen_bridge.cli._asking import confirm
 from massgen_bridge.cli._options import AsJson, Debug, Output, new_app
 from massgen_bridge.cli._output import BadUsage, Failure, failed_run, print_json
 from massgen_bridge.cli._records import result_object
@@ -106,7 +107,7 @@ def prune(
     if dry_run:
         typer.echo(f"{_count(rows)} would be deleted.", err=True)
         return
-    if not yes and not typer.confirm(f"Delete {_count(rows)}?", err=True):
+    if not yes and not confirm(f"Delete {_count(rows)}?"):
         typer.echo("Nothing was deleted.", err=True)
         return
     typer.echo(f"{_count(index.prune(older_than=age, keep=keep))} deleted.", err=True)

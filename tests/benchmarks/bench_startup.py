@@ -35,8 +35,8 @@ def measure(pairs: int = 20) -> list[Figure]:
         For each command the ratio of CPU times, with milliseconds of both sides as details.
     """
     script = str(Path(sys.executable).with_name("massgen-bridge"))
-    sides = {name: (script, *arguments) for name, arguments in _COMMANDS.items()}
-    sides["openai"] = _BARE
+    ours = {name: (script, *arguments) for name, arguments in _COMMANDS.items()}
+    sides: dict[str, tuple[str, ...]] = {**ours, "openai": _BARE}
     for command in sides.values():
         _cpu(command)  # caches bytecode
     taken: dict[str, list[float]] = {name: [] for name in sides}
@@ -48,7 +48,7 @@ def measure(pairs: int = 20) -> list[Figure]:
         figure(
             f"startup_{name}",
             f"`massgen-bridge {' '.join(_COMMANDS[name])}` / `import openai`, CPU time",
-            [ours / bare for ours, bare in zip(taken[name], taken["openai"], strict=True)],
+            [one / bare for one, bare in zip(taken[name], taken["openai"], strict=True)],
             goal=_GOAL,
             ours_cpu_ms=_milliseconds(taken[name]),
             openai_cpu_ms=_milliseconds(taken["openai"]),

@@ -1,0 +1,32 @@
+"""Functions for agents of the kind `python`."""
+
+from __future__ import annotations
+
+import time
+
+import anyio
+
+__all__ = ["block_the_loop", "block_thread", "shout", "wait"]
+
+
+def shout(question: str) -> str:
+    """Answer at once."""
+    return question.upper()
+
+
+async def wait(question: str) -> str:
+    """Answer after a minute, unless cancelled."""
+    await anyio.sleep(60)
+    return question
+
+
+def block_thread(question: str) -> str:
+    """Answer after a minute, whatever happens meanwhile."""
+    time.sleep(60)
+    return question
+
+
+async def block_the_loop(question: str) -> str:
+    """Let nothing else happen for a minute."""
+    time.sleep(60)  # noqa: ASYNC251 - what it is for
+    return question

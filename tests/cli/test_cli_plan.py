@@ -1,0 +1,99 @@
+"""What a run would do, before it does anything."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cli.conftest import DATA
+
+from massgen_bridge.cli._plan import Expected, expected_calls
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cli.conftest import Commands
+
+
+def plan(commands: Commands, file: str, *arguments: str) -> dict[str, Any]:
+    done = commands("run", DATA / file, "q", "--dry-run", "--output", "json", *arguments)
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert done.returncode == (2 if found["problems"] else 0)
+    return found
+
+
+def test_agents_are_shown_with_what_they_run_on(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-nobody")
+    monkeypatch.setenv("HOUSE_KEY", "house-of-nobody")
+    found = plan(commands, "keys.yaml")
+    ada, lin = found["agents"]
+    assert (ada["model"], ada["provider"], ada["votes_by"]) == ("gpt-5-mini", "openai", "tools")
+    assert ada["where"] == "https://api.openai.com/v1"
+    assert lin["where"] == "http://127.0.0.1:9/v1"
+    assert found["model_calls"] == {"least": 2, "usual": 4, "most": 16}
+    assert found["cost"]["usd"] > 0
+    assert found["cost"]["unknown_models"] == ["house-model"]
+    assert "of-nobody" not in json.dumps(found)
+
+
+def test_missing_keys_are_problems_and_hide_nothing(commands: Commands) -> None:
+    found = plan(commands, "keys.yaml")
+    assert len(found["agents"]) == 2
+    ada, lin = found["problems"]
+    assert "OPENAI_API_KEY" in ada
+    assert "HOUSE_KEY" in lin
+
+
+def test_a_run_without_charges_is_free(commands: Commands) -> None:
+    done = commands("run", DATA / "two.yaml", "q", "--dry-run")
+    assert done.returncode == 0
+    assert "Model calls: 2 at least, 4 usually, 16 at most" in done.stdout
+    assert "Cost: free\n" in done.stdout
+
+
+def test_code_is_named_and_not_imported(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    monkeypatch.setenv("MARK", str(mark))
+    found = plan(commands, "code.yaml")
+    assert not mark.exists()
+    assert [one["reference"] for one in found["code"]] == ["./marks.py", "functions.py:shout"]
+    assert found["code"][0]["files"] == [str(DATA / "marks.py")]
+    assert found["cost"]["not_counted"] == ["own"]
+
+
+def test_a_strategy_of_a_plugin_has_no_figures(commands: Commands) -> None:
+    done = commands("run", DATA / "crash.yaml", "q", "--dry-run", "--trust")
+    assert done.returncode == 0
+    assert "Model calls: not known for this strategy" in done.stdout
+
+
+def test_the_timeout_counts(commands: Commands) -> None:
+    assert plan(commands, "two.yaml", "--timeout", "7")["deadline_s"] == 7
+
+
+def test_nothing_is_recorded(commands: Commands) -> None:
+    plan(commands, "two.yaml")
+    assert json.loads(commands("runs", "list", "--json").stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options", "ways", "expected"),
+    [
+        ("single", {}, ["tools"] * 3, Expected(1, 1, 6)),
+        ("consensus", {"max_rounds": 3, "max_answers": 3}, ["text"], Expected(1, 1, 2)),
+        ("consensus", {"max_rounds": 3, "max_answers": 3}, ["text"] * 3, Expected(3, 6, 24)),
+        ("consensus", {"max_rounds": 3, "max_answers": 3}, ["schema"] * 3, Expected(3, 6, 30)),
+        ("consensus", {"max_rounds": 9, "max_answers": 1}, ["schema"] * 2, Expected(2, 4, 8)),
+        ("consensus", {"max_rounds": 1, "max_answers": 3}, ["schema"] * 2, Expected(2, 4, 8)),
+        ("debate", {}, ["text"], None),
+    ],
+)
+def test_calls_to_expect(
+    strategy: str, options: dict[str, int], ways: list[str], expected: Expected | None
+) -> None:
+    assert expected_calls(strategy, options, ways) == expected
