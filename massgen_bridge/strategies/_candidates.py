@@ -59,24 +59,26 @@ def merge(
             kept.append(candidate)
         elif authors:
             relabelled.append(_relabelled(candidate, authors, labels, versions))
-    fresh: dict[str, Candidate] = {}
+    same: dict[str, list[Draft]] = {}
     for draft in sorted(drafts, key=lambda draft: order[labels[draft.agent_id]]):
-        first = fresh.get(draft.text.strip())
-        if first is not None:
-            merged = first.model_copy(update={"authors": (*first.authors, draft.agent_id)})
-            fresh[draft.text.strip()] = merged
-            continue
-        label = labels[draft.agent_id]
-        fresh[draft.text.strip()] = Candidate(
-            label=label,
-            version=versions.get(label, 0) + 1,
-            text=draft.text,
-            authors=(draft.agent_id,),
-            stop_reason=draft.stop_reason,
-        )
-    listed = sorted((*relabelled, *fresh.values()), key=lambda c: order[c.label])
+        same.setdefault(draft.text.strip(), []).append(draft)
+    fresh = [_candidate(equal, labels, versions) for equal in same.values()]
+    listed = sorted((*relabelled, *fresh), key=lambda c: order[c.label])
     everything = sorted((*kept, *listed), key=lambda c: order[c.label])
     return tuple(everything), tuple(listed)
+
+
+def _candidate(equal: list[Draft], labels: dict[str, str], versions: dict[str, int]) -> Candidate:
+    """One candidate of all who say the same, under the label of the first."""
+    first = equal[0]
+    label = labels[first.agent_id]
+    return Candidate(
+        label=label,
+        version=versions.get(label, 0) + 1,
+        text=first.text,
+        authors=tuple(draft.agent_id for draft in equal),
+        stop_reason=first.stop_reason,
+    )
 
 
 def _relabelled(
