@@ -199,12 +199,12 @@ def _body(agent: AgentView, console: Console, width: int, rows: int) -> Text:
 
 
 def _working(agent: AgentView, limit: int) -> tuple[str, str]:
-    """The end of what a working agent writes, thinks or logs, with a style."""
+    """The end of what a working agent writes, thinks or logs, else its answer, with a style."""
     if agent.text.length:
         return agent.text.tail(limit), ""
     if agent.reasoning.length:
         return agent.reasoning.tail(limit), "dim italic"
-    return agent.log[-limit:] if agent.log else "", "dim"
+    return (agent.log or agent.answer or "")[-limit:], "dim"
 
 
 def _settled(agent: AgentView) -> Iterator[tuple[str, str]]:

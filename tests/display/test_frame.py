@@ -168,3 +168,9 @@ def test_a_frame_needs_no_first_record() -> None:
 
     assert "hello" in "".join(drawn(RunView(scene.records[1:])))
     assert scene.view.last_at >= START
+
+
+def test_an_agent_that_weighs_the_answers_still_shows_its_own() -> None:
+    scene = Scene(1).start("a1.1").answer("a1.1", "its own answer").start("a1.2", "evaluate", 1)
+
+    assert "its own answer" in "\n".join(drawn(scene.view))
