@@ -15,6 +15,7 @@ from massgen_bridge.config.trust import trust_file
 from massgen_bridge.display import choose_display
 from massgen_bridge.models.local import own_weights, status, weights_path
 from massgen_bridge.plugins import PluginHost
+from massgen_bridge.plugins.loading import ALLOW_LIST_VARIABLE
 from massgen_bridge.runtime.index import data_path
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ def _plugins(host: PluginHost) -> Iterator[Check]:
     group = "plugins"
     kinds = host.adapters()
     others = (*host.strategies(), *host.tools(), *host.sinks(), *host.providers())
+    allowed = os.environ.get(ALLOW_LIST_VARIABLE)
+    if allowed is not None:
+        yield Check(group, ALLOW_LIST_VARIABLE, "info", f"lets in only: {allowed or 'none'}")
     for plugin in host.plugins():
         if plugin.source != "built-in" or plugin.problems:
             yield _plugin(group, plugin)

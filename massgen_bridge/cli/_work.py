@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -51,7 +51,8 @@ class Stop:
         """Cancel the work."""
         if self.code is None:
             self.code = code
-            self._loop.call_soon_threadsafe(self._scope.cancel)
+            with suppress(RuntimeError):  # the loop is closed: there is nothing left to stop
+                self._loop.call_soon_threadsafe(self._scope.cancel)
 
 
 def work(job: Callable[[Stop], Awaitable[T]]) -> T:

@@ -109,9 +109,9 @@ def run(
         raise BadUsage(f"--timeout: expected a number of seconds above 0, found {timeout:g}")
     host = PluginHost()
     if dry_run:
-        read = with_timeout(trusted_or_read(config, host, trust=trust), timeout)
+        read = _with_timeout(trusted_or_read(config, host, trust=trust), timeout)
         return _show_plan(plan_of(read, host, message), output)
-    opened = with_timeout(open_config(config, host, trust=trust, ask=asker(config)), timeout)
+    opened = _with_timeout(open_config(config, host, trust=trust, ask=asker(config)), timeout)
     prepared = prepare_run(opened, host=host, environ=os.environ)
     shown = choose_display(
         display.value if display else opened.ui.display,
@@ -179,7 +179,7 @@ class _Run:
         return failed_run(Failure("cancelled", "stopped before it began"), status="cancelled")
 
 
-def with_timeout(config: RunConfig, timeout: float | None) -> RunConfig:
+def _with_timeout(config: RunConfig, timeout: float | None) -> RunConfig:
     """The same configuration with another deadline, if one is given."""
     if timeout is None:
         return config

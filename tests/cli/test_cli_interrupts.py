@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,29 @@ def test_the_local_model_ends_with_the_run(shell: Shell) -> None:
     process.communicate(timeout=10)
     assert process.returncode == 130
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def test_a_download_ends_with_its_command(shell: Shell, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        index = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
+        process = shell.start(
+            "local",
+            "install",
+            MASSGEN_BRIDGE_CACHE=str(tmp_path),
+            PIP_INDEX_URL=index,
+            UV_DEFAULT_INDEX=index,
+        )
+        silent.settimeout(30)
+        connection, _ = silent.accept()
+        with connection:
+            children = children_of(process.pid)
+            assert children
+            process.send_signal(signal.SIGINT)
+            _, stderr = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+    assert [path.name for path in (tmp_path / "models").iterdir()] == [".install.lock"]
 
 
 def test_an_agent_in_a_thread_that_cannot_be_stopped_is_not_waited_for(shell: Shell) -> None:

@@ -163,6 +163,18 @@ def test_trust_imports_the_code_and_without_it_nothing_is(shell: Shell, tmp_path
     assert (done.stdout, mark.exists()) == ("HELLO\n", True)
 
 
+@pytest.mark.parametrize("output", ["text", "json", "jsonl"])
+def test_a_key_never_reaches_stdout(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    monkeypatch.setenv("HOUSE_KEY", "canary-of-the-house")
+    arguments = ("--trust", "--output", output, "--display", "none")
+    done = commands("run", DATA / "leaky.yaml", "The key is", *arguments)
+    assert done.returncode == 0
+    assert "The key is [secret]" in done.stdout
+    assert "canary" not in done.stdout
+
+
 def test_a_person_is_asked_once_whether_code_may_run(shell: Shell, tmp_path: Path) -> None:
     command = [str(SCRIPT), "run", str(DATA / "code.yaml"), "hello", "--display", "none"]
     env = {**shell.env, "MARK": str(tmp_path / "mark")}

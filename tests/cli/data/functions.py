@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import anyio
 
-__all__ = ["block_the_loop", "block_thread", "shout", "wait"]
+__all__ = ["block_the_loop", "block_thread", "shout", "tell_key", "wait"]
 
 
 def shout(question: str) -> str:
     """Answer at once."""
     return question.upper()
+
+
+def tell_key(question: str) -> str:
+    """Give away what has to stay secret."""
+    return f"{question} {os.environ['HOUSE_KEY']}"
 
 
 async def wait(question: str) -> str:
