@@ -112,7 +112,7 @@ class ModelApplication:
         failures: what the script's functions raised.
     """
 
-    def __init__(  # noqa: PLR0913 the parts that only ModelServer puts together
+    def __init__(
         self,
         *,
         selector: Selector,

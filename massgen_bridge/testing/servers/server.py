@@ -73,7 +73,7 @@ class ModelServer:
         port: 0 for any that is free.
     """
 
-    def __init__(  # noqa: PLR0913 independent settings, of which a test names one or two
+    def __init__(
         self,
         script: Script | None = None,
         *,
