@@ -125,6 +125,13 @@ def oldest(session: nox.Session, kind: str, requirement: str) -> None:
         session.run("pytest", *session.posargs)
 
 
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """The measured promises; nothing else should run meanwhile."""
+    sync(session, compiled=True)
+    session.run("python", "tests/benchmarks/run.py", *session.posargs)
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation builds without a warning."""

@@ -1,7 +1,5 @@
 """What the journal costs over bare SQLite at the same durability.
 
-    python tests/benchmarks/bench_journal.py
-
 A hundred tasks in one event loop write the events of their turns through `Journal`, which looks for
 three secrets in them: each event is an object that has to be merged, searched, encoded, handed to a
 thread and waited for. The bare side writes the same events, one a row, as the same JSON: encoded
@@ -15,28 +13,26 @@ is the ratio against a bare side that is handed the joined, encoded rows for not
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import statistics
-import sys
 import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import anyio
+from benchmarks.measuring import DISK, figure
 
 from massgen_bridge.agent import Usage
 from massgen_bridge.events import Answered, Event, ModelCallFinished, Record, TextDelta
 from massgen_bridge.runtime.journal import Journal
 
-__all__ = ["GOAL", "measure"]
+if TYPE_CHECKING:
+    from benchmarks.measuring import Figure
 
-GOAL = 0.5
-"""The promise: at least this share of what bare SQLite writes in the same time."""
+__all__ = ["measure"]
 
-_DISK = Path(__file__).parents[2] / ".cache"  # a temporary folder may be in memory
 _RUN_ID = "20261122-163501-7f3a9c12"
 _SECRETS = tuple(f"sk-{vendor}-{vendor * 8}-0123456789" for vendor in ("one", "two", "three"))
 _WRITERS = 100
@@ -45,16 +41,15 @@ _DELTAS = 18
 _EVENTS_A_ROUND = _DELTAS + 2
 
 
-def measure(pairs: int = 20) -> dict[str, Any]:
+def measure(pairs: int = 20) -> Figure:
     """Measure the journal against bare SQLite.
 
     Args:
         pairs: How often both sides take their turn.
 
     Returns:
-        `name`, `unit`, `median` (of journal / bare, in events a second, over the pairs), `goal`,
-        `pairs` (the ratios) and `details`: the medians of both sides in events a second, the
-        median ratio against the journal's own rows, what the last pair wrote, versions.
+        The ratio of events a second, with the medians of both sides, the median ratio against the
+        journal's own rows, and what the last pair wrote.
     """
     records = _records()
     events = [
@@ -65,8 +60,8 @@ def measure(pairs: int = 20) -> dict[str, Any]:
     ]
     events.sort()
     samples = []
-    _DISK.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=_DISK) as directory:
+    DISK.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=DISK) as directory:
         _, rows, transactions = _journal(Path(directory) / "warm-up", records)
         for pair in range(pairs):
             path = Path(directory) / str(pair)
@@ -74,24 +69,20 @@ def measure(pairs: int = 20) -> dict[str, Any]:
             ours, rows, transactions = _journal(path, records)
             bare = first or _bare(path.with_suffix(".a"), events, transactions)
             samples.append((ours, bare, _bare(path.with_suffix(".b"), rows, transactions)))
-    ratios = [bare / ours for ours, bare, _ in samples]
-    return {
-        "name": "journal_100_writers",
-        "unit": "journal / bare SQLite, events a second",
-        "median": statistics.median(ratios),
-        "goal": GOAL,
-        "pairs": [round(ratio, 3) for ratio in ratios],
-        "details": {
-            "journal_events_a_second": len(events) / statistics.median(s[0] for s in samples),
-            "bare_events_a_second": len(events) / statistics.median(s[1] for s in samples),
-            "same_rows": statistics.median(rows_only / ours for ours, _, rows_only in samples),
-            "events": len(events),
-            "rows": len(rows),
-            "transactions": transactions,
-            "sqlite": sqlite3.sqlite_version,
-            "python": sys.version.split()[0],
-        },
-    }
+    return figure(
+        "journal_100_writers",
+        "journal, 100 writers / bare SQLite, events a second",
+        [bare / ours for ours, bare, _ in samples],
+        goal=0.5,
+        sense="at least",
+        journal_events_a_second=len(events) / statistics.median(s[0] for s in samples),
+        bare_events_a_second=len(events) / statistics.median(s[1] for s in samples),
+        same_rows=statistics.median(rows_only / ours for ours, _, rows_only in samples),
+        events=len(events),
+        rows=len(rows),
+        transactions=transactions,
+        sqlite=sqlite3.sqlite_version,
+    )
 
 
 def _records() -> list[list[list[Record]]]:
@@ -161,7 +152,3 @@ def _bare(path: Path, rows: list[tuple[int, str]], transactions: int) -> float:
             connection.executemany("INSERT INTO records VALUES (?,?)", rows[first : first + batch])
             connection.execute("COMMIT")
         return time.perf_counter() - start
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(), indent=2))  # noqa: T201 - a script's result

@@ -1,24 +1,19 @@
 """What the langchain adapter costs over native LangChain, against a server without latency.
 
-    python tests/benchmarks/bench_langchain_adapter.py
-
 The native side is what a user of LangChain would write: `create_agent` once, then
-`astream(stream_mode="messages")`, collecting the text. Both sides take turns within one run, so
-that whatever else the machine does weighs on both.
+`astream(stream_mode="messages")`, collecting the text.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import statistics
-import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 os.environ["LANGSMITH_TRACING"] = "false"  # read when LangChain is imported
 
 import anyio
+import langchain
+from benchmarks.measuring import figure, in_turns, ratios
 from langchain.agents import create_agent
 from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI
@@ -29,37 +24,27 @@ from massgen_bridge.testing.agents import TEST_KEY, connection_to, make_agent, t
 from massgen_bridge.testing.servers import ModelServerProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from benchmarks.measuring import Figure
 
     from massgen_bridge import TurnEvent
 
-__all__ = ["GOAL", "measure"]
-
-GOAL = 1.10
-"""The promise: at most this many times the time of native LangChain."""
+__all__ = ["measure"]
 
 _CALLS = {1: 20, 100: 5}
 """Calls in one measurement, by tokens of the answer."""
 
-_Sample = tuple[float, float]
 
-
-def measure(pairs: int = 20) -> list[dict[str, Any]]:
-    """Measure the adapter against native LangChain.
+def measure(pairs: int = 20) -> list[Figure]:
+    """Measure the adapter against native LangChain, for a short and for a long answer.
 
     Args:
         pairs: How often both sides take their turn.
-
-    Returns:
-        For each length of answer: `name`, `median` (of the ratios of wall time), `goal` (the
-        promise), `pairs`, and `details`: the median ratio of CPU time, milliseconds a call of
-        both sides, the ratio of each pair.
     """
     with ModelServerProcess() as server:
         return anyio.run(_measure_all, server, pairs)
 
 
-async def _measure_all(server: ModelServerProcess, pairs: int) -> list[dict[str, Any]]:
+async def _measure_all(server: ModelServerProcess, pairs: int) -> list[Figure]:
     """In one event loop: LangChain shares its clients between all models of a process."""
     chats = {
         tokens: ChatOpenAI(
@@ -76,9 +61,8 @@ async def _measure_all(server: ModelServerProcess, pairs: int) -> list[dict[str,
     return measured
 
 
-async def _measure(
-    server: ModelServerProcess, chat: ChatOpenAI, tokens: int, pairs: int
-) -> dict[str, Any]:
+async def _measure(server: ModelServerProcess, chat: ChatOpenAI, tokens: int, pairs: int) -> Figure:
+    calls = _CALLS[tokens]
     (spec,) = bridge_adapters()
     agent = make_agent(spec, {}, connection_to(server, model=chat.model))
     graph: Any = create_agent(chat)
@@ -95,60 +79,23 @@ async def _measure(
         stream = graph.astream({"messages": history}, stream_mode="messages")
         return "".join([chunk.text async for chunk, _ in stream])
 
+    async def ours() -> None:
+        for _ in range(calls):
+            await by_adapter()
+
+    async def bare() -> None:
+        for _ in range(calls):
+            await natively()
+
     if await by_adapter() != await natively():
         raise AssertionError("both sides have to collect the same text")
-    samples = await _take_turns(natively, by_adapter, calls=_CALLS[tokens], pairs=pairs)
+    walls, details = ratios(await in_turns(pairs, ours, bare), calls=calls)
     await agent.aclose()
-    return _summary(tokens, samples)
-
-
-async def _take_turns(
-    one: Callable[[], Awaitable[str]],
-    other: Callable[[], Awaitable[str]],
-    *,
-    calls: int,
-    pairs: int,
-) -> list[tuple[_Sample, _Sample]]:
-    """Wall and CPU seconds a call of both sides, in pairs."""
-    await _time(one, calls)
-    await _time(other, calls)
-    samples = []
-    for number in range(pairs):
-        if number % 2:
-            late = await _time(other, calls)
-            samples.append((await _time(one, calls), late))
-        else:
-            early = await _time(one, calls)
-            samples.append((early, await _time(other, calls)))
-    return samples
-
-
-async def _time(call: Callable[[], Awaitable[str]], calls: int) -> _Sample:
-    wall, cpu = time.perf_counter(), time.process_time()
-    for _ in range(calls):
-        await call()
-    return (time.perf_counter() - wall) / calls, (time.process_time() - cpu) / calls
-
-
-def _summary(tokens: int, samples: list[tuple[_Sample, _Sample]]) -> dict[str, Any]:
-    walls = [adapter[0] / native[0] for native, adapter in samples]
-    sides = dict(zip(("native", "adapter"), zip(*samples, strict=True), strict=True))
-    return {
-        "name": f"langchain_adapter_{tokens}_tokens",
-        "median": statistics.median(walls),
-        "goal": GOAL,
-        "pairs": len(samples),
-        "details": {
-            "median_cpu": statistics.median(a[1] / n[1] for n, a in samples),
-            **{
-                f"{side}_{what}_ms": 1000 * statistics.median(pair[at] for pair in taken)
-                for side, taken in sides.items()
-                for at, what in enumerate(("wall", "cpu"))
-            },
-            "ratios": sorted(round(ratio, 3) for ratio in walls),
-        },
-    }
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(measure(), indent=2) + "\n")
+    return figure(
+        f"langchain_adapter_{tokens}_tokens",
+        f"langchain adapter / native LangChain, one call, {tokens} token{'s' * (tokens > 1)}",
+        walls,
+        goal=1.10,
+        langchain=langchain.__version__,
+        **details,
+    )

@@ -1,0 +1,80 @@
+"""A model server in a process of its own, with a script that the command line cannot express."""
+
+from __future__ import annotations
+
+import multiprocessing
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from massgen_bridge.testing.servers import ModelServer, Text, ToolCalls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from multiprocessing.connection import Connection
+
+    from massgen_bridge.testing.servers import ModelRequest, Reply
+
+__all__ = ["ServerHandle", "answer_or_vote", "model_server"]
+
+_TIMEOUT_S = 20.0
+_KEPT = 16
+
+
+def answer_or_vote(request: ModelRequest) -> Reply:
+    """A vote for `agent1` where a ballot's tool is offered; else 20 tokens for the model's name.
+
+    Models of one name answer alike, of different names differently.
+    """
+    if request.tools:
+        (tool,) = request.tools
+        return ToolCalls((tool.name, {"label": "agent1", "reason": "It is the clearest."}))
+    return Text(f"{request.model}:" + "".join(f" word{index}" for index in range(19)))
+
+
+class ServerHandle:
+    """The server as its user sees it.
+
+    Attributes:
+        url: The base URL for OpenAI clients.
+    """
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self.url: str = self._receive()
+
+    def bodies(self) -> list[dict[str, Any]]:
+        """The bodies of the last requests, in the order of their arrival."""
+        self._pipe.send("bodies")
+        bodies: list[dict[str, Any]] = self._receive()
+        return bodies
+
+    def _receive(self) -> Any:
+        if not self._pipe.poll(_TIMEOUT_S):
+            raise TimeoutError(f"the model server did not answer within {_TIMEOUT_S:g} s")
+        return self._pipe.recv()
+
+
+@contextmanager
+def model_server(latency_s: float = 0.0) -> Iterator[ServerHandle]:
+    """Serve `answer_or_vote` with so many seconds before each first byte."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(there, latency_s), daemon=True)
+    process.start()
+    there.close()
+    try:
+        yield ServerHandle(here)
+    finally:
+        here.close()
+        process.join(_TIMEOUT_S)
+
+
+def _serve(pipe: Connection, latency_s: float) -> None:
+    with ModelServer(answer_or_vote, latency_s=latency_s, keep_requests=_KEPT) as server:
+        pipe.send(server.url)
+        while True:
+            try:
+                pipe.recv()
+            except EOFError:  # the benchmark is over
+                return
+            pipe.send([request.body for request in server.requests])
