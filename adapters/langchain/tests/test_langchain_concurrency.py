@@ -107,10 +107,13 @@ async def test_a_turn_that_is_stopped_closes_its_connection_at_once(
     await agent.aclose()
 
 
+@pytest.mark.parametrize(
+    "reply", [AutoToolCall(again=True), ToolCalls(("tool", {"n": 1}), ("tool", {"n": 2}))]
+)
 async def test_a_turn_that_is_stopped_in_a_tool_makes_no_further_call(
-    model_server: StartModelServer,
+    model_server: StartModelServer, reply: Reply
 ) -> None:
-    server = model_server(AutoToolCall(again=True))
+    server = model_server(reply)
     agent = agent_at(server)
     entered, left = anyio.Event(), []
 

@@ -41,9 +41,11 @@ def _create(context: AgentContext) -> Agent:
 
 def _refine(options: LangChainOptions, traits: ModelTraits | None) -> Capabilities:
     if options.graph is not None:
+        # Without one of the bridge's models, what the graph's own ones take is for it to say.
+        inputs = _ALL_INPUTS if traits is None else traits.inputs & _CHAT_INPUTS
         text_only = options.input == "text"
         return Capabilities(
-            history=not text_only, inputs=frozenset() if text_only else _ALL_INPUTS, group=True
+            history=not text_only, inputs=frozenset() if text_only else inputs, group=True
         )
     traits = traits or ModelTraits()
     return Capabilities(

@@ -241,7 +241,7 @@ def _parts(message: BaseMessage) -> tuple[Part, ...]:
 def _part(block: Mapping[str, Any]) -> Iterator[Part]:
     if block["type"] == "non_standard":  # to the provider's translator, that is
         block = block["value"]
-    kind = block.get("type")
+    kind = block.get("type", "")
     if kind == "text":
         yield TextPart(text=block["text"])
     elif kind in _MEDIA and ("base64" in block or "url" in block):

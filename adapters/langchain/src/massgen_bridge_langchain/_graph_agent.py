@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
+import anyio
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.runnables import AddableDict, Runnable
 from langgraph.checkpoint.memory import InMemorySaver
@@ -26,9 +27,11 @@ from massgen_bridge import (
     ToolFailed,
     Turn,
     TurnResult,
+    UnsupportedContent,
     assistant,
 )
 from massgen_bridge_langchain._answer import finish_of, reasoning_of
+from massgen_bridge_langchain._cancel import cancelled_once
 from massgen_bridge_langchain._convert import (
     as_text,
     from_langchain,
@@ -39,7 +42,15 @@ from massgen_bridge_langchain._convert import (
 )
 from massgen_bridge_langchain._errors import agent_error, chain
 from massgen_bridge_langchain._load import GraphSource, has_messages, takes_messages
-from massgen_bridge_langchain._model import Clients, chat_model, keyless, sampling_settings
+from massgen_bridge_langchain._media import portable
+from massgen_bridge_langchain._model import (
+    Clients,
+    chat_model,
+    graph_turn,
+    keyless,
+    limit_parameter,
+    sampling_settings,
+)
 from massgen_bridge_langchain._options import LangChainOptions
 from massgen_bridge_langchain._watch import Watcher
 
@@ -58,6 +69,7 @@ class GraphAgent:
         self._clients: Clients | None = None
         offers: dict[str, Any] = {"config": lambda: {"configurable": {}}}
         connection = context.connection
+        self._inputs = None if connection is None else connection.traits.inputs
         if connection is not None:
             offers |= {"connection": lambda: connection, "model": lambda: self._model(connection)}
         self._source = GraphSource(context.load(path), path=path, offers=offers)
@@ -68,15 +80,18 @@ class GraphAgent:
         Raises:
             AgentError: The turn failed; the class says how.
         """
+        messages = self._checked(turn)
+        history = with_ids(to_langchain(messages))
         runnable = await self._source.get()
-        history = with_ids(to_langchain(turn.messages))
-        given = self._input(runnable, turn.messages, history)
+        given = self._input(runnable, messages, history)
         watcher = Watcher(turn.limits, deltas=isinstance(runnable, Pregel))
         try:
-            if isinstance(runnable, Pregel):
-                output = await self._run_graph(runnable, given, turn, watcher, emit)
-            else:
-                output = await self._run_plain(runnable, given, watcher, emit)
+            output = await cancelled_once(
+                lambda: self._output(runnable, given, turn, watcher, emit)
+            )
+        except anyio.get_cancelled_exc_class():
+            watcher.stop()
+            raise
         except Exception as error:  # the user's own code may raise anything
             await _tell(watcher, emit)
             mapped = self._mapped(error, watcher)
@@ -100,10 +115,25 @@ class GraphAgent:
             # Out of reach of the retry policy, so the SDK itself sends a failed request again.
             retries = connection.retry.attempts - 1
             self._clients = Clients(connection, sync=True, retries=retries)
-        fields = sampling_settings(connection)
-        if connection.sampling.max_output_tokens is not None:
-            fields["max_tokens"] = connection.sampling.max_output_tokens
-        return chat_model(connection, self._clients, model_kwargs=keyless(connection), **fields)
+        return chat_model(
+            connection,
+            self._clients,
+            output_limit=connection.sampling.max_output_tokens,
+            output_limit_parameter=limit_parameter(connection, self._options.max_tokens_parameter),
+            model_kwargs=keyless(connection),
+            **sampling_settings(connection),
+        )
+
+    def _checked(self, turn: Turn) -> Sequence[Message]:
+        if turn.tools or turn.output_schema is not None:
+            raise UnsupportedContent(
+                f"{self._where}: a graph has its own tools and its own form of answer; a turn can "
+                "give it neither",
+                agent_id=self._agent_id,
+            )
+        if self._inputs is None:  # whatever models it has are its own
+            return turn.messages
+        return tuple(portable(turn.messages, self._inputs))
 
     # --- running it -------------------------------------------------------------------------------
 
@@ -121,6 +151,16 @@ class GraphAgent:
         if key is None:
             return text
         return {key: [HumanMessage(text)] if in_state and key == "messages" else text}
+
+    async def _output(
+        self, runnable: Runnable[Any, Any], given: Any, turn: Turn, watcher: Watcher, emit: Emit
+    ) -> Any:
+        async with graph_turn(
+            max_output_tokens=turn.limits.max_output_tokens, may_go_on=watcher.go_on
+        ):
+            if isinstance(runnable, Pregel):
+                return await self._run_graph(runnable, given, turn, watcher, emit)
+            return await self._run_plain(runnable, given, watcher, emit)
 
     async def _run_graph(
         self,
@@ -147,6 +187,8 @@ class GraphAgent:
             async with aclosing(items) as stream:
                 async for namespace, mode, data in stream:
                     await _tell(watcher, emit)
+                    if watcher.failure is not None:
+                        raise watcher.failure
                     if mode == "values" and not namespace:
                         state = data
                     elif mode == "updates" and _INTERRUPT in data:
@@ -241,14 +283,18 @@ class GraphAgent:
         return json.dumps(output, default=_plain, ensure_ascii=False)
 
     def _mapped(self, error: Exception, watcher: Watcher) -> AgentError | None:
-        if watcher.tool_error is not None and watcher.tool_error in chain(error):
+        causes = list(chain(error))
+        if watcher.tool_error in causes:
             return ToolFailed(
                 f"{self._where}: one of its tools raised {type(error).__name__}: {error}",
                 agent_id=self._agent_id,
             )
         if watcher.failure is not None:
             return self._named(watcher.failure)
-        return agent_error(error, agent_id=self._agent_id, where=self._where)
+        in_model_call = watcher.model_error in causes
+        return agent_error(
+            error, agent_id=self._agent_id, where=self._where, in_model_call=in_model_call
+        )
 
     def _named(self, failure: AgentError) -> AgentError:
         return type(failure)(f"{self._where}: {failure}", agent_id=self._agent_id)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import openai
 from langchain_core.language_models import LanguageModelInput
@@ -18,13 +22,18 @@ from pydantic import SecretStr
 from massgen_bridge import Connection
 
 __all__ = [
+    "BRIDGE_MODEL",
     "BridgeChatModel",
     "Clients",
     "chat_model",
+    "graph_turn",
     "keyless",
     "limit_parameter",
     "sampling_settings",
 ]
+
+BRIDGE_MODEL = "massgen_bridge_model"
+"""Key in the metadata of each call of a model that was made here."""
 
 _CONNECT_S = 30.0
 _IDLE_CONNECTIONS = 200
@@ -32,12 +41,37 @@ _NO_KEY = "none"
 _OPENAI_HOSTS = (".openai.com", ".openai.azure.com")
 
 
+@dataclass(frozen=True, slots=True)
+class _GraphTurn:
+    """What a model that works in a user's graph has to know of the turn."""
+
+    max_output_tokens: int | None
+    may_go_on: Callable[[], None]
+    streams: WeakSet[AsyncGenerator[Any, None]]
+
+
+_TURN: ContextVar[_GraphTurn | None] = ContextVar("massgen_bridge_langchain_turn", default=None)
+
+
 class BridgeChatModel(ChatOpenAI):
     """`ChatOpenAI` that also passes on what only some servers send.
 
     A refusal becomes the message's text, as it is the answer, and is marked by
     `additional_kwargs["refusal"]`; reasoning arrives in `additional_kwargs["reasoning_content"]`.
+
+    Attributes:
+        output_limit: The most tokens of an answer, where the turn does not say otherwise.
+        output_limit_parameter: What the request parameter for that is called.
     """
+
+    output_limit: int | None = None
+    output_limit_parameter: str = "max_tokens"
+
+    def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
+        stream = super()._astream(*args, **kwargs)
+        if (turn := _TURN.get()) is not None and isinstance(stream, AsyncGenerator):
+            turn.streams.add(stream)
+        return stream
 
     def _convert_chunk_to_generation_chunk(
         self,
@@ -58,15 +92,51 @@ class BridgeChatModel(ChatOpenAI):
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        """DeepSeek and its like want their reasoning back while a turn goes on."""
+        turn = _TURN.get()
+        if turn is not None:
+            turn.may_go_on()
         payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
+        self._limit_output(payload, turn)
         messages = self._convert_input(input_).to_messages()
         for message, sent in zip(messages, payload["messages"], strict=True):
             if isinstance(message, AIMessage) and message.tool_calls:
+                # DeepSeek and its like want their reasoning back while a turn goes on.
                 reasoning = message.additional_kwargs.get("reasoning_content")
                 if reasoning:
                     sent["reasoning_content"] = reasoning
         return payload
+
+    def _limit_output(self, payload: dict[str, Any], turn: _GraphTurn | None) -> None:
+        limit = (turn and turn.max_output_tokens) or self.output_limit
+        if limit is None:
+            return
+        wanted = payload.pop("max_completion_tokens", None)  # by the graph's own code
+        limit = limit if wanted is None else min(limit, wanted)
+        body = payload.get("extra_body") or {}
+        payload["extra_body"] = {**body, self.output_limit_parameter: limit}
+
+
+@asynccontextmanager
+async def graph_turn(
+    *, max_output_tokens: int | None, may_go_on: Callable[[], None]
+) -> AsyncIterator[None]:
+    """A turn of a user's graph; at its end, the streams of the bridge's models are closed.
+
+    A chain that is stopped leaves its inner generators, and so its connection, to the garbage
+    collector.
+
+    Args:
+        max_output_tokens: The turn's limit, which comes before that of the model.
+        may_go_on: Raises where no further request may be sent.
+    """
+    turn = _GraphTurn(max_output_tokens, may_go_on, WeakSet())
+    token = _TURN.set(turn)
+    try:
+        yield
+    finally:
+        _TURN.reset(token)
+        for stream in tuple(turn.streams):
+            await stream.aclose()
 
 
 def _take_rare(delta: dict[str, Any]) -> dict[str, str]:
@@ -181,6 +251,7 @@ def chat_model(connection: Connection, clients: Clients, **fields: Any) -> Bridg
         stream_chunk_timeout=None,
         # Otherwise LangChain chooses by the model's name.
         use_responses_api=False,
+        metadata={BRIDGE_MODEL: True},
         **fields,
     )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any, assert_never
+from collections.abc import Sequence
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -15,25 +15,19 @@ from langchain_core.messages import AIMessage, BaseMessage
 from massgen_bridge import (
     AgentContext,
     AgentError,
-    AudioPart,
     ConfigError,
     Connection,
-    DocumentPart,
     Emit,
-    ImagePart,
-    InputKind,
     JsonValue,
-    MediaPart,
     Message,
-    Part,
     ProtocolFailed,
     StopReason,
     Turn,
     TurnResult,
     UnsupportedContent,
-    VideoPart,
 )
 from massgen_bridge_langchain._answer import finish_of
+from massgen_bridge_langchain._cancel import cancelled_once
 from massgen_bridge_langchain._convert import (
     from_langchain,
     stop_reason_of,
@@ -41,6 +35,7 @@ from massgen_bridge_langchain._convert import (
     with_ids,
 )
 from massgen_bridge_langchain._errors import agent_error
+from massgen_bridge_langchain._media import portable
 from massgen_bridge_langchain._middleware import END_ID, Running, TurnMiddleware
 from massgen_bridge_langchain._model import (
     Clients,
@@ -53,15 +48,6 @@ from massgen_bridge_langchain._options import LangChainOptions
 from massgen_bridge_langchain._schema import response_format, tool_parameters
 
 __all__ = ["ModelAgent"]
-
-_AUDIO_TYPES = {
-    "audio/mp3": "audio/mp3",
-    "audio/mpeg": "audio/mp3",
-    "audio/vnd.wave": "audio/wav",
-    "audio/wav": "audio/wav",
-    "audio/wave": "audio/wav",
-    "audio/x-wav": "audio/wav",
-}
 
 
 class ModelAgent:
@@ -88,11 +74,13 @@ class ModelAgent:
             AgentError: The turn failed; the class says how.
         """
         self._check(turn)
-        history = with_ids(to_langchain(_portable(turn.messages, self._inputs)))
+        history = with_ids(to_langchain(portable(turn.messages, self._inputs)))
         running = self._running(turn, emit)
         graph = self._graph or await self._compiled()
         try:
-            state = await graph.ainvoke({"messages": history}, context=running)
+            state = await cancelled_once(
+                lambda: graph.ainvoke({"messages": history}, context=running)
+            )
         except AgentError:
             raise
         except Exception as error:  # the user's middleware may raise anything
@@ -219,46 +207,3 @@ def _load_middleware(
             "of langchain.agents.middleware.AgentMiddleware, or a list of them"
         )
     return middleware
-
-
-def _portable(messages: Sequence[Message], inputs: Collection[InputKind]) -> Iterator[Message]:
-    """The history, its media in the form that Chat Completions takes."""
-    for message in messages:
-        if any(isinstance(part, MediaPart) for part in message.parts):
-            parts = tuple(_portable_part(part, inputs) for part in message.parts)
-            yield message.model_copy(update={"parts": parts})
-        else:
-            yield message
-
-
-def _portable_part(part: Part, inputs: Collection[InputKind]) -> Part:
-    if not isinstance(part, MediaPart):
-        return part
-    if part.type not in inputs:
-        taken = ", ".join(sorted(inputs)) or "text only"
-        raise UnsupportedContent(
-            f"the model takes no {part.type!r} input (it takes: {taken}); leave it out, choose "
-            "another model, or correct the traits of its connection"
-        )
-    match part:
-        case ImagePart():
-            return part
-        case VideoPart():
-            raise UnsupportedContent("Chat Completions has no form for video")
-        case AudioPart() | DocumentPart() if part.data is None:
-            raise UnsupportedContent(
-                f"Chat Completions takes {part.type!r} input as data, not by address; "
-                f"load {part.url!r} and give its bytes"
-            )
-        case AudioPart():
-            if part.media_type not in _AUDIO_TYPES:
-                raise UnsupportedContent(
-                    "Chat Completions takes audio as wav or mp3, not as "
-                    f"{part.media_type!r}; convert it"
-                )
-            return part.model_copy(update={"media_type": _AUDIO_TYPES[part.media_type]})
-        case DocumentPart():
-            name = part.name or f"document.{part.media_type.partition('/')[2]}"
-            return part.model_copy(update={"name": name})
-        case _:
-            assert_never(part)

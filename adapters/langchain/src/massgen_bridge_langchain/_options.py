@@ -9,7 +9,7 @@ from massgen_bridge import NoOptions
 __all__ = ["LangChainOptions"]
 
 _OF_GRAPHS = ("input", "input_key", "output_key", "recursion_limit")
-_OF_MODELS = ("middleware", "parallel_tool_calls", "max_tokens_parameter")
+_OF_MODELS = ("middleware", "parallel_tool_calls")
 
 
 class LangChainOptions(NoOptions):

@@ -30,6 +30,7 @@ from massgen_bridge import (
 )
 from massgen_bridge_langchain._answer import finish_of, reasoning_of
 from massgen_bridge_langchain._convert import text_of, usage_of
+from massgen_bridge_langchain._model import BRIDGE_MODEL
 
 __all__ = ["Watcher"]
 
@@ -37,6 +38,10 @@ __all__ = ["Watcher"]
 _MAIN_NODES = frozenset({"agent", "model"})
 # Packages of providers that always say why a model stopped; silence means a broken stream.
 _TELL_WHY = frozenset({"anthropic", "openai"})
+
+
+class _Stopped(Exception):
+    """The turn is over; raised in threads that LangGraph left running."""
 
 
 class _ModelCall:
@@ -57,6 +62,13 @@ class Watcher(BaseCallbackHandler):
     Args:
         limits: The turn's limits on calls.
         deltas: Whether to tell the text of the models as it comes.
+
+    Attributes:
+        events: What has not been told yet.
+        usages: Of the model calls that were counted.
+        failure: Why the turn fails, whatever the graph makes of it.
+        model_error: What the last model call that failed raised.
+        tool_error: What the last tool that failed raised.
     """
 
     run_inline = True
@@ -67,13 +79,26 @@ class Watcher(BaseCallbackHandler):
         self.events: deque[TurnEvent] = deque()
         self.usages: list[Usage] = []
         self.failure: LimitReached | Truncated | None = None
+        self.model_error: BaseException | None = None
         self.tool_error: BaseException | None = None
+        self._stopped = False
         self._limits = limits
         self._deltas = deltas
         self._model_calls = 0
         self._tool_calls = 0
         self._running: dict[UUID, _ModelCall] = {}
         self._tools: dict[UUID, ToolCall] = {}
+
+    def stop(self) -> None:
+        """End what still runs in threads, at the next thing it does; nothing else can."""
+        self._stopped = True
+
+    def go_on(self) -> None:
+        """Raise why nothing more may happen, if there is a reason."""
+        if self._stopped:
+            raise _Stopped
+        if self.failure is not None:
+            raise self.failure
 
     # --- model calls ------------------------------------------------------------------------------
 
@@ -113,7 +138,10 @@ class Watcher(BaseCallbackHandler):
     ) -> None:
         limit = self._limits.max_model_calls
         if self._model_calls >= limit:
-            raise self._fail(LimitReached(f"the graph made {limit} model calls, as many as it may"))
+            # Kept, because the graph's own code may catch what is raised in it.
+            self.failure = LimitReached(f"the graph made {limit} model calls, as many as it may")
+            if BRIDGE_MODEL not in metadata:  # the bridge's own asks before it sends a request
+                raise self.failure
         self._model_calls += 1
         name = metadata.get("ls_model_name") or kwargs.get("name") or (serialized or {}).get("name")
         call = _ModelCall(
@@ -133,6 +161,7 @@ class Watcher(BaseCallbackHandler):
         **kwargs: Any,  # noqa: ARG002 - LangChain's signature
     ) -> None:
         """A piece of a model's answer."""
+        self.go_on()
         call = self._running.get(run_id)
         if call is None or call.silent:
             return
@@ -170,12 +199,13 @@ class Watcher(BaseCallbackHandler):
         metadata = message.response_metadata
         said_why = finish_of(message) or metadata.get("status")
         if metadata.get("model_provider") in _TELL_WHY and not said_why:
-            raise self._fail(
-                Truncated(f"the stream of {call.model!r} ended before its answer was finished")
+            self.failure = Truncated(
+                f"the stream of {call.model!r} ended before its answer was finished"
             )
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:  # noqa: ARG002 - LangChain's signature
         """A model call failed; the graph may go on in another way."""
+        self.model_error = error
         self._running.pop(run_id, None)
 
     # --- tool calls -------------------------------------------------------------------------------
@@ -190,9 +220,11 @@ class Watcher(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """One of the graph's own tools is about to be called."""
+        self.go_on()
         limit = self._limits.max_tool_calls
         if self._tool_calls >= limit:
-            raise self._fail(LimitReached(f"the graph made {limit} tool calls, as many as it may"))
+            self.failure = LimitReached(f"the graph made {limit} tool calls, as many as it may")
+            raise self.failure
         self._tool_calls += 1
         arguments = inputs if inputs is not None else {"input": input_str}
         call = ToolCall(
@@ -224,11 +256,6 @@ class Watcher(BaseCallbackHandler):
                 call_id=call.call_id, name=call.name, content=content, is_error=is_error
             )
             self.events.append(ToolCallFinished(result=result))
-
-    def _fail(self, failure: LimitReached | Truncated) -> LimitReached | Truncated:
-        # Kept, because the graph's own code may catch what is raised in it.
-        self.failure = failure
-        return failure
 
 
 def _source(metadata: Mapping[str, Any]) -> str | None:
