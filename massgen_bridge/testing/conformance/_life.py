@@ -90,6 +90,20 @@ class LifeTests(ConformanceBase):
         assert answers == {question: ([question], f"found by {question}") for question in answers}
         assert len(answers) == 10
 
+    async def test_the_proxy_of_the_environment_is_used(
+        self, serve: StartModelServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A provider that can be reached through a proxy alone is reached through it."""
+        server = serve(Text("Through the proxy."))
+        for name in ("HTTP_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, server.url.removesuffix("/v1"))
+        for name in ("NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        async with self.agent("http://provider.invalid/v1") as agent:
+            result = await agent.run(turn("Hello."), collect())
+        assert result.text == "Through the proxy."
+        assert server.requests[0].headers["host"] == "provider.invalid"
+
     async def test_nothing_is_left_of_a_closed_agent(self, serve: StartModelServer) -> None:
         """No connection, task or thread, after a good, a failed and a cancelled turn."""
         server = serve()

@@ -8,6 +8,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -204,7 +205,8 @@ def _parse_head(raw: bytes) -> _Head:
     length, chunked = _body_framing(headers)
     return _Head(
         method=method,
-        path=target.partition("?")[0],
+        # A client that takes this server for a proxy sends the whole address.
+        path=urlsplit(target).path,
         version=version,
         headers=MappingProxyType(headers),
         length=length,
