@@ -18,7 +18,6 @@ from massgen_bridge.specs import AdapterSpec, AgentContext
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
-    from types import TracebackType
 
     from massgen_bridge.agent import Agent, Emit, Turn
     from massgen_bridge.connection import Connection, ModelCaller
@@ -112,15 +111,11 @@ class InProcessExecutor:
         self._tasks.start_soon(self._watch)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool | None:
+    async def __aexit__(self, *_error: object) -> None:
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
-        return await self._stack.__aexit__(kind, error, trace)
+        # Without the error: a task group would wrap it into a group of its own.
+        await self._stack.__aexit__(None, None, None)
 
     async def run_turn(self, setup: AgentSetup, turn: Turn, emit: Emit) -> TurnOutcome:
         """Do one turn in this process."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, assert_never
 
 import anyio
 
 from massgen_bridge import __version__
 from massgen_bridge.agent import AnswerRef
-from massgen_bridge.errors import HookFailed
+from massgen_bridge.errors import HookFailed, JournalError
 from massgen_bridge.events import (
     DeadlinePassed,
     Happening,
@@ -82,6 +83,11 @@ class Runner:
         except anyio.get_cancelled_exc_class():
             await self._close(Finish(status="cancelled", message="the run was cancelled"))
             raise
+        except Exception as error:  # noqa: BLE001 - a strategy is foreign code; the record is kept
+            cause = _only(error)
+            with suppress(JournalError):
+                await self._close(Finish(status="failed", message=f"the run broke: {cause!r}"))
+            raise cause from None
         return await self._close(
             self._finish or Finish(status="failed", message="the strategy came to no end")
         )
@@ -205,6 +211,13 @@ def opening(plan: RunPlan, question: Message) -> RunStarted:
         strategy_options=dict(plan.strategy_options),
         config_file=plan.config_file,
     )
+
+
+def _only(error: Exception) -> Exception:
+    """The one error within the groups that task groups make of it."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _is(answer: Any, ref: AnswerRef | None) -> bool:

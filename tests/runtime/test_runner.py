@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,6 +15,7 @@ from massgen_bridge.events import (
     AnswerInfo,
     BallotSpoiled,
     DeadlinePassed,
+    Happening,
     Record,
     RunFinished,
     RunStarted,
@@ -27,6 +29,7 @@ from massgen_bridge.events import (
 from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.messages import ToolCall, assistant, system
 from massgen_bridge.specs import ToolSpec
+from massgen_bridge.strategies.consensus import Consensus, ConsensusState
 from massgen_bridge.verdicts import AnswerVerdict, ToolVerdict
 
 if TYPE_CHECKING:
@@ -398,3 +401,22 @@ async def test_a_plugin_can_name_the_kind_of_a_foreign_exception() -> None:
     result = await play(plan, host)
 
     assert result.errors[0].kind == "rate_limit"
+
+
+class Broken(Consensus):
+    """A strategy that breaks down in the middle."""
+
+    def step(self, state: ConsensusState, happening: Happening) -> Any:
+        raise LookupError(f"no idea what {happening.type} means to {len(state.members)}")
+
+
+async def test_a_strategy_that_breaks_ends_the_run_and_keeps_what_was_paid_for() -> None:
+    host = new_host()
+    records: list[Record] = []
+    plan = replace(plan_for(host, {}, SECOND), strategy=Broken())
+    with pytest.raises(LookupError):
+        await play(plan, host, records)
+
+    result = of_type(records, RunFinished)[0].result
+    assert (result.status, result.calls) == ("failed", 2)
+    assert "no idea" in result.message
