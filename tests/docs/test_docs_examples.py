@@ -108,7 +108,7 @@ def output_matches(shown: str, printed: str) -> bool:
 
 @dataclass(kw_only=True)
 class Reader:
-    """Follows a page to the letter, in a folder that holds nothing but the configurations."""
+    """Follows a page to the letter, in a folder with the configurations and the examples."""
 
     folder: Path
     home: Path
@@ -187,7 +187,8 @@ def test_there_are_pages_with_something_to_run() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_a_page_shows_what_works(page: Path, tmp_path: Path, home: Path) -> None:
     reader = Reader(folder=tmp_path / "page", home=home)
-    shutil.copytree(ROOT / "configs", reader.folder / "configs")
+    for folder in ("configs", "examples"):
+        shutil.copytree(ROOT / folder, reader.folder / folder)
     for block in blocks_of(page.read_text()):
         where = f"{page.relative_to(ROOT)}:{block.line}"
         if "not run" in block.markers:
