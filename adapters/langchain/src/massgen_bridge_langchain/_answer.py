@@ -1,4 +1,4 @@
-"""Reading one streamed answer of a chat model: the hot path."""
+"""Reading one streamed answer: the hot path."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import AsyncIterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from langchain_core.messages import AIMessage, AIMessageChunk, merge_content
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
 
 from massgen_bridge import (
     Emit,
@@ -18,9 +19,8 @@ from massgen_bridge import (
     TextDelta,
     Truncated,
 )
-from massgen_bridge_langchain._convert import text_of
 
-__all__ = ["finish_of", "read_answer", "reasoning_of"]
+__all__ = ["read_answer"]
 
 _FAILURES = frozenset({"abort", "cancelled", "error", "insufficient_system_resource"})
 
@@ -31,12 +31,27 @@ class _CallPieces:
     name: str
     arguments: list[str] = field(default_factory=list)
 
+    def join(self, malformed: dict[str, str]) -> Any:
+        """The call with its arguments; LangChain's own parser would mend what was cut off."""
+        if not self.name:
+            raise ProtocolFailed("the model called a tool without a name")
+        call_id = self.call_id or f"call_{uuid.uuid4().hex}"
+        text = "".join(self.arguments)
+        try:
+            arguments = json.loads(text) if text.strip() else {}
+        except ValueError:
+            arguments = None
+        if not isinstance(arguments, dict):
+            malformed[call_id] = text
+            arguments = {"malformed": text}
+        return {"type": "tool_call", "id": call_id, "name": self.name, "args": arguments}
+
 
 @dataclass(slots=True)
 class _Reading:
     """What has come so far."""
 
-    contents: list[Any] = field(default_factory=list)
+    text: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
     calls: list[_CallPieces] = field(default_factory=list)
     by_index: dict[Any, _CallPieces] = field(default_factory=dict)
@@ -54,6 +69,13 @@ class _Reading:
                 self.calls.append(pieces)
             pieces.arguments.append(piece.get("args") or "")
 
+    async def take_rare(self, extra: dict[str, Any], emit: Emit) -> None:
+        """What `BridgeChatModel` adds to a chunk."""
+        if reasoning := extra.get("reasoning_content"):
+            self.reasoning.append(reasoning)
+            await emit(ReasoningDelta(text=reasoning))
+        self.refused = self.refused or "refusal" in extra
+
     def message(self, malformed: dict[str, str]) -> AIMessage:
         if self.finish is None:
             raise Truncated("the stream ended before the model had finished its answer")
@@ -63,37 +85,21 @@ class _Reading:
         if self.reasoning:
             extra["reasoning_content"] = "".join(self.reasoning)
         return AIMessage(
-            merge_content("", *self.contents) if self.contents else "",
-            tool_calls=[_join(call, malformed) for call in self.calls],
+            "".join(self.text),
+            tool_calls=[call.join(malformed) for call in self.calls],
             usage_metadata=self.usage,
             response_metadata={"finish_reason": self.finish},
             additional_kwargs=extra,
         )
 
 
-def _join(call: _CallPieces, malformed: dict[str, str]) -> Any:
-    """The call with its arguments; LangChain's own parser would mend what was cut off."""
-    if not call.name:
-        raise ProtocolFailed("the model called a tool without a name")
-    call_id = call.call_id or f"call_{uuid.uuid4().hex}"
-    text = "".join(call.arguments)
-    try:
-        arguments = json.loads(text) if text.strip() else {}
-    except ValueError:
-        arguments = None
-    if not isinstance(arguments, dict):
-        malformed[call_id] = text
-        arguments = {"malformed": text}
-    return {"type": "tool_call", "id": call_id, "name": call.name, "args": arguments}
-
-
 async def read_answer(
-    stream: AsyncIterable[AIMessageChunk], emit: Emit, malformed: dict[str, str]
+    stream: AsyncIterable[ChatGenerationChunk], emit: Emit, malformed: dict[str, str]
 ) -> AIMessage:
     """Read a stream to its end and tell of every delta.
 
     Args:
-        stream: The chunks of one answer.
+        stream: The chunks of one answer, as `ChatOpenAI` makes them.
         emit: Takes the deltas.
         malformed: Gets, by call id, the text of arguments that are no JSON object.
 
@@ -103,42 +109,17 @@ async def read_answer(
         ServerFailed: The server says that it gave up.
     """
     reading = _Reading()
-    contents = reading.contents
-    async for chunk in stream:
-        content = chunk.content
-        if content:
-            contents.append(content)
-            text = content if isinstance(content, str) else text_of(chunk)
-            if text:
-                await emit(TextDelta(text=text))
-        if chunk.additional_kwargs or not isinstance(content, str):
-            if reasoning := reasoning_of(chunk):
-                reading.reasoning.append(reasoning)
-                await emit(ReasoningDelta(text=reasoning))
-            reading.refused = reading.refused or "refusal" in chunk.additional_kwargs
-        if not isinstance(chunk, AIMessageChunk):  # from a model that cannot stream
-            return chunk
+    async for generation in stream:
+        chunk: Any = generation.message
+        if text := chunk.content:
+            reading.text.append(text)
+            await emit(TextDelta(text=text))
+        if chunk.additional_kwargs:
+            await reading.take_rare(chunk.additional_kwargs, emit)
         if chunk.tool_call_chunks:
             reading.take_calls(chunk)
         if chunk.usage_metadata:
             reading.usage = chunk.usage_metadata
-        reading.finish = finish_of(chunk) or reading.finish
+        if (info := generation.generation_info) and (finish := info.get("finish_reason")):
+            reading.finish = finish
     return reading.message(malformed)
-
-
-def finish_of(message: AIMessage) -> str | None:
-    """What the provider calls its reason to stop, in whichever place its package puts it."""
-    metadata = message.response_metadata
-    return metadata.get("finish_reason") or metadata.get("stop_reason") if metadata else None
-
-
-def reasoning_of(message: AIMessage) -> str:
-    """The model's reasoning in a message or chunk."""
-    found = message.additional_kwargs.get("reasoning_content")
-    if found or isinstance(message.content, str):
-        return found if isinstance(found, str) else ""
-    return "".join(
-        block.get("reasoning", "")
-        for block in message.content_blocks
-        if block["type"] == "reasoning"
-    )

@@ -33,7 +33,9 @@ from massgen_bridge import (
 
 __all__ = [
     "as_text",
+    "finish_of",
     "from_langchain",
+    "reasoning_of",
     "stop_reason_of",
     "text_of",
     "to_langchain",
@@ -278,6 +280,24 @@ def usage_of(message: AIMessage) -> Usage | None:
 
 def _detail(details: Mapping[str, int | None], name: str) -> int:
     return sum(count or 0 for key, count in details.items() if key.endswith(name))
+
+
+def finish_of(message: AIMessage) -> str | None:
+    """What the provider calls its reason to stop, in whichever place its package puts it."""
+    metadata = message.response_metadata
+    return metadata.get("finish_reason") or metadata.get("stop_reason")
+
+
+def reasoning_of(message: AIMessage) -> str:
+    """The model's reasoning in a message or chunk."""
+    found = message.additional_kwargs.get("reasoning_content")
+    if found or isinstance(message.content, str):
+        return found if isinstance(found, str) else ""
+    return "".join(
+        block.get("reasoning", "")
+        for block in message.content_blocks
+        if block["type"] == "reasoning"
+    )
 
 
 def stop_reason_of(finish: str | None) -> StopReason:

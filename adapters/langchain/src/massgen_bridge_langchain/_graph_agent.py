@@ -30,11 +30,12 @@ from massgen_bridge import (
     UnsupportedContent,
     assistant,
 )
-from massgen_bridge_langchain._answer import finish_of, reasoning_of
 from massgen_bridge_langchain._cancel import cancelled_once
 from massgen_bridge_langchain._convert import (
     as_text,
+    finish_of,
     from_langchain,
+    reasoning_of,
     stop_reason_of,
     text_of,
     to_langchain,

@@ -227,16 +227,23 @@ def _is_loopback(base_url: str) -> bool:
         return host == "localhost"
 
 
-def chat_model(connection: Connection, clients: Clients, **fields: Any) -> BridgeChatModel:
+def chat_model(
+    connection: Connection,
+    clients: Clients,
+    kind: type[BridgeChatModel] = BridgeChatModel,
+    **fields: Any,
+) -> BridgeChatModel:
     """The connection's model, through the given clients.
 
     Args:
         connection: Names the model.
         clients: What it sends its requests with.
+        kind: Its class.
         fields: Further fields of `ChatOpenAI`.
     """
     sync = clients.synchronous
-    return BridgeChatModel(
+    return kind(
+        cache=False,  # each call is made
         model=connection.model,
         base_url=connection.base_url,
         # As an async function it keeps LangChain from making a blocking client of its own.

@@ -26,9 +26,9 @@ from massgen_bridge import (
     TurnResult,
     UnsupportedContent,
 )
-from massgen_bridge_langchain._answer import finish_of
 from massgen_bridge_langchain._cancel import cancelled_once
 from massgen_bridge_langchain._convert import (
+    finish_of,
     from_langchain,
     stop_reason_of,
     to_langchain,
@@ -36,7 +36,6 @@ from massgen_bridge_langchain._convert import (
 )
 from massgen_bridge_langchain._errors import agent_error
 from massgen_bridge_langchain._media import portable
-from massgen_bridge_langchain._middleware import END_ID, Running, TurnMiddleware
 from massgen_bridge_langchain._model import (
     Clients,
     chat_model,
@@ -46,6 +45,7 @@ from massgen_bridge_langchain._model import (
 )
 from massgen_bridge_langchain._options import LangChainOptions
 from massgen_bridge_langchain._schema import response_format, tool_parameters
+from massgen_bridge_langchain._turn import END_ID, RUNNING, Running, TurnModel, TurnTools
 
 __all__ = ["ModelAgent"]
 
@@ -78,9 +78,7 @@ class ModelAgent:
         running = self._running(turn, emit)
         graph = self._graph or await self._compiled()
         try:
-            state = await cancelled_once(
-                lambda: graph.ainvoke({"messages": history}, context=running)
-            )
+            state = await cancelled_once(lambda: _invoke(graph, history, running))
         except AgentError:
             raise
         except Exception as error:  # the user's middleware may raise anything
@@ -105,17 +103,15 @@ class ModelAgent:
 
     def _compile(self) -> Any:
         self._clients = Clients(self._connection, sync=False, retries=0)
-        turns = TurnMiddleware(
+        model = chat_model(
+            self._connection,
+            self._clients,
+            TurnModel,
             agent_id=self._agent_id,
-            model=self._connection.model,
             where=self._where,
             call_model=self._call_model,
         )
-        return create_agent(
-            chat_model(self._connection, self._clients),
-            middleware=[*self._middleware, turns],
-            context_schema=Running,
-        )
+        return create_agent(model, middleware=[*self._middleware, TurnTools()])
 
     def _running(self, turn: Turn, emit: Emit) -> Running:
         settings = dict(self._settings)
@@ -190,6 +186,11 @@ class ModelAgent:
                 f"{self._where}: the answer had to be JSON, but is not{cut}: {error}",
                 agent_id=self._agent_id,
             ) from error
+
+
+async def _invoke(graph: Any, history: list[BaseMessage], running: Running) -> Any:
+    RUNNING.set(running)  # in a task of its own, and in those that LangGraph makes from there
+    return await graph.ainvoke({"messages": history})
 
 
 def _load_middleware(

@@ -28,8 +28,7 @@ from massgen_bridge import (
     TurnEvent,
     Usage,
 )
-from massgen_bridge_langchain._answer import finish_of, reasoning_of
-from massgen_bridge_langchain._convert import text_of, usage_of
+from massgen_bridge_langchain._convert import finish_of, reasoning_of, text_of, usage_of
 from massgen_bridge_langchain._model import BRIDGE_MODEL
 
 __all__ = ["Watcher"]

@@ -1,19 +1,22 @@
-"""Where LangChain's agent loop meets a turn: its model calls and its tool calls."""
+"""Where LangChain's agent loop meets a turn: its model and its tool calls."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
 from langchain.agents.middleware import AgentMiddleware, AgentState
-from langchain.agents.middleware.types import ModelRequest, ModelResponse
-from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.errors import GraphBubbleUp
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
+from pydantic import Field, SkipValidation
 
 from massgen_bridge import (
     Emit,
@@ -27,11 +30,18 @@ from massgen_bridge import (
     Turn,
     Usage,
 )
-from massgen_bridge_langchain._answer import finish_of, read_answer
-from massgen_bridge_langchain._convert import stop_reason_of, text_of, tool_message, usage_of
+from massgen_bridge_langchain._answer import read_answer
+from massgen_bridge_langchain._convert import (
+    finish_of,
+    stop_reason_of,
+    text_of,
+    tool_message,
+    usage_of,
+)
 from massgen_bridge_langchain._errors import agent_error
+from massgen_bridge_langchain._model import BridgeChatModel
 
-__all__ = ["END_ID", "Running", "TurnMiddleware"]
+__all__ = ["END_ID", "RUNNING", "Running", "TurnModel", "TurnTools"]
 
 # The message that ends LangChain's loop when a tool has ended the turn; no part of the history.
 END_ID = "massgen-bridge-end"
@@ -39,7 +49,7 @@ END_ID = "massgen-bridge-end"
 
 @dataclass(slots=True, kw_only=True)
 class Running:
-    """A turn under way: the context that LangGraph hands to each of its steps.
+    """A turn under way.
 
     Attributes:
         settings: Parameters of each model call.
@@ -66,90 +76,99 @@ class Running:
     lock: anyio.Lock = field(default_factory=anyio.Lock)
 
 
-class TurnMiddleware(AgentMiddleware[AgentState[Any], Running]):
-    """Makes the agent's model calls under the retry policy and its tool calls through the turn.
+RUNNING: ContextVar[Running] = ContextVar("massgen_bridge_langchain_running")
+"""The turn that the current task belongs to; LangGraph's tasks inherit it."""
 
-    One object serves all turns: what belongs to a turn is in LangGraph's runtime context.
 
-    Args:
+class TurnModel(BridgeChatModel):
+    """Makes each call of the agent loop as a call of the turn that it belongs to.
+
+    The stream is read here and not by LangGraph's mode `messages`: deltas stay in order with all
+    other events, and wait for whoever takes them.
+
+    Attributes:
         agent_id: The agent it works for.
-        model: The model's name, for events.
         where: Names the connection and its model, for errors.
         call_model: The retry policy.
     """
 
-    def __init__(self, *, agent_id: str, model: str, where: str, call_model: ModelCaller) -> None:
-        super().__init__()
-        self._agent_id = agent_id
-        self._model = model
-        self._where = where
-        self._call_model = call_model
+    agent_id: str
+    where: str
+    call_model: SkipValidation[ModelCaller] = Field(exclude=True, repr=False)
 
-    async def awrap_model_call(
+    async def _agenerate(
         self,
-        request: ModelRequest[Running],
-        handler: Callable[[ModelRequest[Running]], Awaitable[ModelResponse[Any]]],  # noqa: ARG002 - LangChain's own call hides the stream
-    ) -> AIMessage:
-        """Make one model call, or none after the end of the turn."""
-        running = request.runtime.context
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - told of the whole answer
+        **kwargs: Any,
+    ) -> ChatResult:
+        running = RUNNING.get()
         if running.ended:
-            return AIMessage("", id=END_ID)
+            return _result(AIMessage("", id=END_ID))
         limit = running.turn.limits.max_model_calls
         if running.model_calls >= limit:
             raise LimitReached(
                 f"the turn made {limit} model calls, as many as it may, and the model still "
                 "calls tools",
-                agent_id=self._agent_id,
+                agent_id=self.agent_id,
             )
         running.model_calls += 1
-        call = self._prepare(request, running)
-        message = await self._call_model(call, running.emit)
+        settings = {**kwargs, **running.settings}
+        if tools := [*kwargs.get("tools", ()), *running.tools]:
+            settings |= running.tool_settings | {"tools": tools}
+
+        async def attempt() -> AIMessage:
+            return await self._attempt(running, messages, stop, settings)
+
+        message = await self.call_model(attempt, running.emit)
         usage = usage_of(message)
         if usage is not None:
             running.usages.append(usage)
-        await running.emit(ModelCallFinished(model=self._model, usage=usage))
-        return self._checked(message)
+        await running.emit(ModelCallFinished(model=self.model, usage=usage))
+        return _result(self._checked(message))
 
-    def _prepare(
-        self, request: ModelRequest[Running], running: Running
-    ) -> Callable[[], Awaitable[AIMessage]]:
-        model: Any = request.model
-        settings = {**request.model_settings, **running.settings}
-        if tools := [*request.tools, *running.tools]:
-            settings |= running.tool_settings
-            model = model.bind_tools(tools, tool_choice=request.tool_choice)
-        messages = request.messages
-        if request.system_message is not None:
-            messages = [request.system_message, *messages]
-
-        async def attempt() -> AIMessage:
-            malformed: dict[str, str] = {}
-            try:
-                async with aclosing(model.astream(messages, **settings)) as stream:
-                    message = await read_answer(stream, running.emit, malformed)
-            except Exception as error:  # the SDK lets errors of its HTTP library through
-                mapped = agent_error(
-                    error, agent_id=self._agent_id, where=self._where, in_model_call=True
-                )
-                if mapped is None:
-                    raise
-                raise mapped from error
-            running.malformed |= malformed
-            return message
-
-        return attempt
+    async def _attempt(
+        self,
+        running: Running,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        settings: dict[str, Any],
+    ) -> AIMessage:
+        malformed: dict[str, str] = {}
+        items: Any = self._astream(messages, stop=stop, **settings)
+        try:
+            async with aclosing(items) as stream:
+                message = await read_answer(stream, running.emit, malformed)
+        except Exception as error:  # the SDK lets errors of its HTTP library through
+            mapped = agent_error(
+                error, agent_id=self.agent_id, where=self.where, in_model_call=True
+            )
+            if mapped is None:
+                raise
+            raise mapped from error
+        running.malformed |= malformed
+        return message
 
     def _checked(self, message: AIMessage) -> AIMessage:
         stop_reason = stop_reason_of(finish_of(message))
         if message.tool_calls and stop_reason == "length":
             raise LimitReached(
-                f"{self._where}: the output limit was reached in the middle of a tool call",
-                agent_id=self._agent_id,
+                f"{self.where}: the output limit was reached in the middle of a tool call",
+                agent_id=self.agent_id,
             )
         if stop_reason == "refusal" or "refusal" in message.additional_kwargs:
             # A refusal stands in place of what the model was about to do.
             message.tool_calls = []
         return message
+
+
+def _result(message: AIMessage) -> ChatResult:
+    return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+class TurnTools(AgentMiddleware[AgentState[Any], None]):
+    """Makes the tool calls of the agent loop through the turn that they belong to."""
 
     async def awrap_tool_call(
         self,
@@ -161,7 +180,7 @@ class TurnMiddleware(AgentMiddleware[AgentState[Any], Running]):
         LangGraph starts the calls of a message at once, in order. They are made one after the
         other: what a turn does never depends on which tool happens to be faster.
         """
-        running: Running = request.runtime.context  # type: ignore[assignment] # LangGraph's default
+        running = RUNNING.get()
         call = _tool_call(request, running)
         async with running.lock:
             if running.ended:
@@ -182,7 +201,7 @@ class TurnMiddleware(AgentMiddleware[AgentState[Any], Running]):
         handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]],
     ) -> ToolMessage | Command[Any]:
         """Call a tool that the agent's middleware brings along."""
-        running: Running = request.runtime.context  # type: ignore[assignment] # LangGraph's default
+        running = RUNNING.get()
         limit = running.turn.limits.max_tool_calls
         if running.own_tool_calls >= limit:
             raise LimitReached(f"the turn made {limit} tool calls, as many as it may")
