@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from massgen_bridge.config.load import RunConfig
     from massgen_bridge.config.models import AgentConfig
+    from massgen_bridge.config.source import KeyPath
     from massgen_bridge.connection import Connection
     from massgen_bridge.plugins import PluginHost
     from massgen_bridge.specs import AdapterSpec, SinkSpec, ToolSpec
@@ -66,31 +67,28 @@ def prepare_run(config: RunConfig, *, host: PluginHost, environ: Mapping[str, st
     }
     pool = ConnectionPool(config.models, providers, environ)
     connections: dict[str, Connection] = {}
-    agents = []
-    for position, agent in enumerate(config.agents, 1):
-        spec = host.adapter(agent.backend.type)
-        connection = _connect(agent, spec, pool)
+    agents: list[PlannedAgent] = []
+    for index in range(len(config.agents)):
+        try:
+            agent, connection = _planned(config, index, host, pool)
+        except ConfigError as error:
+            raise _placed(error, config, ("agents", index, "backend", "model")) from None
+        agents.append(agent)
         if connection is not None:
-            connections[agent.id] = connection
-        agents.append(
-            PlannedAgent(
-                seat=Seat(
-                    agent_id=agent.id,
-                    label=f"agent{position}",
-                    kind=spec.kind,
-                    model=connection.model if connection else None,
-                ),
-                setup=_setup(agent, config.base_dir),
-                capabilities=_capabilities(spec, config.agent_options[agent.id], connection),
-                system_message=agent.system_message or "",
-                ballot=agent.ballot,
-                tools=tuple(_tool(name, host) for name in agent.tools),
-                limits=agent.limits,
-            )
-        )
+            connections[agent.seat.agent_id] = connection
+    return Prepared(
+        plan=_plan(config, host, agents),
+        host=host,
+        pool=pool,
+        connections=connections,
+        sinks=_sinks(config, host),
+    )
+
+
+def _plan(config: RunConfig, host: PluginHost, agents: Sequence[PlannedAgent]) -> RunPlan:
     strategy = host.strategy(config.strategy.type)
     options = config.strategy_options or strategy.options()
-    plan = RunPlan(
+    return RunPlan(
         agents=tuple(agents),
         strategy=strategy.create(options),
         strategy_name=strategy.name,
@@ -98,18 +96,45 @@ def prepare_run(config: RunConfig, *, host: PluginHost, environ: Mapping[str, st
         deadline_s=config.timeout_settings.orchestrator_timeout_seconds,
         config_file=config.file,
     )
-    return Prepared(
-        plan=plan,
-        host=host,
-        pool=pool,
-        connections=connections,
-        sinks=[
-            (spec, options or spec.options())
-            for spec, options in zip(
-                [host.sink(sink.type) for sink in config.sinks], config.sink_options, strict=True
-            )
-        ],
+
+
+def _sinks(config: RunConfig, host: PluginHost) -> list[tuple[SinkSpec, BaseModel]]:
+    specs = [host.sink(sink.type) for sink in config.sinks]
+    return [
+        (spec, options or spec.options())
+        for spec, options in zip(specs, config.sink_options, strict=True)
+    ]
+
+
+def _planned(
+    config: RunConfig, index: int, host: PluginHost, pool: ConnectionPool
+) -> tuple[PlannedAgent, Connection | None]:
+    agent = config.agents[index]
+    spec = host.adapter(agent.backend.type)
+    connection = _connect(agent, spec, pool)
+    planned = PlannedAgent(
+        seat=Seat(
+            agent_id=agent.id,
+            label=f"agent{index + 1}",
+            kind=spec.kind,
+            model=connection.model if connection else None,
+        ),
+        setup=_setup(agent, config.base_dir),
+        capabilities=_capabilities(spec, config.agent_options[agent.id], connection),
+        system_message=agent.system_message or "",
+        ballot=agent.ballot,
+        tools=tuple(_tool(name, host) for name in agent.tools),
+        limits=agent.limits,
     )
+    return planned, connection
+
+
+def _placed(error: ConfigError, config: RunConfig, path: KeyPath) -> ConfigError:
+    """The error with its place in the file, where it came from one."""
+    place = config.source.place(path)
+    if error.file is not None or config.file is None or place is None:
+        return error
+    return ConfigError(error.message, file=config.file, line=place.line, column=place.column)
 
 
 def _connect(config: AgentConfig, spec: AdapterSpec, pool: ConnectionPool) -> Connection | None:
