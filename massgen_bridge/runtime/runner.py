@@ -25,7 +25,7 @@ from massgen_bridge.runtime.turns import Stage, TurnTask, prepare
 from massgen_bridge.strategy import Announce, BreakTie, CancelTurn, Command, Finish, StartTurn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from massgen_bridge.messages import Message
     from massgen_bridge.runtime.decisions import Decisions
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from massgen_bridge.runtime.recorder import Recorder
 
 __all__ = ["Runner", "opening"]
+
+# So many turns start together: the first of a thousand need not wait until the last is prepared.
+# The first batch holds every kind, for frameworks are imported before any agent runs.
+_BATCH = 100
 
 
 class Runner:
@@ -69,6 +73,7 @@ class Runner:
         )
         self._recorder = recorder
         self._agents = {agent.seat.agent_id: agent for agent in plan.agents}
+        self._unseen_kinds = {agent.setup.kind for agent in plan.agents}
         self._inbox: list[Happening] = []
         self._news = anyio.Event()
         self._finish: Finish | None = None
@@ -139,6 +144,10 @@ class Runner:
                     task = await self._prepared(command)
                     if task is not None:
                         started.append(task)
+                        self._unseen_kinds.discard(task.agent.setup.kind)
+                    if len(started) >= _BATCH and not self._unseen_kinds:
+                        await self._start(started, tasks)
+                        started = []
                 case CancelTurn():
                     self._stage.executor.cancel(command.turn_id, command.reason)
                 case BreakTie():
@@ -150,9 +159,12 @@ class Runner:
                 case _:
                     assert_never(command)
         if started:
-            await self._recorder.commit()
-        for task in started:
-            tasks.start_soon(task.run, self._tell, name=task.turn.turn_id)
+            await self._start(started, tasks)
+
+    async def _start(self, turns: Sequence[TurnTask], tasks: anyio.abc.TaskGroup) -> None:
+        await self._recorder.commit()
+        for turn in turns:
+            tasks.start_soon(turn.run, self._tell, name=turn.turn.turn_id)
 
     async def _prepared(self, command: StartTurn) -> TurnTask | None:
         try:

@@ -14,7 +14,7 @@ from massgen_bridge.plugins import PluginHost, load_object
 from massgen_bridge.runtime.decisions import Decisions
 from massgen_bridge.runtime.executor import AgentSetup, InProcessExecutor
 from massgen_bridge.runtime.plan import PlannedAgent, RunPlan
-from massgen_bridge.runtime.recorder import Recorder
+from massgen_bridge.runtime.recorder import JournalWriter, Recorder
 from massgen_bridge.runtime.runner import Runner
 from massgen_bridge.specs import AdapterSpec
 from massgen_bridge.strategies.consensus import Consensus, ConsensusOptions
@@ -75,10 +75,16 @@ def plan_for(
     )
 
 
-async def play(plan: RunPlan, host: PluginHost, records: list[Record] | None = None) -> RunResult:
-    """Run a plan without a journal; the records go to the list."""
+async def play(
+    plan: RunPlan,
+    host: PluginHost,
+    records: list[Record] | None = None,
+    *,
+    journal: JournalWriter | None = None,
+) -> RunResult:
+    """Run a plan, as a rule without a journal; the records go to the list."""
     listeners = [records.append] if records is not None else []
-    recorder = Recorder("run-1", listeners=listeners)
+    recorder = Recorder("run-1", journal=journal, listeners=listeners)
     async with InProcessExecutor(host, NoModels(), load=_load) as executor:
         runner = Runner(
             plan,

@@ -16,6 +16,7 @@ from massgen_bridge.events import (
     BallotSpoiled,
     DeadlinePassed,
     Happening,
+    ModelCallStarted,
     Record,
     RunFinished,
     RunStarted,
@@ -60,6 +61,48 @@ async def test_records_are_numbered_without_a_hole_and_framed() -> None:
     assert [record.seq for record in records] == list(range(1, len(records) + 1))
     assert isinstance(records[0].event, RunStarted)
     assert isinstance(records[-1].event, RunFinished)
+
+
+class Yielding:
+    """A journal in memory that takes a moment for each commit, as a disk does."""
+
+    is_crowded = False
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Nobody reads them."""
+
+    async def commit(self) -> None:
+        await anyio.sleep(0.1)
+
+
+class Silent:
+    """An agent that makes no model call of its own."""
+
+    async def run(self, turn: Turn, emit: object) -> TurnResult:
+        del turn, emit
+        return TurnResult(message=assistant("the same"))
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("last_kind", "before"), [("scripted", True), ("own", False)])
+async def test_the_first_of_many_agents_begin_at_once_unless_a_kind_is_still_to_import(
+    last_kind: str, *, before: bool
+) -> None:
+    host = new_host(Own(Silent()))
+    records: list[Record] = []
+    scripts = [{"answers": ["the same"]} for _ in range(200)]
+    last = {"kind": last_kind} if last_kind == "own" else {"answers": ["the same"]}
+    plan = plan_for(host, *scripts, last)
+    result = await play(plan, host, records, journal=Yielding())
+
+    assert result.status == "answered"
+    last_start = max(
+        r.seq for r in records if isinstance(r.event, TurnStarted) and not r.event.round
+    )
+    first_call = min(r.seq for r in records if isinstance(r.event, ModelCallStarted))
+    assert (first_call < last_start) is before
 
 
 async def test_each_turn_has_exactly_one_start_and_one_terminal_event() -> None:
