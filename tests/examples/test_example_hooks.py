@@ -88,6 +88,17 @@ def test_company_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     assert request.body["model"] == "house-model"
 
 
+def test_reader_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "notes.txt").write_text("Python is easy to read.")
+    monkeypatch.chdir(tmp_path)
+    file = CONFIGS / "guard-tool-calls.yaml"
+    for question, answer in (
+        ("Read notes.txt", "Python is easy to read."),
+        ("Read .env", "denied: hidden files may hold secrets"),
+    ):
+        assert run(file, question, trust=True, keep=False).answer == answer
+
+
 @pytest.mark.parametrize(
     ("asked_for", "told"),
     [
