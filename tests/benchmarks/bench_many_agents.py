@@ -76,7 +76,7 @@ async def _openai(server: ServerHandle, pairs: int, agents: int) -> list[Figure]
     await ours()
     body = server.bodies()[-1]
     figures = []
-    for clients in (1, -(-agents // _AGENTS_PER_CLIENT)):
+    for clients in (1, _clients(agents)):
 
         async def bare(clients: int = clients) -> None:
             await _bare(server.url, body, clients=clients, agents=agents)
@@ -93,6 +93,10 @@ async def _openai(server: ServerHandle, pairs: int, agents: int) -> list[Figure]
             )
         )
     return figures
+
+
+def _clients(agents: int) -> int:
+    return -(-agents // _AGENTS_PER_CLIENT)
 
 
 async def _bare(url: str, body: dict[str, Any], *, clients: int, agents: int) -> None:
@@ -185,7 +189,7 @@ async def _growth(side: str, url: str, body: dict[str, Any], agents: int) -> int
         if side == "ours":
             await _run(_openai_config(url, count), count)
         else:
-            await _bare(url, body, clients=1, agents=count)
+            await _bare(url, body, clients=_clients(count), agents=count)
 
     await work(2)
     before = _bytes("VmRSS")
