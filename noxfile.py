@@ -18,7 +18,10 @@ ADAPTERS = sorted(path.parent.name for path in ROOT.glob("adapters/*/pyproject.t
 PROJECTS = {"core": ROOT, **{kind: ROOT / "adapters" / kind for kind in ADAPTERS}}
 
 # Where the majors of an SDK split the world, its adapter is also held to the oldest it promises.
-OLDEST = [nox.param("openai", "openai>=2.30,<3", id="openai-2")]
+OLDEST = [
+    nox.param("openai", "openai>=2.30,<3", id="openai-2"),
+    nox.param("langchain", "openai>=2.45,<3", id="langchain-openai-2"),
+]
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv"
