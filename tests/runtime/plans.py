@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from massgen_bridge.agent import Agent
 from massgen_bridge.connection import Connection, ModelCaller
 from massgen_bridge.events import Event, Record, RunResult, Seat
-from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.messages import user
 from massgen_bridge.plugins import PluginHost, load_object
 from massgen_bridge.runtime.decisions import Decisions
@@ -16,7 +14,6 @@ from massgen_bridge.runtime.executor import AgentSetup, InProcessExecutor
 from massgen_bridge.runtime.plan import PlannedAgent, RunPlan
 from massgen_bridge.runtime.recorder import JournalWriter, Recorder
 from massgen_bridge.runtime.runner import Runner
-from massgen_bridge.specs import AdapterSpec
 from massgen_bridge.strategies.consensus import Consensus, ConsensusOptions
 
 
@@ -26,17 +23,6 @@ class NoModels:
     async def open(self, agent_id: str) -> tuple[Connection, ModelCaller] | None:
         del agent_id
         return None
-
-
-class Own:
-    """A plugin that offers one ready agent as the kind `own`."""
-
-    def __init__(self, agent: Agent) -> None:
-        self._agent = agent
-
-    @hookimpl
-    def bridge_adapters(self) -> list[AdapterSpec]:
-        return [AdapterSpec(kind="own", summary="One's own.", factory=lambda _context: self._agent)]
 
 
 def new_host(*plugins: object) -> PluginHost:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from runtime.plans import Own, new_host, of_type, plan_for, play
+from runtime.plans import new_host, of_type, plan_for, play
 
-from massgen_bridge.agent import Limits, ToolDefinition, Turn, TurnResult
+from massgen_bridge.agent import Agent, Limits, ToolDefinition, Turn, TurnResult
 from massgen_bridge.errors import ProtocolFailed
 from massgen_bridge.events import (
     AnswerInfo,
@@ -29,7 +29,7 @@ from massgen_bridge.events import (
 )
 from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.messages import ToolCall, assistant, system
-from massgen_bridge.specs import ToolSpec
+from massgen_bridge.specs import AdapterSpec, ToolSpec
 from massgen_bridge.strategies.consensus import Consensus, ConsensusState
 from massgen_bridge.verdicts import AnswerVerdict, ToolVerdict
 
@@ -274,6 +274,17 @@ async def test_a_tie_goes_to_the_order_of_the_seats_unless_a_plugin_decides() ->
     by_hook = await play(plan_for(decided, *scripts), decided)
     assert (by_order.winner, by_order.tie_broken_by) == ("a1", "order")
     assert (by_hook.winner, by_hook.tie_broken_by) == ("a2", "plugin0")
+
+
+class Own:
+    """A plugin that offers one ready agent as the kind `own`."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    @hookimpl
+    def bridge_adapters(self) -> list[AdapterSpec]:
+        return [AdapterSpec(kind="own", summary="One's own.", factory=lambda _context: self._agent)]
 
 
 class CallsATool:
