@@ -44,13 +44,13 @@ timeout_settings:
   orchestrator_timeout_seconds: 600
 ```
 
-- Paths are relative to the folder of the file.
+- Files of code (`plugins`, import paths) are relative to the folder of the file.
 - `${NAME}` stands for an environment variable. It works in `models:` alone: in `base_url`,
   `api_key` and `headers`. Keys written out in the file are refused.
 - `mcp_servers` and `orchestrator`, known from MassGen, are not supported yet; a file that has them
   is refused, and so is one without `version: 1`.
-- A file that names code (`plugins`, or an option that holds an import path) asks for trust before
-  it runs; `--trust` gives it. It is asked for again when the file or that code changes.
+- A file that names code needs trust before it runs. A terminal asks for it, and remembers a yes
+  until the file or that code changes; `--trust` gives it for one run.
 """
 
 _SECTIONS = (

@@ -59,8 +59,9 @@ Python. In JSON, a record is one object:
 {example}
 ```
 
-A reader that does not know a value of `event.type` skips that record: further types are added
-within one version of the schema.
+A reader that does not know a value of `event.type` skips that record: further types may be added
+within one version of the schema. In the journal, pieces of text that follow one another are joined,
+so the numbers of some are left out there.
 
 ## Record
 
