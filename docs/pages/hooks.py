@@ -21,7 +21,7 @@ _GROUPS = (
         "Registrations",
         (
             "Each plugin is asked once; every result counts. Two plugins that register one name "
-            "are an error when that name is used. Nothing heavy is imported here: a factory does it."
+            "are an error when that name is used. Nothing heavy is imported here."
         ),
         ("adapters", "tools", "strategies", "sinks", "providers"),
     ),

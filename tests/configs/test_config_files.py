@@ -1,0 +1,88 @@
+"""Every configuration in configs/ is valid, can be planned, and runs where it needs no account.
+
+`configs/quickstart.yaml` is run by the tutorial docs/tutorials/first-run.md.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from massgen_bridge import api, run
+from massgen_bridge.config import load_config
+from massgen_bridge.plugins import PluginHost
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / "configs"
+FILES = sorted(CONFIGS.rglob("*.yaml"))
+
+VALUES = {
+    "AZURE_OPENAI_ENDPOINT": "https://a-name.openai.azure.com",
+    "COMPANY_GATEWAY": "https://gateway.example.com",
+    "VLLM_URL": "http://gpu-1:8000/v1",
+}
+KEYS = (
+    "AZURE_OPENAI_API_KEY",
+    "COMPANY_KEY",
+    "GOOGLE_API_KEY",
+    "GROQ_API_KEY",
+    "OPENAI_API_KEY",
+    "OPENROUTER_API_KEY",
+)
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(CONFIGS).as_posix()
+
+
+def _models(path: Path) -> set[str]:
+    """The providers of a configuration's connections, and its models that are none."""
+    data: Any = YAML(typ="safe").load(path)
+    named = {name: one["provider"] for name, one in data.get("models", {}).items()}
+    used = {agent["backend"].get("model") for agent in data["agents"]} - {None}
+    return {named.get(model, model) for model in used}
+
+
+WITHOUT_MODEL = [path for path in FILES if not _models(path)]
+ON_LOCAL_MODEL = [path for path in FILES if _models(path) == {"local"}]
+
+
+def test_there_are_configurations_of_all_sorts() -> None:
+    assert len(FILES) > 10
+    assert len(WITHOUT_MODEL) > 3
+    assert {path.name for path in ON_LOCAL_MODEL} == {"own-graph.yaml", "quickstart.yaml"}
+    page = ROOT / "docs" / "tutorials" / "first-run.md"
+    assert "$ massgen-bridge run configs/quickstart.yaml" in page.read_text()
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_a_configuration_is_valid_without_any_key(path: Path) -> None:
+    assert load_config(path, PluginHost()).agents
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_a_configuration_can_be_planned_with_its_keys(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**VALUES, **dict.fromkeys(KEYS, "a-key")}.items():
+        monkeypatch.setenv(name, value)
+    assert api.prepare(path, trust=True).plan.agents
+
+
+@pytest.mark.parametrize("path", WITHOUT_MODEL, ids=_name)
+def test_a_configuration_without_a_model_gives_an_answer(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(path, "Why learn Python?", trust=True, keep=False)
+    assert result.status == "answered"
+
+
+@pytest.mark.timeout(300)
+def test_the_graph_answers_on_the_local_model() -> None:
+    result = run(CONFIGS / "own-graph.yaml", "Why learn Python?", trust=True, keep=False)
+    assert result.require_answer()
+    assert result.calls == 2
