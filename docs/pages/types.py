@@ -69,7 +69,8 @@ def of_code(annotation: str) -> str:
     item = plain.removeprefix("Sequence[").removesuffix("]")
     target = _ON_EVENTS.get(item)
     if target is None:
-        return f"`{annotation}`"
+        # A pipe in a table cannot be written so that every reader of Markdown shows it.
+        return f"`{annotation.replace(' | ', ' or ')}`"
     linked_item = f"[`{item}`](events.md#{target})"
     outer = "sequence of " if item != plain else ""
     return f"{outer}{linked_item}{' or `None`' if plain != annotation else ''}"

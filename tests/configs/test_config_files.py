@@ -85,4 +85,4 @@ def test_a_configuration_without_a_model_gives_an_answer(
 def test_the_graph_answers_on_the_local_model() -> None:
     result = run(CONFIGS / "own-graph.yaml", "Why learn Python?", trust=True, keep=False)
     assert result.require_answer()
-    assert result.calls == 2
+    assert result.calls >= 2  # one for each step of the graph
