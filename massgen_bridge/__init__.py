@@ -97,7 +97,26 @@ if TYPE_CHECKING:
         user,
     )
     from massgen_bridge.models.addresses import is_loopback
+    from massgen_bridge.models.chat_answers import (
+        StreamedToolCalls,
+        check_finish,
+        structured_answer,
+    )
+    from massgen_bridge.models.chat_forms import (
+        chat_limit_parameter,
+        chat_media,
+        chat_response_format,
+        chat_tools,
+        check_traits,
+        misplaced_part,
+        only_text,
+    )
     from massgen_bridge.models.retry import retry_after_s
+    from massgen_bridge.models.sdk_errors import (
+        SDK_ERRORS,
+        error_text,
+        sdk_error,
+    )
     from massgen_bridge.specs import (
         AdapterSpec,
         AgentContext,
@@ -118,6 +137,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ERROR_KINDS",
+    "SDK_ERRORS",
     "AdapterMissing",
     "AdapterSpec",
     "Agent",
@@ -178,6 +198,7 @@ __all__ = [
     "SinkSpec",
     "StopReason",
     "StrategySpec",
+    "StreamedToolCalls",
     "Team",
     "TextDelta",
     "TextPart",
@@ -202,11 +223,22 @@ __all__ = [
     "__version__",
     "arun",
     "assistant",
+    "chat_limit_parameter",
+    "chat_media",
+    "chat_response_format",
+    "chat_tools",
+    "check_finish",
+    "check_traits",
+    "error_text",
     "hookimpl",
     "is_loopback",
+    "misplaced_part",
+    "only_text",
     "retry_after_s",
     "run",
+    "sdk_error",
     "stream",
+    "structured_answer",
     "system",
     "user",
 ]
@@ -223,6 +255,9 @@ _MODULES = (
     "specs",
     "models.addresses",
     "models.retry",
+    "models.sdk_errors",
+    "models.chat_answers",
+    "models.chat_forms",
     "api",
     "team",
 )

@@ -1,0 +1,225 @@
+"""What a Chat Completions request is made of, for every adapter that makes some.
+
+Of the messages, only what the protocol itself settles: which part may stand where, and what it
+takes of media. Their form is for an adapter, since its framework has one of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, assert_never
+from urllib.parse import urlsplit
+
+from massgen_bridge.errors import UnsupportedContent
+from massgen_bridge.messages import AudioPart, DocumentPart, ImagePart, TextPart, VideoPart
+from massgen_bridge.models.addresses import host_within
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from massgen_bridge.agent import InputKind, ToolDefinition, Turn
+    from massgen_bridge.connection import ModelTraits
+    from massgen_bridge.messages import MediaPart, Message, Part, ToolCall
+
+__all__ = [
+    "chat_limit_parameter",
+    "chat_media",
+    "chat_response_format",
+    "chat_tools",
+    "check_traits",
+    "misplaced_part",
+    "only_text",
+]
+
+_OPENAI_HOSTS = ("openai.com", "openai.azure.com")
+_AUDIO_TYPES = {
+    "audio/mp3": "audio/mp3",
+    "audio/mpeg": "audio/mp3",
+    "audio/vnd.wave": "audio/wav",
+    "audio/wav": "audio/wav",
+    "audio/wave": "audio/wav",
+    "audio/x-wav": "audio/wav",
+}
+_STRICT_KEYWORDS = frozenset(
+    {
+        "$defs",
+        "$ref",
+        "additionalProperties",
+        "anyOf",
+        "const",
+        "description",
+        "enum",
+        "exclusiveMaximum",
+        "exclusiveMinimum",
+        "format",
+        "items",
+        "maxItems",
+        "maximum",
+        "minItems",
+        "minimum",
+        "multipleOf",
+        "pattern",
+        "properties",
+        "required",
+        "title",
+        "type",
+    }
+)
+
+
+def check_traits(turn: Turn, traits: ModelTraits, *, where: str, agent_id: str) -> None:
+    """Refuse a turn that wants more than the model can do.
+
+    Args:
+        turn: What is wanted.
+        traits: What the model can do.
+        where: Names the connection and its model.
+        agent_id: The agent whose turn it is.
+
+    Raises:
+        UnsupportedContent: It wants tools or an output schema, and the model cannot have them.
+    """
+    for wanted, able, what in (
+        (bool(turn.tools), traits.tools, "call tools"),
+        (turn.output_schema is not None, traits.structured, "be held to an output schema"),
+    ):
+        if wanted and not able:
+            raise UnsupportedContent(
+                f"{where} cannot {what}, as its traits say; choose another model, or correct the "
+                "traits of its connection",
+                agent_id=agent_id,
+            )
+
+
+def chat_limit_parameter(
+    base_url: str, wanted: Literal["auto", "max_completion_tokens", "max_tokens"] = "auto"
+) -> str:
+    """What the request parameter that limits the output is called.
+
+    Args:
+        base_url: The endpoint. OpenAI and Azure OpenAI have moved on to `max_completion_tokens`;
+            others know `max_tokens` alone.
+        wanted: The one to take, whatever the endpoint.
+    """
+    if wanted != "auto":
+        return wanted
+    own = host_within(urlsplit(base_url).hostname or "", _OPENAI_HOSTS)
+    return "max_completion_tokens" if own else "max_tokens"
+
+
+def chat_tools(tools: Iterable[ToolDefinition]) -> list[dict[str, Any]]:
+    """Tools as Chat Completions takes them."""
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": tool.input_schema,
+            },
+        }
+        for tool in tools
+    ]
+
+
+def chat_response_format(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON Schema as the form that the answer must have.
+
+    It is strict where the provider can hold the model to every word of it; a schema beyond that
+    is refused in strict mode, and only guides the model otherwise.
+    """
+    strict = schema.get("type") == "object" and _is_strict(schema)
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": schema, "strict": strict},
+    }
+
+
+def _is_strict(schema: Any) -> bool:
+    if not isinstance(schema, Mapping) or not schema.keys() <= _STRICT_KEYWORDS:
+        return False
+    properties = schema.get("properties", {})
+    if schema.get("type") == "object" and (
+        schema.get("additionalProperties") is not False
+        or set(schema.get("required", ())) != set(properties)
+    ):
+        return False
+    parts = (*properties.values(), *schema.get("$defs", {}).values(), *schema.get("anyOf", ()))
+    return all(map(_is_strict, parts)) and ("items" not in schema or _is_strict(schema["items"]))
+
+
+def chat_media(
+    part: MediaPart, inputs: Collection[InputKind]
+) -> ImagePart | AudioPart | DocumentPart:
+    """The part as Chat Completions can carry it.
+
+    Args:
+        part: A picture, sound, film or document.
+        inputs: Kinds of media that the model takes.
+
+    Returns:
+        A picture as it is; a sound as data, of type `audio/mp3` or `audio/wav`; a document as
+        data, with a name.
+
+    Raises:
+        UnsupportedContent: It cannot be carried.
+    """
+    if part.type not in inputs:
+        taken = ", ".join(sorted(inputs)) or "text only"
+        raise UnsupportedContent(
+            f"the model takes no {part.type!r} input (it takes: {taken}); leave it out, choose "
+            "another model, or correct the traits of its connection"
+        )
+    match part:
+        case ImagePart():
+            return part
+        case VideoPart():
+            raise UnsupportedContent("Chat Completions has no form for video")
+        case AudioPart() | DocumentPart() if part.data is None:
+            raise UnsupportedContent(
+                f"Chat Completions takes {part.type!r} input as data, not by address; "
+                f"load {part.url!r} and give its bytes"
+            )
+        case AudioPart():
+            if part.media_type not in _AUDIO_TYPES:
+                raise UnsupportedContent(
+                    "Chat Completions takes audio as wav or mp3, not as "
+                    f"{part.media_type!r}; convert it"
+                )
+            return part.model_copy(update={"media_type": _AUDIO_TYPES[part.media_type]})
+        case DocumentPart():
+            name = part.name or f"document.{part.media_type.partition('/')[2]}"
+            return part.model_copy(update={"name": name})
+        case _:
+            assert_never(part)
+
+
+def only_text(message: Message, *, carrier: str, besides: type[ToolCall] | None = None) -> str:
+    """The text of a message that has no place for anything else.
+
+    Args:
+        message: The message.
+        carrier: The protocol or framework that it goes to, for the error.
+        besides: Parts that go another way.
+
+    Raises:
+        UnsupportedContent: It has a part that is neither.
+    """
+    for part in message.parts:
+        if not isinstance(part, TextPart) and (besides is None or not isinstance(part, besides)):
+            raise misplaced_part(part, message, carrier=carrier)
+    return message.text
+
+
+def misplaced_part(part: Part, message: Message, *, carrier: str) -> UnsupportedContent:
+    """The error for a part that has no place in a message of this role.
+
+    Args:
+        part: The part.
+        message: Where it stands.
+        carrier: The protocol or framework that has no place for it.
+    """
+    return UnsupportedContent(
+        f"{carrier} carries no part of type {part.type!r} in a message of role "
+        f"{message.role!r}; put media into a user message and tool results into a tool message"
+    )

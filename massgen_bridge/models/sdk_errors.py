@@ -1,0 +1,226 @@
+"""What the providers' SDKs raise or let through, as errors of massgen-bridge.
+
+No SDK is imported: classes are known by name, because the majors of an SDK do not have the same
+ones, and a framework may bring any of them.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from massgen_bridge.errors import (
+    AgentCrashed,
+    AuthFailed,
+    BadRequest,
+    ContextOverflow,
+    LimitReached,
+    NetworkFailed,
+    NotFound,
+    PermissionDenied,
+    ProtocolFailed,
+    RateLimited,
+    ServerFailed,
+    TimedOut,
+)
+from massgen_bridge.models.retry import retry_after_s
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from massgen_bridge.errors import AgentError
+
+__all__ = ["SDK_ERRORS", "error_text", "sdk_error"]
+
+SDK_ERRORS: Mapping[str, type[AgentError]] = {
+    "APIConnectionError": NetworkFailed,
+    "APIError": ServerFailed,
+    "APIResponseValidationError": ProtocolFailed,
+    "APIStatusError": BadRequest,
+    "APITimeoutError": TimedOut,
+    "AuthenticationError": AuthFailed,
+    "BadRequestError": BadRequest,
+    "ConflictError": ServerFailed,
+    "ContentFilterFinishReasonError": BadRequest,
+    "InternalServerError": ServerFailed,
+    "InvalidWebhookSignatureError": ProtocolFailed,
+    "LengthFinishReasonError": LimitReached,
+    "NotFoundError": NotFound,
+    "OAuthError": AuthFailed,
+    "OpenAIError": AgentCrashed,
+    "PermissionDeniedError": PermissionDenied,
+    "RateLimitError": RateLimited,
+    "SubjectTokenProviderError": AuthFailed,
+    "UnprocessableEntityError": BadRequest,
+    "WebSocketConnectionClosedError": NetworkFailed,
+    "WebSocketQueueFullError": NetworkFailed,
+}
+"""By class name; the SDKs of OpenAI and Anthropic share most of them."""
+
+# The SDKs' majors stand on different HTTP libraries, and each lets some of their errors through.
+_TRANSPORTS = frozenset({"anyio", "h11", "h2", "httpcore", "httpcore2", "httpx", "httpx2", "ssl"})
+_TRANSPORT_ERRORS: Mapping[str, type[AgentError]] = {
+    "TimeoutException": TimedOut,
+    "DecodingError": ProtocolFailed,
+    "TooManyRedirects": ProtocolFailed,
+}
+_BY_STATUS: Mapping[int, type[AgentError]] = {
+    HTTPStatus.UNAUTHORIZED: AuthFailed,
+    HTTPStatus.PAYMENT_REQUIRED: PermissionDenied,
+    HTTPStatus.FORBIDDEN: PermissionDenied,
+    HTTPStatus.NOT_FOUND: NotFound,
+    HTTPStatus.REQUEST_TIMEOUT: TimedOut,
+    HTTPStatus.CONFLICT: ServerFailed,
+    HTTPStatus.TOO_EARLY: ServerFailed,
+    HTTPStatus.TOO_MANY_REQUESTS: RateLimited,
+}
+# What providers write into `code` and `type` of an error; the status of some of them misleads.
+_BY_WORD: Mapping[str, type[AgentError]] = {
+    "authentication_error": AuthFailed,
+    "context_length_exceeded": ContextOverflow,
+    "exceed_context_size_error": ContextOverflow,
+    "insufficient_quota": PermissionDenied,
+    "invalid_api_key": AuthFailed,
+    "invalid_request_error": BadRequest,
+    "overloaded_error": ServerFailed,
+    "rate_limit_error": RateLimited,
+    "rate_limit_exceeded": RateLimited,
+}
+# These count whatever the status says.
+_DECISIVE = (ContextOverflow, PermissionDenied)
+_OVERFLOW = re.compile(
+    r"maximum context length|context (window|length|size)|prompt is too long|too many tokens"
+    r"|input token count.{0,40}exceeds|tokens? .{0,40}must be <=",
+    re.IGNORECASE,
+)
+_BAD_KEY = re.compile(r"(incorrect|invalid) api key|api key not valid", re.IGNORECASE)
+_LONGEST_TEXT = 500
+
+
+def sdk_error(
+    error: BaseException,
+    *,
+    where: str,
+    agent_id: str,
+    kinds: Mapping[str, type[AgentError]] = SDK_ERRORS,
+    packages: Collection[str],
+) -> AgentError | None:
+    """The error that stands for an exception of an SDK or of the HTTP library below it.
+
+    Args:
+        error: What came out of a model call; its causes serve for the text alone.
+        where: Names the connection and its model.
+        agent_id: The agent that made the call.
+        kinds: Error classes by the name of an exception class.
+        packages: The packages whose exception classes those names mean.
+
+    Returns:
+        The error to raise; None where the exception is none of theirs.
+    """
+    kind = _kind(error, kinds, packages)
+    if kind is None:
+        return None
+    text = error_text(error)
+    status = getattr(error, "status_code", None)
+    return kind(
+        f"{where}: {text}" if status is None else f"{where}: HTTP {status}: {text}",
+        agent_id=agent_id,
+        retry_after_s=retry_after_s(
+            getattr(getattr(error, "response", None), "headers", None) or {}
+        ),
+    )
+
+
+def error_text(error: BaseException) -> str:
+    """What happened, in one line of bounded length: the provider's own words where it sent some."""
+    line = " ".join(_text(error).split()) or type(error).__name__
+    return line if len(line) <= _LONGEST_TEXT else f"{line[:_LONGEST_TEXT]}…"
+
+
+def _kind(
+    error: BaseException, kinds: Mapping[str, type[AgentError]], packages: Collection[str]
+) -> type[AgentError] | None:
+    names = _class_names(error, packages)
+    kind = next((kinds[name] for name in names if name in kinds), None)
+    if kind is None:
+        return _kind_of_transport(error)
+    words = [_BY_WORD[word] for word in _words(error) if word in _BY_WORD]
+    decisive = next((word for word in words if word in _DECISIVE), None)
+    if decisive is not None:
+        return decisive
+    if names[0] in {"APIError", "APIStatusError"}:  # one without a class of its own
+        kind = _kind_of_nameless(error, words) or kind
+    if kind is BadRequest:
+        return _kind_by_text(_text(error)) or kind
+    return kind
+
+
+def _kind_of_nameless(
+    error: BaseException, words: list[type[AgentError]]
+) -> type[AgentError] | None:
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int):
+        refused = BadRequest if status >= HTTPStatus.BAD_REQUEST else ProtocolFailed
+        return _kind_by_status(status) or refused
+    code = _body(error).get("code")  # reported in the middle of a stream
+    if isinstance(code, int) and code >= HTTPStatus.BAD_REQUEST:
+        return _kind_by_status(code) or BadRequest
+    return words[0] if words else None
+
+
+def _kind_by_status(status: int) -> type[AgentError] | None:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ServerFailed
+    return _BY_STATUS.get(status)
+
+
+def _kind_by_text(text: str) -> type[AgentError] | None:
+    """Some providers give away only in words what a refused request suffers from."""
+    if _OVERFLOW.search(text):
+        return ContextOverflow
+    return AuthFailed if _BAD_KEY.search(text) else None
+
+
+def _kind_of_transport(error: BaseException) -> type[AgentError] | None:
+    if names := _class_names(error, _TRANSPORTS):
+        return next(
+            (_TRANSPORT_ERRORS[name] for name in names if name in _TRANSPORT_ERRORS), NetworkFailed
+        )
+    if isinstance(error, TimeoutError):
+        return TimedOut
+    return NetworkFailed if isinstance(error, ConnectionError) else None
+
+
+def _class_names(error: BaseException, packages: Collection[str]) -> list[str]:
+    """Names of the error's classes that one of the packages defines, the nearest first."""
+    return [
+        base.__name__
+        for base in type(error).__mro__
+        if base.__module__.partition(".")[0] in packages
+    ]
+
+
+def _body(error: BaseException) -> Mapping[str, Any]:
+    body = getattr(error, "body", None)
+    if isinstance(body, list) and body and isinstance(body[0], dict):  # Gemini's form
+        body = body[0].get("error")
+    return body if isinstance(body, dict) else {}
+
+
+def _words(error: BaseException) -> Iterator[str]:
+    body = _body(error)
+    yield from (str(body[key]) for key in ("code", "type") if body.get(key) is not None)
+
+
+def _text(error: BaseException) -> str:
+    said = _body(error).get("message") or getattr(error, "body", None)
+    text = said if isinstance(said, str) and said.strip() else str(error)
+    cause = error.__cause__ if getattr(error, "status_code", None) is None else None
+    seen = {id(error)}
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        if str(cause) and str(cause) not in text:
+            text = f"{text.rstrip('.')}: {cause}"
+        cause = cause.__cause__
+    return text

@@ -1,0 +1,194 @@
+"""What SDKs raise, told apart without the SDKs."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from massgen_bridge.errors import (
+    AgentError,
+    AuthFailed,
+    BadRequest,
+    ContextOverflow,
+    LimitReached,
+    NetworkFailed,
+    NotFound,
+    PermissionDenied,
+    ProtocolFailed,
+    RateLimited,
+    ServerFailed,
+    TimedOut,
+)
+from massgen_bridge.models.sdk_errors import SDK_ERRORS, error_text, sdk_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def _raised(module: str, *names: str, text: str = "it broke", **attributes: Any) -> Exception:
+    """An exception of a class as libraries have them, the base class first."""
+    base: type[Exception] = Exception
+    for name in names:
+        base = type(name, (base,), {"__module__": module})
+    error = base(text)
+    vars(error).update(attributes)
+    return error
+
+
+def _mapped(
+    error: BaseException, kinds: Mapping[str, type[AgentError]] = SDK_ERRORS
+) -> AgentError | None:
+    return sdk_error(error, where="'here'", agent_id="ann", kinds=kinds, packages={"sdk"})
+
+
+@pytest.mark.parametrize(("name", "kind"), SDK_ERRORS.items())
+def test_each_known_class_has_its_kind(name: str, kind: type[AgentError]) -> None:
+    found = _mapped(_raised("sdk._errors", name))
+    assert type(found) is kind
+    assert str(found) == "'here': it broke"
+    assert found.agent_id == "ann"
+
+
+def test_an_unknown_class_counts_as_its_nearest_known_base() -> None:
+    error = _raised("sdk", "OpenAIError", "APIConnectionError", "APITimeoutError", "NewTimeout")
+    assert type(_mapped(error)) is TimedOut
+
+
+def test_names_mean_the_classes_of_the_given_packages_alone() -> None:
+    assert _mapped(_raised("another", "RateLimitError")) is None
+    assert _mapped(_raised("sdkx", "RateLimitError")) is None
+
+
+def test_kinds_may_be_others() -> None:
+    error = _raised("sdk", "GraphRecursionError")
+    assert _mapped(error) is None
+    assert type(_mapped(error, {"GraphRecursionError": LimitReached})) is LimitReached
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (_raised("httpx", "RequestError", "TransportError", "ReadError"), NetworkFailed),
+        (_raised("httpx2._exceptions", "TransportError", "RemoteProtocolError"), NetworkFailed),
+        (_raised("httpcore", "TimeoutException", "ReadTimeout"), TimedOut),
+        (_raised("httpx2", "RequestError", "DecodingError"), ProtocolFailed),
+        (_raised("httpx", "RequestError", "TooManyRedirects"), ProtocolFailed),
+        (_raised("anyio", "EndOfStream"), NetworkFailed),
+        (ConnectionResetError("reset"), NetworkFailed),
+        (TimeoutError("too late"), TimedOut),
+    ],
+)
+def test_what_an_sdk_lets_through_has_a_kind_too(
+    error: Exception, expected: type[AgentError]
+) -> None:
+    assert type(_mapped(error)) is expected
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), RuntimeError("x"), OSError("x")])
+def test_what_is_nobodys_is_left_to_the_caller(error: Exception) -> None:
+    assert _mapped(error) is None
+
+
+STATUSES: dict[int, type[AgentError]] = {
+    302: ProtocolFailed,
+    400: BadRequest,
+    401: AuthFailed,
+    402: PermissionDenied,
+    403: PermissionDenied,
+    404: NotFound,
+    408: TimedOut,
+    409: ServerFailed,
+    413: BadRequest,
+    425: ServerFailed,
+    429: RateLimited,
+    500: ServerFailed,
+    529: ServerFailed,
+}
+
+
+@pytest.mark.parametrize(("status", "expected"), STATUSES.items())
+def test_the_status_tells_of_errors_without_a_class_of_their_own(
+    status: int, expected: type[AgentError]
+) -> None:
+    found = _mapped(_raised("sdk", "APIStatusError", status_code=status))
+    assert type(found) is expected
+    assert str(found) == f"'here': HTTP {status}: it broke"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"code": 429}, RateLimited),
+        ({"code": 418}, BadRequest),
+        ({"code": 529}, ServerFailed),
+        ({"code": 0, "type": "overloaded_error"}, ServerFailed),
+        ({"code": "rate_limit_exceeded"}, RateLimited),
+        ({"type": "authentication_error"}, AuthFailed),
+        ({"code": "never heard of"}, ServerFailed),
+        (None, ServerFailed),
+    ],
+)
+def test_errors_within_a_stream_are_told_by_their_code(
+    body: dict[str, Any] | None, expected: type[AgentError]
+) -> None:
+    assert type(_mapped(_raised("sdk", "APIError", body=body))) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "expected"),
+    [
+        ("RateLimitError", {"code": "insufficient_quota"}, PermissionDenied),
+        ("InternalServerError", {"type": "exceed_context_size_error"}, ContextOverflow),
+        ("BadRequestError", {"message": "prompt is too long: 9 > 8"}, ContextOverflow),
+        ("BadRequestError", {"message": "Incorrect API key provided."}, AuthFailed),
+        ("BadRequestError", [{"error": {"message": "API key not valid."}}], AuthFailed),
+        ("BadRequestError", {"message": "x" * 900 + " maximum context length"}, ContextOverflow),
+        ("InternalServerError", {"message": "prompt is too long"}, ServerFailed),
+    ],
+)
+def test_what_the_provider_says_may_tell_more_than_the_class(
+    name: str, body: object, expected: type[AgentError]
+) -> None:
+    assert type(_mapped(_raised("sdk", name, body=body, status_code=400))) is expected
+
+
+def test_the_time_to_wait_is_read_from_the_headers() -> None:
+    response = SimpleNamespace(headers={"retry-after": "7"})
+    found = _mapped(_raised("sdk", "RateLimitError", response=response))
+    assert found is not None
+    assert found.retry_after_s == 7.0
+
+
+def test_the_providers_words_come_first() -> None:
+    error = _raised("sdk", "APIStatusError", text="Error code: 400 - {...}")
+    vars(error)["body"] = {"message": "Too\n  much."}
+    assert error_text(error) == "Too much."
+    vars(error)["body"] = "Bad gateway"
+    assert error_text(error) == "Bad gateway"
+    vars(error)["body"] = " "
+    assert error_text(error) == "Error code: 400 - {...}"
+
+
+def test_causes_say_what_the_error_does_not() -> None:
+    error = _raised("sdk", "APIConnectionError", text="Connection error.")
+    error.__cause__ = ConnectionResetError("gone")
+    error.__cause__.__cause__ = OSError("gone")
+    assert error_text(error) == "Connection error: gone"
+    vars(error)["status_code"] = 500
+    assert error_text(error) == "Connection error."
+
+
+def test_an_error_that_causes_itself_has_a_text() -> None:
+    error = RuntimeError("odd")
+    error.__cause__ = error
+    assert error_text(error) == "odd"
+
+
+def test_a_text_is_one_line_of_bounded_length_and_never_empty() -> None:
+    assert error_text(KeyError()) == "KeyError"
+    long = error_text(ValueError("word\n" * 300))
+    assert "\n" not in long
+    assert len(long) == 501
+    assert long.endswith("…")
