@@ -1,4 +1,4 @@
-"""Messages, tools and schemas as Chat Completions takes them."""
+"""Messages as Chat Completions takes them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 import pytest
-from massgen_bridge_openai._convert import chat_messages, chat_tools, response_format
+from massgen_bridge_openai._convert import chat_messages
 
 from massgen_bridge import (
     AudioPart,
@@ -17,7 +17,6 @@ from massgen_bridge import (
     Part,
     TextPart,
     ToolCall,
-    ToolDefinition,
     ToolResult,
     UnsupportedContent,
     VideoPart,
@@ -170,63 +169,3 @@ def test_what_the_model_does_not_take_is_refused(part: Part) -> None:
     others = ALL - {part.type}
     with pytest.raises(UnsupportedContent, match=f"takes no '{part.type}' input"):
         chat_messages([_user(part)], others)
-
-
-def test_tools_are_described_as_they_are() -> None:
-    schema = {"type": "object", "properties": {}}
-    tool = ToolDefinition(name="look", description="Looks.", input_schema=schema, ends_turn=True)
-    assert chat_tools([tool]) == [
-        {
-            "type": "function",
-            "function": {"name": "look", "description": "Looks.", "parameters": schema},
-        }
-    ]
-
-
-def _object(**properties: Any) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-TEXT = {"type": "string"}
-STRICT = {
-    "flat": _object(a=TEXT, b={"type": ["integer", "null"], "minimum": 1}),
-    "nested": _object(a={"type": "array", "items": _object(b=TEXT)}),
-    "choice": _object(a={"anyOf": [_object(b=TEXT), {"type": "null"}]}, c={"enum": ["x", "y"]}),
-    "referring": {**_object(a={"$ref": "#/$defs/b"}), "$defs": {"b": _object(c=TEXT)}},
-    "named-like-a-keyword": _object(oneOf=TEXT),
-}
-LOOSE = {
-    "open": {**_object(a=TEXT), "additionalProperties": True},
-    "open-by-default": {"type": "object", "properties": {"a": TEXT}, "required": ["a"]},
-    "optional": {**_object(a=TEXT, b=TEXT), "required": ["a"]},
-    "open-inside": _object(a={"type": "array", "items": {"type": "object"}}),
-    "open-choice": _object(a={"anyOf": [{"type": "object"}]}),
-    "open-definition": {**_object(a={"$ref": "#/$defs/b"}), "$defs": {"b": {"type": "object"}}},
-    "one-of": _object(a={"oneOf": [TEXT]}),
-    "default": _object(a={"type": "string", "default": "x"}),
-    "anything": _object(a=True),
-    "list": {"type": "array", "items": TEXT},
-    "any-of-at-the-top": {"anyOf": [_object(a=TEXT)]},
-}
-
-
-@pytest.mark.parametrize("schema", STRICT.values(), ids=STRICT)
-def test_a_schema_is_strict_where_the_provider_can_hold_it(schema: dict[str, Any]) -> None:
-    assert response_format(schema) == {
-        "type": "json_schema",
-        "json_schema": {"name": "answer", "schema": schema, "strict": True},
-    }
-
-
-@pytest.mark.parametrize("schema", LOOSE.values(), ids=LOOSE)
-def test_a_schema_beyond_that_only_guides(schema: dict[str, Any]) -> None:
-    assert response_format(schema)["json_schema"] == {
-        "name": "answer",
-        "schema": schema,
-        "strict": False,
-    }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from massgen_bridge import (
     AgentContext,
@@ -16,7 +14,6 @@ from massgen_bridge import (
     LimitReached,
     Message,
     ModelCallFinished,
-    ProtocolFailed,
     TextPart,
     ToolCall,
     ToolCallFinished,
@@ -24,23 +21,20 @@ from massgen_bridge import (
     ToolResult,
     Turn,
     TurnResult,
-    UnsupportedContent,
     Usage,
+    chat_limit_parameter,
+    chat_response_format,
+    chat_tools,
+    check_traits,
+    structured_answer,
 )
 from massgen_bridge_openai._clients import Lease
-from massgen_bridge_openai._convert import (
-    assistant_message,
-    chat_messages,
-    chat_tools,
-    response_format,
-)
+from massgen_bridge_openai._convert import assistant_message, chat_messages
 from massgen_bridge_openai._errors import agent_error
 from massgen_bridge_openai._options import OpenAIOptions
 from massgen_bridge_openai._stream import Answer, read_answer
 
 __all__ = ["ChatAgent"]
-
-_OPENAI_HOSTS = (".openai.com", ".openai.azure.com")
 
 
 class ChatAgent:
@@ -125,7 +119,7 @@ class ChatAgent:
         """The parameters of the turn's first model call; the messages grow with the turn."""
         connection = self._connection
         sampling = connection.sampling
-        self._check(turn)
+        check_traits(turn, connection.traits, where=self._where, agent_id=self._agent_id)
         request: dict[str, Any] = {
             "model": connection.model,
             "messages": chat_messages(turn.messages, connection.traits.inputs),
@@ -143,44 +137,27 @@ class ChatAgent:
             if self._options.parallel_tool_calls is not None:
                 request["parallel_tool_calls"] = self._options.parallel_tool_calls
         if turn.output_schema is not None:
-            request["response_format"] = response_format(turn.output_schema)
+            request["response_format"] = chat_response_format(turn.output_schema)
         return request | sampling.extra
-
-    def _check(self, turn: Turn) -> None:
-        traits = self._connection.traits
-        for wanted, able, what in (
-            (bool(turn.tools), traits.tools, "call tools"),
-            (turn.output_schema is not None, traits.structured, "be held to an output schema"),
-        ):
-            if wanted and not able:
-                raise UnsupportedContent(
-                    f"{self._where} cannot {what}, as its traits say; choose another model, or "
-                    "correct the traits of its connection",
-                    agent_id=self._agent_id,
-                )
 
     def _output_limit(self, turn: Turn) -> dict[str, int]:
         limit = turn.limits.max_output_tokens or self._connection.sampling.max_output_tokens
         if limit is None:
             return {}
-        parameter = self._options.max_tokens_parameter
-        if parameter == "auto":
-            host = f".{urlsplit(self._connection.base_url).hostname}"
-            own = host.endswith(_OPENAI_HOSTS)
-            parameter = "max_completion_tokens" if own else "max_tokens"
+        parameter = chat_limit_parameter(
+            self._connection.base_url, self._options.max_tokens_parameter
+        )
         return {parameter: limit}
 
     def _structured(self, turn: Turn, answer: Answer) -> JsonValue | None:
         if turn.output_schema is None or answer.stop_reason == "refusal":
             return None
-        try:
-            return json.loads(answer.text)
-        except ValueError as error:
-            cut = " and was cut off by the output limit" if answer.stop_reason == "length" else ""
-            raise ProtocolFailed(
-                f"{self._where}: the answer had to be JSON, but is not{cut}: {error}",
-                agent_id=self._agent_id,
-            ) from error
+        return structured_answer(
+            answer.text,
+            stop_reason=answer.stop_reason,
+            where=self._where,
+            agent_id=self._agent_id,
+        )
 
 
 def _message(answer: Answer) -> Message:

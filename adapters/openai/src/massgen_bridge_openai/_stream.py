@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,12 +10,12 @@ from massgen_bridge import (
     Emit,
     ProtocolFailed,
     ReasoningDelta,
-    ServerFailed,
     StopReason,
+    StreamedToolCalls,
     TextDelta,
     ToolCall,
-    Truncated,
     Usage,
+    check_finish,
 )
 
 __all__ = ["Answer", "read_answer"]
@@ -30,7 +28,6 @@ _STOP_REASONS: Mapping[str, StopReason] = {
     "model_length": "length",
 }
 _NOTHING: Mapping[str, Any] = {}
-_FAILURES = frozenset({"abort", "cancelled", "error", "insufficient_system_resource"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,33 +45,12 @@ class Answer:
 
 
 @dataclass(slots=True)
-class _CallPieces:
-    call_id: str
-    name: str
-    arguments: list[str] = field(default_factory=list)
-
-    def join(self) -> ToolCall:
-        if not self.name:
-            raise ProtocolFailed("the model called a tool without a name")
-        call_id = self.call_id or f"call_{uuid.uuid4().hex}"
-        text = "".join(self.arguments)
-        try:
-            arguments = json.loads(text) if text.strip() else {}
-        except ValueError:
-            arguments = None
-        if not isinstance(arguments, dict):
-            return ToolCall(call_id=call_id, name=self.name, malformed=text)
-        return ToolCall(call_id=call_id, name=self.name, arguments=arguments)
-
-
-@dataclass(slots=True)
 class _Reading:
     """What has come so far."""
 
     text: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
-    calls: list[_CallPieces] = field(default_factory=list)
-    by_index: dict[int, _CallPieces] = field(default_factory=dict)
+    calls: StreamedToolCalls = field(default_factory=StreamedToolCalls)
     finish: str | None = None
     usage: Any = None
     refused: bool = False
@@ -94,28 +70,20 @@ class _Reading:
 
     def take_call(self, piece: Mapping[str, Any]) -> None:
         function = piece.get("function") or {}
-        name, call_id = function.get("name") or "", piece.get("id") or ""
-        index = piece.get("index")
-        index = max(len(self.calls) - 1, 0) if index is None else index
-        call = self.by_index.get(index)
-        # Some servers give every call the same index, others repeat or change the id of one.
-        if call is None or (name and call_id and call_id != call.call_id):
-            call = self.by_index[index] = _CallPieces(call_id, name)
-            self.calls.append(call)
-        if arguments := function.get("arguments"):
-            call.arguments.append(arguments)
+        self.calls.take(
+            index=piece.get("index"),
+            call_id=piece.get("id"),
+            name=function.get("name"),
+            arguments=function.get("arguments"),
+        )
 
     def finished(self) -> Answer:
-        if self.finish is None:
-            raise Truncated("the stream ended before the model had finished its answer")
-        if self.finish in _FAILURES:
-            raise ServerFailed(f"the server stopped the answer: {self.finish!r}")
-        stop_reason = _STOP_REASONS.get(self.finish, "end")
+        stop_reason = _STOP_REASONS.get(check_finish(self.finish), "end")
         if self.refused:
             stop_reason = "refusal"
         return Answer(
             text="".join(self.text),
-            calls=tuple(pieces.join() for pieces in self.calls),
+            calls=self.calls.joined(),
             stop_reason=stop_reason,
             usage=_usage(self.usage),
             reasoning="".join(self.reasoning),
