@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections.abc import AsyncIterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,38 +11,14 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from massgen_bridge import (
     Emit,
-    ProtocolFailed,
     ReasoningDelta,
-    ServerFailed,
+    StreamedToolCalls,
     TextDelta,
-    Truncated,
+    check_finish,
 )
+from massgen_bridge_langchain._convert import tool_call
 
 __all__ = ["read_answer"]
-
-_FAILURES = frozenset({"abort", "cancelled", "error", "insufficient_system_resource"})
-
-
-@dataclass(slots=True)
-class _CallPieces:
-    call_id: str
-    name: str
-    arguments: list[str] = field(default_factory=list)
-
-    def join(self, malformed: dict[str, str]) -> Any:
-        """The call with its arguments; LangChain's own parser would mend what was cut off."""
-        if not self.name:
-            raise ProtocolFailed("the model called a tool without a name")
-        call_id = self.call_id or f"call_{uuid.uuid4().hex}"
-        text = "".join(self.arguments)
-        try:
-            arguments = json.loads(text) if text.strip() else {}
-        except ValueError:
-            arguments = None
-        if not isinstance(arguments, dict):
-            malformed[call_id] = text
-            arguments = {"malformed": text}
-        return {"type": "tool_call", "id": call_id, "name": self.name, "args": arguments}
 
 
 @dataclass(slots=True)
@@ -53,21 +27,19 @@ class _Reading:
 
     text: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
-    calls: list[_CallPieces] = field(default_factory=list)
-    by_index: dict[Any, _CallPieces] = field(default_factory=dict)
+    calls: StreamedToolCalls = field(default_factory=StreamedToolCalls)
     finish: str | None = None
     usage: Any = None
     refused: bool = False
 
     def take_calls(self, chunk: AIMessageChunk) -> None:
         for piece in chunk.tool_call_chunks:
-            index, call_id, name = piece.get("index"), piece.get("id"), piece.get("name")
-            pieces = self.by_index.get(index)
-            # Some servers give every call the same index, others repeat or change the id of one.
-            if pieces is None or (name and call_id and call_id != pieces.call_id):
-                pieces = self.by_index[index] = _CallPieces(call_id or "", name or "")
-                self.calls.append(pieces)
-            pieces.arguments.append(piece.get("args") or "")
+            self.calls.take(
+                index=piece.get("index"),
+                call_id=piece.get("id"),
+                name=piece.get("name"),
+                arguments=piece.get("args"),
+            )
 
     async def take_rare(self, extra: dict[str, Any], emit: Emit) -> None:
         """What `BridgeChatModel` adds to a chunk."""
@@ -77,18 +49,18 @@ class _Reading:
         self.refused = self.refused or "refusal" in extra
 
     def message(self, malformed: dict[str, str]) -> AIMessage:
-        if self.finish is None:
-            raise Truncated("the stream ended before the model had finished its answer")
-        if self.finish in _FAILURES:
-            raise ServerFailed(f"the server stopped the answer: {self.finish!r}")
+        finish = check_finish(self.finish)
+        calls = self.calls.joined()
+        # LangChain's own parser would mend arguments that were cut off.
+        malformed |= {c.call_id: c.malformed for c in calls if c.malformed is not None}
         extra: dict[str, Any] = {"refusal": True} if self.refused else {}
         if self.reasoning:
             extra["reasoning_content"] = "".join(self.reasoning)
         return AIMessage(
             "".join(self.text),
-            tool_calls=[call.join(malformed) for call in self.calls],
+            tool_calls=[tool_call(call) for call in calls],
             usage_metadata=self.usage,
-            response_metadata={"finish_reason": self.finish},
+            response_metadata={"finish_reason": finish},
             additional_kwargs=extra,
         )
 

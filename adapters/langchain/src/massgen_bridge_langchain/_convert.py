@@ -26,9 +26,10 @@ from massgen_bridge import (
     TextPart,
     ToolCall,
     ToolResult,
-    UnsupportedContent,
     Usage,
     VideoPart,
+    misplaced_part,
+    only_text,
 )
 
 __all__ = [
@@ -39,11 +40,13 @@ __all__ = [
     "stop_reason_of",
     "text_of",
     "to_langchain",
+    "tool_call",
     "tool_message",
     "usage_of",
     "with_ids",
 ]
 
+_CARRIER = "LangChain"
 # The reasons to stop of the providers that LangChain has a package for, where not the usual end.
 _STOP_REASONS: Mapping[str, StopReason] = {
     "content_filter": "refusal",
@@ -86,19 +89,19 @@ def with_ids(messages: list[BaseMessage]) -> list[BaseMessage]:
 def _convert(message: Message) -> Iterator[BaseMessage]:
     match message.role:
         case "system":
-            yield SystemMessage(_only_text(message), name=message.name)
+            yield SystemMessage(only_text(message, carrier=_CARRIER), name=message.name)
         case "user":
             yield HumanMessage(_user_content(message), name=message.name)
         case "assistant":
             yield AIMessage(
-                _only_text(message, besides=ToolCall),
+                only_text(message, carrier=_CARRIER, besides=ToolCall),
                 name=message.name,
-                tool_calls=[_tool_call(call) for call in message.tool_calls],
+                tool_calls=[tool_call(call) for call in message.tool_calls],
             )
         case "tool":
             for part in message.parts:
                 if not isinstance(part, ToolResult):
-                    raise _misplaced(part, message)
+                    raise misplaced_part(part, message, carrier=_CARRIER)
                 yield tool_message(part)
         case _:
             assert_never(message.role)
@@ -114,24 +117,11 @@ def tool_message(result: ToolResult) -> ToolMessage:
     )
 
 
-def _tool_call(call: ToolCall) -> Any:
+def tool_call(call: ToolCall) -> Any:
+    """A tool call of the model, as it goes back to it."""
     # Servers that read the arguments of the history refuse a request that holds no valid JSON.
     arguments = call.arguments if call.malformed is None else {"malformed": call.malformed}
     return {"type": "tool_call", "id": call.call_id, "name": call.name, "args": arguments}
-
-
-def _only_text(message: Message, *, besides: type[ToolCall] | None = None) -> str:
-    for part in message.parts:
-        if not isinstance(part, TextPart) and (besides is None or not isinstance(part, besides)):
-            raise _misplaced(part, message)
-    return message.text
-
-
-def _misplaced(part: Part, message: Message) -> UnsupportedContent:
-    return UnsupportedContent(
-        f"LangChain carries no part of type {part.type!r} in a message of role "
-        f"{message.role!r}; put media into a user message and tool results into a tool message"
-    )
 
 
 def _user_content(message: Message) -> str | list[str | dict[str, Any]]:
@@ -144,7 +134,7 @@ def _block(part: Part, message: Message) -> dict[str, Any]:
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
     if isinstance(part, ToolCall | ToolResult):
-        raise _misplaced(part, message)
+        raise misplaced_part(part, message, carrier=_CARRIER)
     block: dict[str, Any] = {"type": _BLOCK_TYPES[type(part)], "mime_type": part.media_type}
     if part.data is not None:
         block["base64"] = base64.b64encode(part.data).decode("ascii")
@@ -163,7 +153,7 @@ def as_text(messages: Sequence[Message]) -> str:
     Raises:
         UnsupportedContent: There is something in it that is not text.
     """
-    texts = [_only_text(message) for message in messages]
+    texts = [only_text(message, carrier=_CARRIER) for message in messages]
     talk = [m for m in messages if m.role != "system"]
     if len(talk) <= 1:
         return "\n\n".join(texts)

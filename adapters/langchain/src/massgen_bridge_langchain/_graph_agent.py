@@ -29,6 +29,7 @@ from massgen_bridge import (
     TurnResult,
     UnsupportedContent,
     assistant,
+    chat_limit_parameter,
 )
 from massgen_bridge_langchain._cancel import cancelled_once
 from massgen_bridge_langchain._convert import (
@@ -49,7 +50,6 @@ from massgen_bridge_langchain._model import (
     chat_model,
     graph_turn,
     keyless,
-    limit_parameter,
     sampling_settings,
 )
 from massgen_bridge_langchain._options import LangChainOptions
@@ -120,7 +120,9 @@ class GraphAgent:
             connection,
             self._clients,
             output_limit=connection.sampling.max_output_tokens,
-            output_limit_parameter=limit_parameter(connection, self._options.max_tokens_parameter),
+            output_limit_parameter=chat_limit_parameter(
+                connection.base_url, self._options.max_tokens_parameter
+            ),
             model_kwargs=keyless(connection),
             **sampling_settings(connection),
         )

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
@@ -28,7 +28,6 @@ __all__ = [
     "chat_model",
     "graph_turn",
     "keyless",
-    "limit_parameter",
     "sampling_settings",
 ]
 
@@ -38,7 +37,6 @@ BRIDGE_MODEL = "massgen_bridge_model"
 _CONNECT_S = 30.0
 _IDLE_CONNECTIONS = 200
 _NO_KEY = "none"
-_OPENAI_HOSTS = (".openai.com", ".openai.azure.com")
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,16 +263,6 @@ def chat_model(
 
 async def _no_key() -> str:
     return _NO_KEY
-
-
-def limit_parameter(
-    connection: Connection, wanted: Literal["auto", "max_completion_tokens", "max_tokens"]
-) -> str:
-    """What the request parameter that limits the output is called at the connection's endpoint."""
-    if wanted != "auto":
-        return wanted
-    host = f".{urlsplit(connection.base_url).hostname}"
-    return "max_completion_tokens" if host.endswith(_OPENAI_HOSTS) else "max_tokens"
 
 
 def sampling_settings(connection: Connection) -> dict[str, Any]:

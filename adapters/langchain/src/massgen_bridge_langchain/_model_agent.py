@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +23,11 @@ from massgen_bridge import (
     StopReason,
     Turn,
     TurnResult,
-    UnsupportedContent,
+    chat_limit_parameter,
+    chat_response_format,
+    chat_tools,
+    check_traits,
+    structured_answer,
 )
 from massgen_bridge_langchain._cancel import cancelled_once
 from massgen_bridge_langchain._convert import (
@@ -40,11 +43,9 @@ from massgen_bridge_langchain._model import (
     Clients,
     chat_model,
     keyless,
-    limit_parameter,
     sampling_settings,
 )
 from massgen_bridge_langchain._options import LangChainOptions
-from massgen_bridge_langchain._schema import response_format, tool_parameters
 from massgen_bridge_langchain._turn import END_ID, RUNNING, Running, TurnModel, TurnTools
 
 __all__ = ["ModelAgent"]
@@ -60,7 +61,9 @@ class ModelAgent:
         self._where = f"{connection.name!r} (model {connection.model!r})"
         self._call_model = context.call_model
         self._middleware = _load_middleware(context, self._options.middleware)
-        self._limit_parameter = limit_parameter(connection, self._options.max_tokens_parameter)
+        self._limit_parameter = chat_limit_parameter(
+            connection.base_url, self._options.max_tokens_parameter
+        )
         self._settings = sampling_settings(connection) | keyless(connection)
         self._inputs = connection.traits.inputs
         self._clients: Clients | None = None
@@ -73,7 +76,7 @@ class ModelAgent:
         Raises:
             AgentError: The turn failed; the class says how.
         """
-        self._check(turn)
+        check_traits(turn, self._connection.traits, where=self._where, agent_id=self._agent_id)
         history = with_ids(to_langchain(portable(turn.messages, self._inputs)))
         running = self._running(turn, emit)
         graph = self._graph or await self._compiled()
@@ -122,7 +125,7 @@ class ModelAgent:
         if turn.output_schema is not None:
             # Not as LangChain's own `response_format`: the SDK then parses the answer on its way,
             # makes every tool strict, and raises where the answer is cut off.
-            body["response_format"] = response_format(turn.output_schema)
+            body["response_format"] = chat_response_format(turn.output_schema)
         if body:
             settings["extra_body"] = body
         parallel = self._options.parallel_tool_calls
@@ -130,23 +133,10 @@ class ModelAgent:
             turn=turn,
             emit=emit,
             settings=settings,
-            tools=tool_parameters(turn.tools),
+            tools=chat_tools(turn.tools),
             tool_settings={} if parallel is None else {"parallel_tool_calls": parallel},
             tool_names=frozenset(tool.name for tool in turn.tools),
         )
-
-    def _check(self, turn: Turn) -> None:
-        traits = self._connection.traits
-        for wanted, able, what in (
-            (bool(turn.tools), traits.tools, "call tools"),
-            (turn.output_schema is not None, traits.structured, "be held to an output schema"),
-        ):
-            if wanted and not able:
-                raise UnsupportedContent(
-                    f"{self._where} cannot {what}, as its traits say; choose another model, or "
-                    "correct the traits of its connection",
-                    agent_id=self._agent_id,
-                )
 
     def _result(
         self, turn: Turn, running: Running, history: list[BaseMessage], state: list[BaseMessage]
@@ -178,14 +168,9 @@ class ModelAgent:
     ) -> JsonValue | None:
         if turn.output_schema is None or stop_reason in {"refusal", "tool"}:
             return None
-        try:
-            return json.loads(message.text)
-        except ValueError as error:
-            cut = " and was cut off by the output limit" if stop_reason == "length" else ""
-            raise ProtocolFailed(
-                f"{self._where}: the answer had to be JSON, but is not{cut}: {error}",
-                agent_id=self._agent_id,
-            ) from error
+        return structured_answer(
+            message.text, stop_reason=stop_reason, where=self._where, agent_id=self._agent_id
+        )
 
 
 async def _invoke(graph: Any, history: list[BaseMessage], running: Running) -> Any:
