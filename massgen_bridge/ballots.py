@@ -43,7 +43,7 @@ __all__ = [
 BallotChoice = Literal["auto", "tools", "schema", "text"]
 VOTE_TOOL = "vote"
 IMPROVE = "improve"
-_REASON_LENGTH = 160
+_REASON_LENGTH = 120
 
 
 class Paper(Frozen):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 from massgen_bridge import api
-from massgen_bridge.agent import Agent, Capabilities
+from massgen_bridge.agent import Agent, Capabilities, Limits
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.kinds.python import PythonAgent
@@ -60,6 +60,8 @@ class Team:
         model: str | None = None,
         system_message: str = "",
         ballot: BallotChoice = "auto",
+        tools: Iterable[str] = (),
+        limits: Limits | None = None,
         capabilities: Capabilities | None = None,
         vote: Callable[..., Any] | None = None,
         **options: Any,
@@ -73,6 +75,8 @@ class Team:
             model: Its model, as `backend.model` in YAML.
             system_message: What it is told before every task.
             ballot: How it votes.
+            tools: Names of tools that plugins offer and this agent may call.
+            limits: What one of its turns may use.
             capabilities: What an object can do; text alone by default.
             vote: For a function: what votes in its place.
             options: The kind's own options.
@@ -90,6 +94,8 @@ class Team:
                 "id": agent_id,
                 "system_message": system_message or None,
                 "ballot": ballot,
+                "tools": list(tools),
+                "limits": (limits or Limits()).model_dump(mode="json"),
                 "backend": {key: value for key, value in backend.items() if value is not None},
             }
         )

@@ -192,6 +192,7 @@ class ModelConfig(Frozen):
     )
     inputs: frozenset[InputKind] | None = Field(
         default=None,
+        strict=False,  # YAML knows no sets
         description="Media that the model takes: any of `image`, `audio`, `video`, `document`. "
         "Default: what the provider's models take.",
     )

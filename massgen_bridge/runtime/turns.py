@@ -22,6 +22,7 @@ from massgen_bridge.events import (
     TurnStarted,
     Voted,
 )
+from massgen_bridge.messages import MediaPart
 from massgen_bridge.tools.desk import ToolDesk
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class TurnTask:
                 await recorder.commit()
 
         try:
-            outcome = await self.stage.executor.run_turn(
+            outcome = self._refusal() or await self.stage.executor.run_turn(
                 self.agent.setup, turn.bind(self._call_tool), emit
             )
         except anyio.get_cancelled_exc_class():
@@ -137,6 +138,17 @@ class TurnTask:
                 pass
             case _:
                 assert_never(outcome)
+
+    def _refusal(self) -> TurnFailed | None:
+        """Media that this agent cannot carry are refused before any call, never dropped."""
+        able = self.agent.capabilities.inputs
+        for message in self.turn.messages:
+            for part in message.parts:
+                if isinstance(part, MediaPart) and part.type not in able:
+                    carried = ", ".join(sorted(able)) or "text alone"
+                    problem = f"this agent cannot carry {part.type!r} (it carries: {carried})"
+                    return TurnFailed(kind="unsupported", message=problem)
+        return None
 
     async def _call_tool(self, call: ToolCall) -> ToolResult:
         if self.paper is None or self.paper.way != "tools" or call.name != ballots.VOTE_TOOL:

@@ -7,7 +7,7 @@ from typing import Any
 
 from massgen_bridge.connection import Connection, ModelCaller
 from massgen_bridge.events import Event, Record, RunResult, Seat
-from massgen_bridge.messages import user
+from massgen_bridge.messages import Message, user
 from massgen_bridge.plugins import PluginHost, load_object
 from massgen_bridge.runtime.decisions import Decisions
 from massgen_bridge.runtime.executor import AgentSetup, InProcessExecutor
@@ -67,6 +67,7 @@ async def play(
     records: list[Record] | None = None,
     *,
     journal: JournalWriter | None = None,
+    question: Message | None = None,
 ) -> RunResult:
     """Run a plan, as a rule without a journal; the records go to the list."""
     listeners = [records.append] if records is not None else []
@@ -74,7 +75,7 @@ async def play(
     async with InProcessExecutor(host, NoModels(), load=_load) as executor:
         runner = Runner(
             plan,
-            user("Which?"),
+            question or user("Which?"),
             executor=executor,
             decisions=Decisions(host),
             recorder=recorder,

@@ -28,7 +28,14 @@ from massgen_bridge.events import (
     Voted,
 )
 from massgen_bridge.hookspecs import hookimpl
-from massgen_bridge.messages import ToolCall, assistant, system
+from massgen_bridge.messages import (
+    ImagePart,
+    Message,
+    TextPart,
+    ToolCall,
+    assistant,
+    system,
+)
 from massgen_bridge.specs import AdapterSpec, ToolSpec
 from massgen_bridge.strategies.consensus import Consensus, ConsensusState
 from massgen_bridge.verdicts import AnswerVerdict, ToolVerdict
@@ -474,3 +481,16 @@ async def test_a_strategy_that_breaks_ends_the_run_and_keeps_what_was_paid_for()
     result = of_type(records, RunFinished)[0].result
     assert (result.status, result.calls) == ("failed", 2)
     assert "no idea" in result.message
+
+
+async def test_a_picture_that_an_agent_cannot_carry_is_refused_before_any_call() -> None:
+    host = new_host()
+    records: list[Record] = []
+    picture = ImagePart(media_type="image/png", data=b"png")
+    question = Message(role="user", parts=(TextPart(text="What is it?"), picture))
+    result = await play(plan_for(host, {}), host, records, question=question)
+
+    assert result.status == "failed"
+    assert [error.kind for error in result.errors] == ["unsupported"]
+    assert "'image' (it carries: text alone)" in result.errors[0].message
+    assert result.calls == 0
