@@ -7,9 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import openai
@@ -19,7 +17,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from massgen_bridge import Connection
+from massgen_bridge import Connection, is_loopback
 
 __all__ = [
     "BRIDGE_MODEL",
@@ -196,7 +194,7 @@ def _transport(connection: Connection) -> dict[str, Any]:
             max_connections=None, max_keepalive_connections=_IDLE_CONNECTIONS
         ),
         "timeout": openai.Timeout(timeout, connect=min(timeout, _CONNECT_S), pool=None),
-        "trust_env": not _is_loopback(connection.base_url),  # no proxy stands before this machine
+        "trust_env": not is_loopback(connection.base_url),  # no proxy stands before this machine
     }
 
 
@@ -215,14 +213,6 @@ def _endpoint(connection: Connection) -> dict[str, Any]:
         "default_headers": headers | dict(connection.headers),
         "timeout": _transport(connection)["timeout"],
     }
-
-
-def _is_loopback(base_url: str) -> bool:
-    host = urlsplit(base_url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def chat_model(

@@ -10,7 +10,6 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +17,7 @@ import openai
 from anyio.lowlevel import RunVar
 from openai import RequestOptions
 
-from massgen_bridge import Connection
+from massgen_bridge import Connection, is_loopback
 
 __all__ = ["Lease"]
 
@@ -100,7 +99,7 @@ def _new_client(key: _Key) -> openai.AsyncOpenAI:
     limits = type(openai.DEFAULT_CONNECTION_LIMITS)(
         max_connections=None, max_keepalive_connections=_AGENTS_PER_CLIENT
     )
-    plain = _is_plain_loopback(key.base_url)
+    plain = is_loopback(key.base_url) and urlsplit(key.base_url).scheme == "http"
     timeout = openai.Timeout(key.timeout_s, connect=min(key.timeout_s, _CONNECT_S), pool=None)
     client = openai.AsyncOpenAI(
         base_url=key.base_url,
@@ -136,13 +135,3 @@ def _request_options(key: _Key) -> RequestOptions:
     if key.api_key is not None or any(name == "Authorization" for name, _ in key.headers):
         return {}
     return {"headers": {"Authorization": openai.Omit()}}  # there is no key, so none is sent
-
-
-def _is_plain_loopback(base_url: str) -> bool:
-    address = urlsplit(base_url)
-    host = address.hostname or ""
-    try:
-        loopback = ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    return loopback and address.scheme == "http"
