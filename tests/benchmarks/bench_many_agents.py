@@ -1,4 +1,4 @@
-"""What a thousand agents cost: in time over the bare SDK and over a model's latency, in memory.
+"""What a thousand agents cost over the bare SDK, in time and in memory.
 
 All agents give the same answer, which then has a thousand authors and needs no vote: a run makes
 exactly one call an agent. Our side is the whole product, from the configuration as a dict to the
@@ -36,7 +36,6 @@ SMALL: Mapping[str, Any] = {"agents": 10}
 """Arguments that make `measure` quick; the figures then say nothing."""
 
 _QUESTION = "How many words does it take?"
-_DELAY_S = 0.3
 _AGENTS_PER_CLIENT = 50
 
 
@@ -48,14 +47,11 @@ def measure(pairs: int = 20, *, agents: int = 1000) -> list[Figure]:
         agents: How many.
     """
     os.environ["BENCHMARK_KEY"] = TEST_KEY
-    with own_data_folder():
-        scripted = anyio.run(_scripted, pairs, agents)
-        with model_server() as server:
-            return [
-                *anyio.run(_openai, server, pairs, agents),
-                scripted,
-                _memory(server, pairs, agents),
-            ]
+    with own_data_folder(), model_server() as server:
+        return [
+            *anyio.run(_openai, server, pairs, agents),
+            _memory(server, pairs, agents),
+        ]
 
 
 async def _run(config: Mapping[str, Any], agents: int) -> None:
@@ -122,31 +118,6 @@ def _openai_config(url: str, agents: int) -> dict[str, Any]:
             for number in range(agents)
         ],
     }
-
-
-async def _scripted(pairs: int, agents: int) -> Figure:
-    backend = {"type": "scripted", "answers": ["The same one."], "delay_s": _DELAY_S}
-    config = {
-        "version": 1,
-        "agents": [{"id": f"ada{number}", "backend": backend} for number in range(agents)],
-    }
-
-    async def ours() -> None:
-        await _run(config, agents)
-
-    async def bound() -> None:
-        await anyio.sleep(_DELAY_S)
-
-    samples = await in_turns(pairs, ours, bound)
-    _, details = ratios(samples)
-    return figure(
-        "many_scripted_agents",
-        f"{agents:,} scripted agents of 0.3 s / 0.3 s",
-        [ours.wall / _DELAY_S for ours, _ in samples],
-        goal=2.0,
-        ours_wall_ms=details["ours_wall_ms"],
-        ours_cpu_ms=details["ours_cpu_ms"],
-    )
 
 
 # --- memory ---------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ BENCHMARKS = (
     "langchain_adapter",
     "consensus",
     "many_agents",
+    "scripted_agents",
     "journal",
 )
 """The modules `bench_NAME`: each has a function `measure(pairs)`."""
