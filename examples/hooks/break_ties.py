@@ -9,7 +9,7 @@ from massgen_bridge import hookimpl
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from massgen_bridge.events import AnswerInfo
+    from massgen_bridge import AnswerInfo
 
 
 @hookimpl

@@ -8,15 +8,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from massgen_bridge import AnswerRef, StrategySpec, hookimpl
-from massgen_bridge.events import Answered, AnswerInfo, DeadlinePassed, Seat, TieBroken
+from massgen_bridge import (
+    Answered,
+    AnswerInfo,
+    AnswerRef,
+    Command,
+    DeadlinePassed,
+    Finish,
+    Seat,
+    StartTurn,
+    StrategySpec,
+    TieBroken,
+    hookimpl,
+)
 from massgen_bridge.messages import Frozen
-from massgen_bridge.strategy import Command, Finish, StartTurn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from massgen_bridge.events import Happening
+    from massgen_bridge import Happening
 
 
 class FastestState(Frozen):

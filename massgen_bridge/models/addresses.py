@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["host_within", "is_loopback", "no_proxy_for_loopback"]
+__all__ = ["host_within", "is_loopback", "is_plain_loopback", "no_proxy_for_loopback"]
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
@@ -35,6 +35,14 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_plain_loopback(url: str) -> bool:
+    """Whether `url` is unencrypted on this machine, so that neither proxies nor certificates count.
+
+    TLS to this machine is another matter: its certificate may be one of the environment's.
+    """
+    return urlsplit(url).scheme == "http" and is_loopback(url)
 
 
 def no_proxy_for_loopback(environ: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,6 @@ from massgen_bridge_openai._errors import agent_error
 from openai import _exceptions
 
 from massgen_bridge import (
-    SDK_ERRORS,
     AgentCrashed,
     AgentError,
     AuthFailed,
@@ -29,6 +28,7 @@ from massgen_bridge import (
     ServerFailed,
     TimedOut,
 )
+from massgen_bridge.adapting import SDK_ERRORS
 from massgen_bridge.testing.agents import collect, connection_to, make_agent, turn
 from massgen_bridge.testing.fixtures import StartModelServer
 from massgen_bridge.testing.servers import ErrorEvent, HttpError, Reply

@@ -9,13 +9,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
-from massgen_bridge import (
-    Emit,
-    ReasoningDelta,
-    StreamedToolCalls,
-    TextDelta,
-    check_finish,
-)
+from massgen_bridge import Emit, ReasoningDelta, TextDelta
+from massgen_bridge.adapting import StreamedToolCalls, check_finish
 from massgen_bridge_langchain._convert import tool_call
 
 __all__ = ["read_answer"]

@@ -28,9 +28,8 @@ from massgen_bridge import (
     ToolResult,
     Usage,
     VideoPart,
-    misplaced_part,
-    only_text,
 )
+from massgen_bridge.adapting import misplaced_part, only_text
 
 __all__ = [
     "as_text",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from massgen_bridge import (
-    SDK_ERRORS,
     AgentError,
     AuthFailed,
     BadRequest,
@@ -19,9 +18,8 @@ from massgen_bridge import (
     ServerFailed,
     TimedOut,
     Truncated,
-    error_text,
-    sdk_error,
 )
+from massgen_bridge.adapting import SDK_ERRORS, error_text, sdk_error
 
 __all__ = ["KINDS", "agent_error", "chain"]
 

@@ -29,8 +29,8 @@ from massgen_bridge import (
     TurnResult,
     UnsupportedContent,
     assistant,
-    chat_limit_parameter,
 )
+from massgen_bridge.adapting import chat_limit_parameter
 from massgen_bridge_langchain._cancel import cancelled_once
 from massgen_bridge_langchain._convert import (
     as_text,

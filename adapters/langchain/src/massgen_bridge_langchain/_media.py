@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from massgen_bridge import InputKind, MediaPart, Message, chat_media
+from massgen_bridge import InputKind, MediaPart, Message
+from massgen_bridge.adapting import chat_media
 
 __all__ = ["portable"]
 

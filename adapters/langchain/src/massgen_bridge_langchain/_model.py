@@ -17,7 +17,8 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from massgen_bridge import Connection, is_loopback
+from massgen_bridge import Connection
+from massgen_bridge.adapting import is_plain_loopback
 
 __all__ = [
     "BRIDGE_MODEL",
@@ -194,7 +195,8 @@ def _transport(connection: Connection) -> dict[str, Any]:
             max_connections=None, max_keepalive_connections=_IDLE_CONNECTIONS
         ),
         "timeout": openai.Timeout(timeout, connect=min(timeout, _CONNECT_S), pool=None),
-        "trust_env": not is_loopback(connection.base_url),  # no proxy stands before this machine
+        # No proxy stands before this machine.
+        "trust_env": not is_plain_loopback(connection.base_url),
     }
 
 

@@ -23,6 +23,8 @@ from massgen_bridge import (
     StopReason,
     Turn,
     TurnResult,
+)
+from massgen_bridge.adapting import (
     chat_limit_parameter,
     chat_response_format,
     chat_tools,

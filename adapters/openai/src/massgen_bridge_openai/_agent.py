@@ -22,6 +22,8 @@ from massgen_bridge import (
     Turn,
     TurnResult,
     Usage,
+)
+from massgen_bridge.adapting import (
     chat_limit_parameter,
     chat_response_format,
     chat_tools,

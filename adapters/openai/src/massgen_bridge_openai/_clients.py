@@ -11,13 +11,13 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import openai
 from anyio.lowlevel import RunVar
 from openai import RequestOptions
 
-from massgen_bridge import Connection, is_loopback
+from massgen_bridge import Connection
+from massgen_bridge.adapting import is_plain_loopback
 
 __all__ = ["Lease"]
 
@@ -99,7 +99,7 @@ def _new_client(key: _Key) -> openai.AsyncOpenAI:
     limits = type(openai.DEFAULT_CONNECTION_LIMITS)(
         max_connections=None, max_keepalive_connections=_AGENTS_PER_CLIENT
     )
-    plain = is_loopback(key.base_url) and urlsplit(key.base_url).scheme == "http"
+    plain = is_plain_loopback(key.base_url)
     timeout = openai.Timeout(key.timeout_s, connect=min(key.timeout_s, _CONNECT_S), pool=None)
     client = openai.AsyncOpenAI(
         base_url=key.base_url,

@@ -18,10 +18,8 @@ from massgen_bridge import (
     TextPart,
     ToolCall,
     ToolResult,
-    chat_media,
-    misplaced_part,
-    only_text,
 )
+from massgen_bridge.adapting import chat_media, misplaced_part, only_text
 
 __all__ = ["assistant_message", "chat_messages"]
 

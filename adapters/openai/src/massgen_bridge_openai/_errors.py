@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import json
 
-from massgen_bridge import (
-    AgentCrashed,
-    AgentError,
-    NetworkFailed,
-    ProtocolFailed,
-    error_text,
-    sdk_error,
-)
+from massgen_bridge import AgentCrashed, AgentError, NetworkFailed, ProtocolFailed
+from massgen_bridge.adapting import error_text, sdk_error
 
 __all__ = ["agent_error"]
 

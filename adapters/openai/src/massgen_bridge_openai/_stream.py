@@ -11,12 +11,11 @@ from massgen_bridge import (
     ProtocolFailed,
     ReasoningDelta,
     StopReason,
-    StreamedToolCalls,
     TextDelta,
     ToolCall,
     Usage,
-    check_finish,
 )
+from massgen_bridge.adapting import StreamedToolCalls, check_finish
 
 __all__ = ["Answer", "read_answer"]
 
