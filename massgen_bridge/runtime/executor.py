@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import math
 import time
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -19,7 +22,7 @@ from massgen_bridge.specs import AdapterSpec, AgentContext
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from massgen_bridge.agent import Agent, Emit, Turn
+    from massgen_bridge.agent import Agent, Emit, Turn, TurnResult
     from massgen_bridge.connection import Connection, ModelCaller
     from massgen_bridge.events import TurnEvent
     from massgen_bridge.plugins import PluginHost
@@ -28,6 +31,7 @@ __all__ = ["AgentSetup", "Executor", "InProcessExecutor", "ModelAccess", "TurnOu
 
 TurnOutcome = TurnDone | TurnFailed | TurnCancelled
 _TICK_S = 0.25
+_logger = logging.getLogger("massgen_bridge.runtime")
 T = TypeVar("T")
 
 
@@ -130,7 +134,7 @@ class InProcessExecutor:
             with running.scope:
                 agent = await self._agent(setup)
                 await self._imports.done()
-                return TurnDone(result=await agent.run(turn, alive))
+                return TurnDone(result=await _result(agent, turn, alive))
         except AgentError as error:
             return TurnFailed(kind=error.kind, message=str(error), retryable=error.retryable)
         except BridgeError as error:
@@ -178,7 +182,9 @@ class InProcessExecutor:
         return await self._imports.run(spec, context)
 
     async def _classified(self, kind: str, error: Exception) -> AgentError:
-        named = self._host.classify_error(kind, error)
+        named = None
+        if self._host.has("bridge_classify_error"):
+            named = await to_thread.run_sync(self._host.classify_error, kind, error)
         text = f"{type(error).__name__}: {error}"
         return error_of_kind(named)(text) if named else AgentCrashed(text)
 
@@ -236,10 +242,29 @@ class _Imports:
             await self._quiet.wait()
 
 
+async def _result(agent: Agent, turn: Turn, emit: Emit) -> TurnResult:
+    try:
+        return await agent.run(turn, emit)
+    except anyio.get_cancelled_exc_class() as error:
+        if not _is_cancelled():
+            # A future that was cancelled somewhere in the agent; nobody cancelled the turn.
+            raise AgentCrashed("the agent's own code cancelled itself") from error
+        raise
+
+
 async def _close(agent: Agent) -> None:
     """Close an agent, also while a cancellation is under way, but not for ever."""
     with anyio.move_on_after(5, shield=True):
-        await agent.aclose()
+        try:
+            await agent.aclose()
+        except Exception as error:  # noqa: BLE001 - foreign code: the run's result is worth more
+            _logger.warning("an agent could not be closed: %s: %s", type(error).__name__, error)
+
+
+def _is_cancelled() -> bool:
+    """Whether this task is being cancelled, by a scope or by asyncio itself."""
+    task = asyncio.current_task()
+    return anyio.current_effective_deadline() == -math.inf or bool(task and task.cancelling())
 
 
 class _NoModel:
