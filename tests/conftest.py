@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from massgen_bridge.models.local import weights_path
 
 # These test installed wheels and run outside the source tree: `nox -s wheels`.
 collect_ignore = ["wheels"]
+
+# A busy machine is slow, which says nothing of the code: time is measured in benchmarks alone.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture
