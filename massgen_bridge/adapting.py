@@ -7,6 +7,7 @@ as the plain JSON of the wire protocol.
 from __future__ import annotations
 
 from massgen_bridge.models.addresses import is_plain_loopback
+from massgen_bridge.models.certificates import trusted_certificates
 from massgen_bridge.models.chat_answers import (
     StreamedToolCalls,
     check_finish,
@@ -40,4 +41,5 @@ __all__ = [
     "retry_after_s",
     "sdk_error",
     "structured_answer",
+    "trusted_certificates",
 ]

@@ -19,7 +19,15 @@ import pytest
 
 KINDS = ("openai", "langchain")
 CERTIFICATE = Path(__file__).parent / "a_invalid.pem"
-SETTINGS = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+SETTINGS = (
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+)
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.parametrize("kind", KINDS)]
 
@@ -132,14 +140,30 @@ def test_what_the_proxy_never_sees(
 
 
 @pytest.mark.parametrize(
-    ("variable", "works"), [("SSL_CERT_FILE", True), ("REQUESTS_CA_BUNDLE", False)]
+    ("variables", "works"),
+    [
+        (("SSL_CERT_FILE",), True),
+        (("REQUESTS_CA_BUNDLE",), True),
+        (("CURL_CA_BUNDLE",), True),
+        ((), False),
+    ],
 )
 def test_a_proxy_that_opens_tls(
-    kind: str, variable: str, *, works: bool, start_proxy: StartProxy, tmp_path: Path
+    kind: str,
+    variables: tuple[str, ...],
+    *,
+    works: bool,
+    start_proxy: StartProxy,
+    tmp_path: Path,
 ) -> None:
     proxy = start_proxy(opens_tls=True)
-    settings = {"HTTPS_PROXY": proxy.url, variable: str(CERTIFICATE)}
+    settings = {"HTTPS_PROXY": proxy.url, **dict.fromkeys(variables, str(CERTIFICATE))}
     told = _failure(kind, "https://a.invalid/v1", tmp_path, **settings)
     assert ("auth: " in told, "CERTIFICATE_VERIFY_FAILED" in told) == (works, not works)
     passed = ["POST /v1/chat/completions HTTP/1.1"] if works else []
     assert proxy.seen == ["CONNECT a.invalid:443 HTTP/1.1", *passed]
+
+
+def test_a_variable_that_names_nothing_is_named(kind: str, tmp_path: Path) -> None:
+    told = _failure(kind, "https://a.invalid/v1", tmp_path, REQUESTS_CA_BUNDLE="/no/such.pem")
+    assert "REQUESTS_CA_BUNDLE names '/no/such.pem', which does not exist" in told

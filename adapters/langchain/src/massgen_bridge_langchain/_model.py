@@ -18,7 +18,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from massgen_bridge import Connection
-from massgen_bridge.adapting import is_plain_loopback
+from massgen_bridge.adapting import is_plain_loopback, trusted_certificates
 
 __all__ = [
     "BRIDGE_MODEL",
@@ -190,13 +190,15 @@ class Clients:
 
 def _transport(connection: Connection) -> dict[str, Any]:
     timeout = connection.timeout_s
+    plain = is_plain_loopback(connection.base_url)
     return {
         "limits": type(openai.DEFAULT_CONNECTION_LIMITS)(
             max_connections=None, max_keepalive_connections=_IDLE_CONNECTIONS
         ),
         "timeout": openai.Timeout(timeout, connect=min(timeout, _CONNECT_S), pool=None),
         # No proxy stands before this machine.
-        "trust_env": not is_plain_loopback(connection.base_url),
+        "trust_env": not plain,
+        "verify": plain or trusted_certificates(),
     }
 
 

@@ -17,7 +17,7 @@ from anyio.lowlevel import RunVar
 from openai import RequestOptions
 
 from massgen_bridge import Connection
-from massgen_bridge.adapting import is_plain_loopback
+from massgen_bridge.adapting import is_plain_loopback, trusted_certificates
 
 __all__ = ["Lease"]
 
@@ -112,7 +112,7 @@ def _new_client(key: _Key) -> openai.AsyncOpenAI:
             timeout=timeout,
             trust_env=not plain,  # no proxy stands before this machine
             # Loading the certificates costs most of the time, and here nobody shows one.
-            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True,
+            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else trusted_certificates(),
         ),
     )
     # The SDK takes these from the environment; the connection alone says what is sent.

@@ -1,0 +1,59 @@
+"""Whose certificates are trusted: what the environment says, under any of its usual names."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from typing import TYPE_CHECKING
+
+from massgen_bridge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["trusted_certificates"]
+
+# The HTTP libraries of the SDKs read the first two by themselves, and know none of the others.
+_KNOWN = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_OTHERS = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+def trusted_certificates(environ: Mapping[str, str] | None = None) -> ssl.SSLContext | bool:
+    """What an HTTP client gets as `verify`.
+
+    `SSL_CERT_FILE` and `SSL_CERT_DIR` count first; `REQUESTS_CA_BUNDLE` and then
+    `CURL_CA_BUNDLE`, each a file or a folder, only where neither of them is set.
+
+    Args:
+        environ: The environment variables; those of this process by default.
+
+    Returns:
+        True where the library finds out by itself.
+
+    Raises:
+        ConfigError: A variable names something that is not there or holds no certificate.
+    """
+    environ = os.environ if environ is None else environ
+    for name in (*_KNOWN, *_OTHERS):
+        path = environ.get(name)
+        if not path:
+            continue
+        if not os.path.exists(path):  # noqa: PTH110 - any text may stand in a variable
+            raise ConfigError(
+                f"the environment variable {name} names {path!r}, which does not exist; set it to "
+                "a file of certificates in PEM form, or unset it"
+            )
+        return True if name in _KNOWN else _context(name, path)
+    return True
+
+
+def _context(name: str, path: str) -> ssl.SSLContext:
+    try:
+        if os.path.isdir(path):  # noqa: PTH112 - as above
+            return ssl.create_default_context(capath=path)
+        return ssl.create_default_context(cafile=path)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"the environment variable {name} names {path!r}, which holds no certificate in PEM "
+            f"form: {error}"
+        ) from error
