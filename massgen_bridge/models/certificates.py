@@ -31,29 +31,22 @@ def trusted_certificates(environ: Mapping[str, str] | None = None) -> ssl.SSLCon
         True where the library finds out by itself.
 
     Raises:
-        ConfigError: A variable names something that is not there or holds no certificate.
+        ConfigError: One of the last two names something that holds no certificate.
     """
     environ = os.environ if environ is None else environ
-    for name in (*_KNOWN, *_OTHERS):
-        path = environ.get(name)
-        if not path:
-            continue
-        if not os.path.exists(path):  # noqa: PTH110 - any text may stand in a variable
-            raise ConfigError(
-                f"the environment variable {name} names {path!r}, which does not exist; set it to "
-                "a file of certificates in PEM form, or unset it"
-            )
-        return True if name in _KNOWN else _context(name, path)
-    return True
+    if any(environ.get(name) for name in _KNOWN):
+        return True
+    name = next((name for name in _OTHERS if environ.get(name)), None)
+    return True if name is None else _context(name, environ[name])
 
 
 def _context(name: str, path: str) -> ssl.SSLContext:
     try:
-        if os.path.isdir(path):  # noqa: PTH112 - as above
-            return ssl.create_default_context(capath=path)
         return ssl.create_default_context(cafile=path)
-    except (OSError, ssl.SSLError) as error:
+    except OSError as error:  # an SSLError is one, too
+        if os.path.isdir(path):  # noqa: PTH112 - any text may stand in a variable
+            return ssl.create_default_context(capath=path)
         raise ConfigError(
-            f"the environment variable {name} names {path!r}, which holds no certificate in PEM "
-            f"form: {error}"
+            f"the environment variable {name} names {path!r}, which is no file of certificates in "
+            f"PEM form ({error}); correct it, or unset it"
         ) from error

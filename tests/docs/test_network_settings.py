@@ -166,4 +166,4 @@ def test_a_proxy_that_opens_tls(
 
 def test_a_variable_that_names_nothing_is_named(kind: str, tmp_path: Path) -> None:
     told = _failure(kind, "https://a.invalid/v1", tmp_path, REQUESTS_CA_BUNDLE="/no/such.pem")
-    assert "REQUESTS_CA_BUNDLE names '/no/such.pem', which does not exist" in told
+    assert "REQUESTS_CA_BUNDLE names '/no/such.pem', which is no file of certificates" in told
