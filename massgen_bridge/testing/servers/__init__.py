@@ -18,6 +18,9 @@ from massgen_bridge.testing.servers.model_request import (
     OfferedTool,
     RecordedRequest,
     RequestState,
+    SentCall,
+    SentMedia,
+    SentMessage,
 )
 from massgen_bridge.testing.servers.process import ModelServerProcess, ServerStats
 from massgen_bridge.testing.servers.schema_values import example_value
@@ -58,6 +61,9 @@ __all__ = [
     "RequestState",
     "Script",
     "ScriptFailed",
+    "SentCall",
+    "SentMedia",
+    "SentMessage",
     "ServerStats",
     "Structured",
     "Text",

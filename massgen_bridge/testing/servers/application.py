@@ -94,6 +94,7 @@ class _Plan:
 
     response: Response
     body: Any = None
+    asked: ModelRequest | None = None
     number: int | None = None
 
 
@@ -142,7 +143,11 @@ class ModelApplication:
         """The response to a request."""
         plan = self._plan(request)
         entry = self._recorder.begin(
-            request, body=plan.body, number=plan.number, status=plan.response.status
+            request,
+            body=plan.body,
+            asked=plan.asked,
+            number=plan.number,
+            status=plan.response.status,
         )
         return replace(plan.response, observer=entry)
 
@@ -153,9 +158,7 @@ class ModelApplication:
         if request.method != "POST":
             return _Plan(self._not_allowed(delivery, request, "POST"))
         self._recorder.calls += 1
-        number = self._recorder.calls
-        body = _parsed(request.body)
-        return _Plan(self._call(delivery, request, body, number), body, number)
+        return self._plan_call(delivery, request, self._recorder.calls)
 
     def _plan_other(self, request: HttpRequest) -> _Plan:
         document = self._documents.get(request.path)
@@ -174,15 +177,19 @@ class ModelApplication:
         message = f"{request.path} does not take {request.method}; expected {allowed}"
         return delivery.error(HttpError(status=405, message=message, headers=(("allow", allowed),)))
 
-    def _call(self, delivery: Delivery, request: HttpRequest, body: Any, number: int) -> Response:
+    def _plan_call(self, delivery: Delivery, request: HttpRequest, number: int) -> _Plan:
+        body = _parsed(request.body)
         if self._key is not None and api_key(request.headers) != self._key:
-            return delivery.error(HttpError(status=401))
+            return _Plan(delivery.error(HttpError(status=401)), body, number=number)
         try:
-            wanted = _read(delivery.protocol, body, request, number)
+            asked = _read(delivery.protocol, body, request, number)
         except RefusedRequest as refusal:
-            return delivery.error(refusal.error)
+            return _Plan(delivery.error(refusal.error), body, number=number)
+        return _Plan(self._answer(delivery, asked), body, asked, number)
+
+    def _answer(self, delivery: Delivery, asked: ModelRequest) -> Response:
         try:
-            return delivery.response(wanted, self._selector.choose(wanted))
+            return delivery.response(asked, self._selector.choose(asked))
         except Exception as error:  # noqa: BLE001 a test's own function: the client and the test both have to hear of it
             self.failures.append(error)
             message = f"the test's script failed: {type(error).__name__}: {error}"

@@ -17,7 +17,7 @@ from massgen_bridge.testing.servers.answers import (
     Usage,
     split_evenly,
 )
-from massgen_bridge.testing.servers.chat_history import check_messages, text_of
+from massgen_bridge.testing.servers.chat_history import check_messages, read_messages, text_of
 from massgen_bridge.testing.servers.model_request import ModelRequest, OfferedTool
 from massgen_bridge.testing.servers.protocol import AnswerParts, RefusedRequest, Rendered
 from massgen_bridge.testing.servers.script import HttpError
@@ -90,6 +90,7 @@ class ChatCompletions:
             max_tokens=body.get("max_completion_tokens", body.get("max_tokens")),
             headers=request.headers,
             body=body,
+            read_messages=read_messages,
         )
 
     def render(self, request: ModelRequest, answer: Answer) -> Rendered:
@@ -141,7 +142,9 @@ def _tools(body: Mapping[str, Any]) -> tuple[OfferedTool, ...]:
         return ()
     return tuple(
         OfferedTool(
-            name=tool["function"]["name"], parameters=tool["function"].get("parameters") or {}
+            name=tool["function"]["name"],
+            description=tool["function"].get("description"),
+            parameters=tool["function"].get("parameters") or {},
         )
         for tool in body.get("tools") or ()
         if "function" in tool

@@ -1,13 +1,27 @@
-"""The rules that OpenAI holds the messages of a chat to, and their text."""
+"""The messages of a chat: the rules that OpenAI holds them to, and what they say."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-__all__ = ["check_messages", "text_of"]
+from massgen_bridge.testing.servers.model_request import SentCall, SentMedia, SentMessage
+from massgen_bridge.testing.servers.sent_values import decoded, json_or_text
 
-_ROLES = frozenset({"assistant", "developer", "function", "system", "tool", "user"})
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["check_messages", "read_messages", "text_of"]
+
+_ROLES: Mapping[str, Literal["system", "user", "assistant", "tool"]] = {
+    "assistant": "assistant",
+    "developer": "system",
+    "function": "tool",
+    "system": "system",
+    "tool": "tool",
+    "user": "user",
+}
+_AUDIO_TYPES = {"mp3": "audio/mpeg"}
 
 
 def check_messages(messages: Sequence[Any]) -> str | None:
@@ -47,3 +61,57 @@ def text_of(message: Mapping[str, Any]) -> str:
     if isinstance(content, str):
         return content
     return "".join(part["text"] for part in content or () if "text" in part)
+
+
+def read_messages(body: Mapping[str, Any]) -> tuple[SentMessage, ...]:
+    """What the messages of a request say.
+
+    Raises:
+        ValueError: media are not in base64.
+    """
+    return tuple(map(_read, body["messages"]))
+
+
+def _read(message: Mapping[str, Any]) -> SentMessage:
+    content = message.get("content")
+    return SentMessage(
+        role=_ROLES[message["role"]],
+        text=text_of(message) or message.get("refusal") or "",
+        calls=tuple(_calls(message)),
+        media=() if isinstance(content, str) else tuple(_media(content or ())),
+        answers=message.get("tool_call_id"),
+        reasoning=message.get("reasoning_content") or message.get("reasoning") or "",
+    )
+
+
+def _calls(message: Mapping[str, Any]) -> Iterator[SentCall]:
+    for call in message.get("tool_calls") or ():
+        match call:
+            case {"function": {"name": name, "arguments": arguments}}:
+                yield SentCall(call_id=call["id"], name=name, arguments=json_or_text(arguments))
+            case {"custom": {"name": name, "input": text}}:
+                yield SentCall(call_id=call["id"], name=name, arguments=text)
+
+
+def _media(parts: Sequence[Mapping[str, Any]]) -> Iterator[SentMedia]:
+    for part in parts:
+        match part:
+            case {"image_url": {"url": url}}:
+                yield _addressed(url, "image/*")
+            case {"video_url": {"url": url}}:  # not OpenAI's, but that of others
+                yield _addressed(url, "video/*")
+            case {"input_audio": {"data": data, "format": form}}:
+                media_type = _AUDIO_TYPES.get(form, f"audio/{form}")
+                yield SentMedia(media_type=media_type, data=decoded(data))
+            case {"file": {"file_data": url}}:
+                yield _addressed(url, "application/*")
+            case {"file": _}:
+                yield SentMedia(media_type="application/*")
+
+
+def _addressed(url: str, media_type: str) -> SentMedia:
+    if not url.startswith("data:"):
+        return SentMedia(media_type=media_type, url=url)
+    head, _, data = url.partition(",")
+    named = head.removeprefix("data:").partition(";")[0]
+    return SentMedia(media_type=named or media_type, data=decoded(data))

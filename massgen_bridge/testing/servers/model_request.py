@@ -4,12 +4,33 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["ModelRequest", "OfferedTool", "RecordedRequest", "RequestState", "api_key"]
+__all__ = [
+    "ModelRequest",
+    "OfferedTool",
+    "RecordedRequest",
+    "RequestState",
+    "SentCall",
+    "SentMedia",
+    "SentMessage",
+    "api_key",
+]
+
+_SAMPLING = (
+    "frequency_penalty",
+    "presence_penalty",
+    "seed",
+    "stop",
+    "stop_sequences",
+    "temperature",
+    "top_k",
+    "top_p",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,14 +39,73 @@ class OfferedTool:
 
     Attributes:
         name: as the model has to call it.
+        description: what it is said to do; None where nothing is said.
         parameters: the JSON Schema of its arguments.
     """
 
     name: str
+    description: str | None
     parameters: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SentCall:
+    """A call of a tool in the history that a client sent.
+
+    Attributes:
+        call_id: what its result refers to.
+        name: of the tool.
+        arguments: as parsed from JSON, or the raw text where it is none.
+    """
+
+    call_id: str
+    name: str
+    arguments: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentMedia:
+    """A picture, sound, film or document that a client sent.
+
+    Without `data` and `url` it was sent as the id of an uploaded file.
+
+    Attributes:
+        media_type: such as `image/png`; `image/*` and the like where the protocol does not say.
+        data: the bytes, decoded.
+        url: where they are, if they were not sent along.
+    """
+
+    media_type: str
+    data: bytes | None = field(default=None, repr=False)
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentMessage:
+    """A message that a client sent, the same for every wire protocol.
+
+    Parts of a protocol's own that have no place here are left out; the body has them.
+
+    Attributes:
+        role: `system` also stands for what newer models call `developer`.
+        text: of all its text parts, joined without a separator.
+        calls: what the assistant called.
+        media: what else it shows.
+        answers: the id of the call whose result this is; None for other roles.
+        is_error: whether that result is an error; None where the protocol does not say.
+        reasoning: what the assistant is said to have thought.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
+    text: str = ""
+    calls: tuple[SentCall, ...] = ()
+    media: tuple[SentMedia, ...] = ()
+    answers: str | None = None
+    is_error: bool | None = None
+    reasoning: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelRequest:
     """What a script sees of a request, the same for every wire protocol.
 
@@ -41,6 +121,7 @@ class ModelRequest:
         max_tokens: the most that the answer may have.
         headers: names in lower case.
         body: as parsed from JSON.
+        read_messages: reads `messages` out of a body, as the protocol has them.
     """
 
     number: int
@@ -54,6 +135,25 @@ class ModelRequest:
     max_tokens: int | None
     headers: Mapping[str, str] = field(repr=False)
     body: Mapping[str, Any]
+    read_messages: Callable[[Mapping[str, Any]], tuple[SentMessage, ...]] = field(
+        repr=False, compare=False
+    )
+
+    @cached_property
+    def messages(self) -> tuple[SentMessage, ...]:
+        """The history: the system prompt first, and one message for each tool result.
+
+        Read when it is first asked for, so that nobody else pays for it.
+
+        Raises:
+            ValueError: media are not in base64.
+        """
+        return self.read_messages(self.body)
+
+    @property
+    def sampling(self) -> Mapping[str, Any]:
+        """What the request says of how to generate, such as `temperature`, as it says it."""
+        return {name: self.body[name] for name in _SAMPLING if name in self.body}
 
 
 class RequestState(enum.Enum):
@@ -79,6 +179,7 @@ class RecordedRequest:
         path: as sent, without the query.
         headers: all of them, names in lower case; not shown by `repr`, since a key is among them.
         body: parsed from JSON; None when it was empty or not JSON.
+        asked: what it asks of a model; None for other requests and for those that were refused.
         status: the HTTP status answered, also when a fault kept it from being sent.
         started_at: when it had been read, in seconds of `time.monotonic()`.
         finished_at: when its response ended; None while it runs.
@@ -91,6 +192,7 @@ class RecordedRequest:
     path: str
     headers: Mapping[str, str] = field(repr=False)
     body: Any
+    asked: ModelRequest | None
     status: int
     started_at: float
     finished_at: float | None

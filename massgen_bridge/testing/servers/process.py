@@ -11,10 +11,13 @@ from urllib.request import urlopen
 
 from pydantic import BaseModel, ConfigDict
 
+from massgen_bridge.testing.servers.protocol import base_url
 from massgen_bridge.testing.servers.server import STATS_PATH
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from massgen_bridge.connection import Protocols
 
 __all__ = ["ModelServerProcess", "ServerStats"]
 
@@ -101,6 +104,14 @@ class ModelServerProcess:
     def url(self) -> str:
         """The base URL for OpenAI clients, `/v1` included."""
         return self._url
+
+    def base_url(self, protocol: Protocols) -> str:
+        """The base URL as clients of a protocol expect it: with `/v1` for `chat` alone.
+
+        Raises:
+            ValueError: the server does not speak the protocol.
+        """
+        return base_url(self._url.removesuffix("/v1"), protocol)
 
     @property
     def pid(self) -> int:

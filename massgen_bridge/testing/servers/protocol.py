@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from massgen_bridge.testing.servers.script import HttpError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any
 
+    from massgen_bridge.connection import Protocols
     from massgen_bridge.testing.servers.answers import Answer
     from massgen_bridge.testing.servers.http_request import HttpRequest
     from massgen_bridge.testing.servers.model_request import ModelRequest
 
-__all__ = ["AnswerParts", "RefusedRequest", "Rendered", "WireProtocol"]
+__all__ = ["AnswerParts", "RefusedRequest", "Rendered", "WireProtocol", "base_url"]
+
+# What follows the host in the base URL that clients of a protocol are given.
+_BASES: Mapping[str, str] = {"chat": "/v1", "messages": ""}
 
 
 class RefusedRequest(Exception):
@@ -96,3 +101,19 @@ class WireProtocol(Protocol):
 
     def models_document(self, models: tuple[str, ...]) -> bytes:
         """The answer to a request for the list of models."""
+
+
+def base_url(root: str, protocol: Protocols) -> str:
+    """The base URL as clients of a protocol expect it.
+
+    Args:
+        root: scheme, host and port.
+        protocol: as connections name it.
+
+    Raises:
+        ValueError: no server here speaks the protocol.
+    """
+    if protocol not in _BASES:
+        spoken = ", ".join(map(repr, _BASES))
+        raise ValueError(f"the model server does not speak {protocol!r}; expected one of: {spoken}")
+    return f"{root}{_BASES[protocol]}"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from massgen_bridge.testing.servers.http_request import HttpRequest
+    from massgen_bridge.testing.servers.model_request import ModelRequest
 
 __all__ = ["Recorder"]
 
@@ -62,9 +63,17 @@ class Recorder:
         with self._lock:
             return tuple(entry.copy() for entry in self._entries)
 
-    def begin(self, request: HttpRequest, *, body: Any, number: int | None, status: int) -> _Entry:
+    def begin(
+        self,
+        request: HttpRequest,
+        *,
+        body: Any,
+        asked: ModelRequest | None,
+        number: int | None,
+        status: int,
+    ) -> _Entry:
         """Record a request; the entry is the observer of its response."""
-        entry = _Entry(self, request, body=body, number=number, status=status)
+        entry = _Entry(self, request, body=body, asked=asked, number=number, status=status)
         self._entries.append(entry)
         self._running += 1
         self.most_running = max(self.most_running, self._running)
@@ -96,6 +105,7 @@ class _Entry:
     """One request while it is recorded."""
 
     __slots__ = (
+        "_asked",
         "_body",
         "_finished_at",
         "_number",
@@ -113,12 +123,14 @@ class _Entry:
         request: HttpRequest,
         *,
         body: Any,
+        asked: ModelRequest | None,
         number: int | None,
         status: int,
     ) -> None:
         self._recorder = recorder
         self._request = request
         self._body = body
+        self._asked = asked
         self._number = number
         self._status = status
         self._started_at = time.monotonic()
@@ -142,6 +154,7 @@ class _Entry:
             path=self._request.path,
             headers=self._request.headers,
             body=self._body,
+            asked=self._asked,
             status=self._status,
             started_at=self._started_at,
             finished_at=self._finished_at,

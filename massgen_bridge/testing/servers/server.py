@@ -17,6 +17,7 @@ from massgen_bridge.testing.servers.application import ModelApplication, Selecto
 from massgen_bridge.testing.servers.chat_completions import ChatCompletions
 from massgen_bridge.testing.servers.delivery import Delivery
 from massgen_bridge.testing.servers.http import HttpServer
+from massgen_bridge.testing.servers.protocol import base_url
 from massgen_bridge.testing.servers.recorder import Recorder
 from massgen_bridge.testing.servers.script import Echo
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
+    from massgen_bridge.connection import Protocols
     from massgen_bridge.testing.servers.model_request import RecordedRequest
     from massgen_bridge.testing.servers.script import Reply, ReplyFunction, Script
 
@@ -138,8 +140,16 @@ class ModelServer:
     @property
     def url(self) -> str:
         """The base URL for OpenAI clients, `/v1` included."""
+        return self.base_url("chat")
+
+    def base_url(self, protocol: Protocols) -> str:
+        """The base URL as clients of a protocol expect it: with `/v1` for `chat` alone.
+
+        Raises:
+            ValueError: the server does not speak the protocol.
+        """
         host, port = self._address
-        return f"http://{host}:{port}/v1"
+        return base_url(f"http://{host}:{port}", protocol)
 
     @property
     def requests(self) -> tuple[RecordedRequest, ...]:
