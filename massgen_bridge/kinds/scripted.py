@@ -19,7 +19,14 @@ from massgen_bridge.events import (
     ToolCallStarted,
 )
 from massgen_bridge.hookspecs import hookimpl
-from massgen_bridge.messages import Message, TextPart, ToolCall, assistant
+from massgen_bridge.messages import (
+    JsonValue,
+    Message,
+    TextPart,
+    ToolCall,
+    ToolResult,
+    assistant,
+)
 from massgen_bridge.specs import AdapterSpec, AgentContext, NoOptions
 
 if TYPE_CHECKING:
@@ -41,6 +48,11 @@ class ScriptedOptions(NoOptions):
         default=("An answer.",),
         min_length=1,
         description="Its answers, one a turn; the last one is given again and again.",
+    )
+    calls: tuple[dict[str, dict[str, JsonValue]], ...] = Field(
+        default=(),
+        description="Tools it calls before each answer, each as `{name: arguments}`; what they "
+        "give stands below the answer, one a line.",
     )
     votes: tuple[str, ...] = Field(
         default=("agent1",),
@@ -92,7 +104,7 @@ class ScriptedAgent:
         if self._options.fails is not None:
             raise error_of_kind(self._options.fails)("the script says that this turn fails")
         if not turn.shown or not (turn.tools or turn.output_schema or _mark(turn)):
-            return await self._say(self._next_answer(), turn, emit)
+            return await self._answer(turn, emit)
         choice = self._options.votes[min(self._voted, len(self._options.votes) - 1)]
         self._voted += 1
         return await self._vote(choice, turn, emit)
@@ -104,6 +116,22 @@ class ScriptedAgent:
         answer = self._options.answers[min(self._answered, len(self._options.answers) - 1)]
         self._answered += 1
         return answer
+
+    async def _answer(self, turn: Turn, emit: Emit) -> TurnResult:
+        called: list[Message] = []
+        lines = [self._next_answer()]
+        script = [call for calls in self._options.calls for call in calls.items()]
+        for number, (name, arguments) in enumerate(script, 1):
+            call_id = f"{turn.turn_id}-call-{number}"
+            call = ToolCall(call_id=call_id, name=name, arguments=arguments)
+            result = await _call(call, turn, emit)
+            called += [
+                Message(role="assistant", parts=(call,)),
+                Message(role="tool", parts=(result,)),
+            ]
+            lines.append(result.content)
+        said = await self._say("\n".join(lines), turn, emit)
+        return said.model_copy(update={"new_messages": (*called, *said.new_messages)})
 
     async def _vote(self, choice: str, turn: Turn, emit: Emit) -> TurnResult:
         ballot = {"vote": choice, "reason": self._options.reason}
@@ -127,9 +155,7 @@ class ScriptedAgent:
             name=turn.tools[0].name,
             arguments={"label": choice, "reason": self._options.reason},
         )
-        await emit(ToolCallStarted(call=call))
-        result = await turn.call_tool(call)
-        await emit(ToolCallFinished(result=result))
+        result = await _call(call, turn, emit)
         message = Message(role="assistant", parts=(call,))
         usage = await self._count(turn, "", emit)
         return TurnResult(
@@ -161,6 +187,13 @@ class ScriptedAgent:
         usage = Usage(input_tokens=prompt, output_tokens=len(text.split()), calls=1)
         await emit(ModelCallFinished(model=_MODEL, usage=usage))
         return usage
+
+
+async def _call(call: ToolCall, turn: Turn, emit: Emit) -> ToolResult:
+    await emit(ToolCallStarted(call=call))
+    result = await turn.call_tool(call)
+    await emit(ToolCallFinished(result=result))
+    return result
 
 
 def _mark(turn: Turn) -> str | None:

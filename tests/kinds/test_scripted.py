@@ -6,9 +6,11 @@ import pytest
 
 from massgen_bridge.agent import Turn
 from massgen_bridge.errors import ERROR_KINDS, AgentError, ErrorKind
-from massgen_bridge.events import TextDelta, TurnEvent
+from massgen_bridge.events import TextDelta, ToolCallFinished, ToolCallStarted, TurnEvent
 from massgen_bridge.kinds.scripted import ScriptedAgent, ScriptedOptions
 from massgen_bridge.messages import user
+from massgen_bridge.testing.agents import ScriptedTools, collect, turn
+from massgen_bridge.testing.conformance import LOOKUP
 
 pytestmark = pytest.mark.anyio
 TURN = Turn(run_id="r", turn_id="t", agent_id="a", messages=(user("one two"),))
@@ -47,3 +49,19 @@ async def test_it_fails_as_its_script_says(kind: ErrorKind) -> None:
         await _say(ScriptedAgent(ScriptedOptions(fails=kind)))
 
     assert caught.value.kind == kind
+
+
+async def test_it_calls_tools_and_tells_what_they_gave() -> None:
+    call = {"lookup": {"query": "x"}}
+    agent = ScriptedAgent(ScriptedOptions(answers=("I looked:",), calls=(call, call)))
+    tools, events = ScriptedTools("first", "second"), collect()
+    result = await agent.run(turn("Look.", tools=[LOOKUP], call_tool=tools), events)
+
+    assert result.text == "I looked:\nfirst\nsecond"
+    assert [(made.name, made.arguments) for made in tools.calls] == [("lookup", {"query": "x"})] * 2
+    assert len({made.call_id for made in tools.calls}) == 2
+    assert [message.role for message in result.new_messages] == [
+        *("assistant", "tool", "assistant", "tool"),
+        "assistant",
+    ]
+    assert len(events.of(ToolCallStarted)) == len(events.of(ToolCallFinished)) == 2
