@@ -118,6 +118,7 @@ if TYPE_CHECKING:
         system,
         user,
     )
+    from massgen_bridge.models.prices import price_of
     from massgen_bridge.specs import (
         AdapterSpec,
         AgentContext,
@@ -261,6 +262,7 @@ __all__ = [
     "arun",
     "assistant",
     "hookimpl",
+    "price_of",
     "run",
     "stream",
     "system",
@@ -278,6 +280,7 @@ _MODULES = (
     "verdicts",
     "strategy",
     "specs",
+    "models.prices",
     "api",
     "team",
 )

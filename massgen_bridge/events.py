@@ -268,12 +268,16 @@ Happening = (
 
 
 class Seat(Frozen):
-    """One agent's place in a run: its id, and the label under which the others know it."""
+    """One agent's place in a run: its id, and the label under which the others know it.
+
+    `model` and `provider` name its model and who serves it, where it has one.
+    """
 
     agent_id: str
     label: str
     kind: str
     model: str | None = None
+    provider: str | None = None
 
 
 class AnswerListed(Frozen):

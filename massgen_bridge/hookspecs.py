@@ -131,12 +131,13 @@ def bridge_tool_call(turn: Turn, call: ToolCall) -> ToolVerdict | None:
 
 
 @hookspec
-def bridge_answer(agent_id: str, text: str) -> AnswerVerdict | None:
+def bridge_answer(turn: Turn, agent_id: str, text: str) -> AnswerVerdict | None:
     """Accept or reject an answer before it stands for election.
 
     The first rejection counts. One that raises rejects.
 
     Args:
+        turn: The turn that gave the answer; its `task` is the run's question.
         agent_id: The author.
         text: The answer.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from massgen_bridge.connection import Connection
     from massgen_bridge.specs import ProviderSpec
 
-__all__ = ["RunEstimate", "estimate", "estimate_run", "estimate_tokens"]
+__all__ = ["RunEstimate", "estimate", "estimate_run", "estimate_tokens", "price_of"]
 
 _BYTES_PER_TOKEN: Final = 4
 _INSTRUCTION_TOKENS: Final = 600
@@ -42,7 +42,30 @@ def estimate(
     Returns:
         Dollars; zero for models that nobody charges for; None where the price is not known.
     """
-    spec = next((spec for spec in providers if spec.name == connection.provider), None)
+    return price_of(
+        usage, provider=connection.provider, model=connection.model, providers=providers
+    )
+
+
+def price_of(
+    usage: Usage,
+    *,
+    provider: str | None,
+    model: str,
+    providers: Sequence[ProviderSpec] = PROVIDERS,
+) -> Decimal | None:
+    """The price of one model call in US dollars, by the names in a run's records.
+
+    Args:
+        usage: The tokens of the call, from its `ModelCallFinished`.
+        provider: Who serves the model, from the agent's `Seat`.
+        model: The model's name, from the same record as the usage.
+        providers: Where the provider is looked up; the built-in ones by default.
+
+    Returns:
+        Dollars; zero for models that nobody charges for; None where the price is not known.
+    """
+    spec = next((spec for spec in providers if spec.name == provider), None)
     if spec is None:
         return None
     if spec.prices_id is None:
@@ -56,9 +79,7 @@ def estimate(
         output_tokens=usage.output_tokens,
     )
     try:
-        return genai_prices.calc_price(
-            tokens, connection.model, provider_id=spec.prices_id
-        ).total_price
+        return genai_prices.calc_price(tokens, model, provider_id=spec.prices_id).total_price
     except LookupError:
         return None
 

@@ -208,10 +208,11 @@ class PluginHost:
                 opinions.append(opinion)
         return opinions
 
-    def answer_verdict(self, agent_id: str, text: str) -> AnswerVerdict:
+    def answer_verdict(self, turn: Turn, text: str) -> AnswerVerdict:
         """Accept or reject an answer; the first rejection counts, and raising rejects."""
+        arguments = {"turn": turn, "agent_id": turn.agent_id, "text": text}
         for one in self._plugins.implementations("bridge_answer"):
-            opinion = _try(one, {"agent_id": agent_id, "text": text}, AnswerVerdict)
+            opinion = _try(one, arguments, AnswerVerdict)
             if isinstance(opinion, HookFailure):
                 self._report(opinion)
                 reason = f"plugin {one.plugin.key!r} failed to judge this answer"

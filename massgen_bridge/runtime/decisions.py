@@ -44,11 +44,11 @@ class Decisions:
         """What the plugins together say to a tool call."""
         return await _in_thread(lambda: self._host.tool_verdict(turn, call))
 
-    async def answer_verdict(self, agent_id: str, text: str) -> AnswerVerdict | None:
+    async def answer_verdict(self, turn: Turn, text: str) -> AnswerVerdict | None:
         """The first rejection of an answer, None where nobody objects."""
         if not self._judges_answers:
             return None
-        verdict = await _in_thread(lambda: self._host.answer_verdict(agent_id, text))
+        verdict = await _in_thread(lambda: self._host.answer_verdict(turn, text))
         return None if verdict.accept else verdict
 
     async def tie_break(

@@ -1,7 +1,8 @@
 """Observers: plugins and sinks that take the records of a run, each in a thread of its own.
 
-A run never waits for one of them. One that raises is reported once and goes on; one that blocks
-loses records, deltas first, and at the end it is left behind.
+A run never waits for one of them. One that raises is reported once and goes on; what its `close`
+raises is reported as well, for that is its last word. One that blocks loses records, deltas first,
+and at the end it is left behind; how many were lost is reported.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class ObserverThread:
         name: The plugin or sink, for reports.
         consumer: What takes the records.
         report: Told in one line, from the observer's thread or that of `close`, when it first
-            fails and when it is left behind.
+            fails, when it cannot be closed, when it lost records and when it is left behind.
         capacity: Most records that wait; then the oldest deltas are dropped, then the oldest
             others, but never the first and the last record of a run.
     """
@@ -77,6 +78,8 @@ class ObserverThread:
         # Held for a few list operations, never while the consumer runs.
         self._changed = threading.Condition()
         self._closing = False
+        self._in_hand = 0
+        self._is_open = False
         self._thread = threading.Thread(
             target=self._work, name=f"massgen-bridge observer {name}", daemon=True
         )
@@ -103,14 +106,15 @@ class ObserverThread:
             self._changed.notify()
         self._thread.join(timeout_s)
         if not self._thread.is_alive():
+            if self.dropped and self._is_open:
+                self._report(f"observer {self.name!r} was too slow: it lost {self.dropped} records")
             return True
         with self._changed:
-            lost = len(self._queue)
-            self.dropped += lost
+            self.dropped += len(self._queue)
             self._queue.clear()
         self._report(
-            f"observer {self.name!r} is still busy after {timeout_s:g} s and is left behind; "
-            f"{lost} of its records are lost"
+            f"observer {self.name!r} is still busy after {timeout_s:g} s and is left behind; it "
+            f"lost {self.dropped} records, and perhaps the {self._in_hand} that it is busy with"
         )
         return False
 
@@ -128,10 +132,11 @@ class ObserverThread:
             self._queue = kept
 
     def _work(self) -> None:
-        if self._try(self._consumer.open):
+        self._is_open = self._try(self._consumer.open)
+        if self._is_open:
             while batch := self._next_batch():
                 self._try(partial(self._consumer.write, batch))
-            self._try(self._consumer.close)
+            self._try(self._consumer.close, always_report=True)
             return
         with self._changed:
             self._closing = True
@@ -143,14 +148,15 @@ class ObserverThread:
         with self._changed:
             while not self._queue and not self._closing:
                 self._changed.wait()
-            return [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+            self._in_hand = min(_BATCH, len(self._queue))
+            return [self._queue.popleft() for _ in range(self._in_hand)]
 
-    def _try(self, work: Callable[[], None]) -> bool:
+    def _try(self, work: Callable[[], None], *, always_report: bool = False) -> bool:
         try:
             work()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - an observer costs only itself
             self.failures += 1
-            if self.failures == 1:
+            if self.failures == 1 or always_report:
                 text = str(error) if isinstance(error, HookFailed) else one_line(error)
                 self._report(f"observer {self.name!r} failed: {text}")
             return False

@@ -118,6 +118,7 @@ def _planned(
             label=f"agent{index + 1}",
             kind=spec.kind,
             model=connection.model if connection else None,
+            provider=connection.provider if connection else None,
         ),
         setup=_setup(agent, config.base_dir),
         capabilities=_capabilities(spec, config.agent_options[agent.id], connection),

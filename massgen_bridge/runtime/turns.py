@@ -181,7 +181,7 @@ class TurnTask:
             case ballots.Spoiled():
                 return BallotSpoiled(**who, problem=cast.problem)
             case ballots.Improvement():
-                refusal = await self.stage.decisions.answer_verdict(self.turn.agent_id, cast.text)
+                refusal = await self.stage.decisions.answer_verdict(self.turn, cast.text)
                 if refusal is not None:
                     return AnswerRejected(**who, reason=refusal.reason)
                 return Answered(**who, text=cast.text, stop_reason=result.stop_reason)

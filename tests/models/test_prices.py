@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from massgen_bridge.agent import Usage
 from massgen_bridge.connection import Connection, Sampling
-from massgen_bridge.models.prices import estimate, estimate_run, estimate_tokens
+from massgen_bridge.models.prices import estimate, estimate_run, estimate_tokens, price_of
 from massgen_bridge.models.providers import PROVIDERS
 from massgen_bridge.specs import ProviderSpec
 
@@ -152,3 +152,10 @@ def test_an_estimate_keeps_to_the_limit_of_an_answer() -> None:
 def test_longer_text_never_has_fewer_tokens(first: str, more: str) -> None:
     assert estimate_tokens(first) <= estimate_tokens(first + more)
     assert estimate_tokens("") == 0
+
+
+def test_a_call_is_priced_by_the_names_in_its_records() -> None:
+    price = price_of(_MILLION, provider="openai", model="gpt-4o-mini")
+    assert price == estimate(_connection("openai", "gpt-4o-mini"), _MILLION)
+    assert price_of(_MILLION, provider="local", model="any") == 0
+    assert price_of(_MILLION, provider=None, model="scripted") is None

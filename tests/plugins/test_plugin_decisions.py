@@ -90,7 +90,7 @@ def test_without_plugins_nothing_is_implemented_and_everything_is_allowed() -> N
     assert not any(host.has(f"bridge_{hook}") for hook in hooks)
     assert host.prepare_turn(TURN) is TURN
     assert host.tool_verdict(TURN, CALL) == ALLOW
-    assert host.answer_verdict("a", "x").accept
+    assert host.answer_verdict(TURN, "x").accept
     assert host.tie_break("q", []) is None
     assert host.classify_error("openai", ValueError()) is None
 
@@ -215,12 +215,12 @@ class _Critic:
 def test_the_first_rejection_counts() -> None:
     rejections = [_Critic(AnswerVerdict(accept=False, reason=one)) for one in ("short", "rude")]
     host = _Host(_Critic(None), _Critic(AnswerVerdict(accept=True)), *rejections)
-    assert host.answer_verdict("a", "x") == AnswerVerdict(accept=False, reason="short")
+    assert host.answer_verdict(TURN, "x") == AnswerVerdict(accept=False, reason="short")
 
 
 def test_a_plugin_that_fails_to_judge_an_answer_rejects_it() -> None:
     host = _Host(_Raises())
-    verdict = host.answer_verdict("a", "x")
+    verdict = host.answer_verdict(TURN, "x")
     assert (verdict.accept, "'plugin0' failed" in verdict.reason) == (False, True)
     assert host.failures[0].problem == "ValueError: a: x"
 

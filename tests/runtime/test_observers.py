@@ -136,7 +136,10 @@ def test_a_consumer_that_raises_is_reported_once_and_goes_on(
         "2",
     ]
     assert thread.failures == len(consumer.batches) + 1
-    assert reports == ["observer 'mine' failed: SystemExit: cannot write"]
+    assert reports == [
+        "observer 'mine' failed: SystemExit: cannot write",
+        "observer 'mine' failed: SystemExit: cannot close",
+    ]
 
 
 def test_a_consumer_that_cannot_be_opened_gets_nothing(
@@ -169,9 +172,12 @@ async def test_posting_never_waits_for_a_consumer_that_blocks(
     assert thread.dropped == 20_000
     (report,) = reports
     assert "'mine' is still busy after 0 s and is left behind" in report
+    assert "it lost 20000 records, and perhaps the 1 that it is busy with" in report
 
 
-def test_the_oldest_deltas_are_dropped_first(start: Callable[..., ObserverThread]) -> None:
+def test_the_oldest_deltas_are_dropped_first(
+    start: Callable[..., ObserverThread], reports: list[str]
+) -> None:
     consumer = _Keeps(held=True)
     thread = start(consumer, capacity=8)
     thread.post(_records(STARTED)[0])
@@ -185,6 +191,7 @@ def test_the_oldest_deltas_are_dropped_first(start: Callable[..., ObserverThread
     kept = [*pieces[1:], _said("1"), FINISHED, _said("2")]
     assert consumer.events == [STARTED, _said("0"), *kept]
     assert thread.dropped == 2
+    assert reports == ["observer 'mine' was too slow: it lost 2 records"]
 
 
 def test_without_deltas_the_oldest_are_dropped_but_never_the_frame_of_the_run(

@@ -44,7 +44,9 @@ def test_labels_follow_the_order_of_the_agents() -> None:
 def test_an_agent_votes_as_its_kind_and_its_model_can(model: dict[str, Any], way: str) -> None:
     agent = {"id": "ada", "backend": {"type": "openai", "model": "m"}}
 
-    assert prepared([agent], models={"m": model}).plan.agents[0].way == way
+    planned = prepared([agent], models={"m": model}).plan.agents[0]
+    assert planned.way == way
+    assert planned.seat.provider == model["provider"]
 
 
 def test_the_deadline_and_the_strategy_are_the_configurations() -> None:

@@ -176,8 +176,9 @@ class Censor:
         self.seen: list[str] = []
 
     @hookimpl
-    def bridge_answer(self, agent_id: str, text: str) -> AnswerVerdict:
-        self.seen.append(agent_id)
+    def bridge_answer(self, turn: Turn, agent_id: str, text: str) -> AnswerVerdict:
+        assert turn.task is not None
+        self.seen.append(f"{agent_id} {turn.turn_id} {turn.task.text}")
         return AnswerVerdict(accept="rude" not in text, reason="be polite")
 
 
@@ -188,7 +189,7 @@ async def test_a_rejected_answer_is_asked_for_again_with_the_reason() -> None:
     result = await play(plan_for(host, {"answers": ["rude", "kind"]}), host, records)
 
     assert result.answer == "kind"
-    assert censor.seen == ["a1", "a1"]
+    assert censor.seen == ["a1 a1.1 Which?", "a1 a1.2 Which?"]
     repair = of_type(records, TurnStarted)[1]
     assert "be polite" in repair.turn.messages[-1].text
 
