@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkabl
 
 from pydantic import Field, PrivateAttr
 
-from massgen_bridge.errors import ToolFailed
-from massgen_bridge.messages import Frozen, JsonValue, Message, ToolCall, ToolResult
+from massgen_bridge.errors import ToolFailed, UnsupportedContent
+from massgen_bridge.messages import (
+    Frozen,
+    JsonValue,
+    MediaPart,
+    Message,
+    ToolCall,
+    ToolResult,
+)
 
 if TYPE_CHECKING:
     from massgen_bridge.events import TurnEvent
@@ -85,6 +92,32 @@ class Capabilities(Frozen):
     inputs: frozenset[InputKind] = frozenset()
     group: bool = False
     cancellation: Literal["cooperative", "process"] = "cooperative"
+
+    def check(self, turn: Turn) -> None:
+        """Refuse a turn that wants more than this; an agent calls it before it does anything.
+
+        Raises:
+            UnsupportedContent: The turn has tools, an output schema or media beyond this.
+        """
+        if turn.tools and not self.tools:
+            raise UnsupportedContent("this agent cannot call tools")
+        if turn.output_schema is not None and not self.structured:
+            raise UnsupportedContent("this agent cannot be held to an output schema")
+        self.check_media(turn)
+
+    def check_media(self, turn: Turn) -> None:
+        """Refuse a turn with media that are not among `inputs`.
+
+        Raises:
+            UnsupportedContent: It has some.
+        """
+        for message in turn.messages:
+            for part in message.parts:
+                if isinstance(part, MediaPart) and part.type not in self.inputs:
+                    carried = ", ".join(sorted(self.inputs)) or "text alone"
+                    raise UnsupportedContent(
+                        f"this agent cannot carry {part.type!r} (it carries: {carried})"
+                    )
 
 
 class ToolDefinition(Frozen):

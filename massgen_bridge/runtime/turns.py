@@ -9,6 +9,7 @@ import anyio
 
 from massgen_bridge import ballots
 from massgen_bridge.agent import Turn
+from massgen_bridge.errors import UnsupportedContent
 from massgen_bridge.events import (
     Answered,
     AnswerRejected,
@@ -22,7 +23,6 @@ from massgen_bridge.events import (
     TurnStarted,
     Voted,
 )
-from massgen_bridge.messages import MediaPart
 from massgen_bridge.tools.desk import ToolDesk
 
 if TYPE_CHECKING:
@@ -141,13 +141,10 @@ class TurnTask:
 
     def _refusal(self) -> TurnFailed | None:
         """Media that this agent cannot carry are refused before any call, never dropped."""
-        able = self.agent.capabilities.inputs
-        for message in self.turn.messages:
-            for part in message.parts:
-                if isinstance(part, MediaPart) and part.type not in able:
-                    carried = ", ".join(sorted(able)) or "text alone"
-                    problem = f"this agent cannot carry {part.type!r} (it carries: {carried})"
-                    return TurnFailed(kind="unsupported", message=problem)
+        try:
+            self.agent.capabilities.check_media(self.turn)
+        except UnsupportedContent as error:
+            return TurnFailed(kind=error.kind, message=str(error))
         return None
 
     async def _call_tool(self, call: ToolCall) -> ToolResult:
