@@ -105,7 +105,8 @@ def bridge_turn_prepare(turn: Turn) -> Turn | None:
     """Change a turn before the agent gets it, for example its prompt.
 
     Every implementation gets the turn as its forerunner left it, in the order of registration.
-    One that raises fails the turn.
+    One that raises fails the turn: an `AgentError` refuses it with that error's kind, anything
+    else is a crash.
 
     Args:
         turn: The turn as the ballot and the strategy made it.

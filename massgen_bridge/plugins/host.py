@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from massgen_bridge.agent import Turn
-from massgen_bridge.errors import ERROR_KINDS, ConfigError, HookFailed, PluginError
+from massgen_bridge.errors import (
+    ERROR_KINDS,
+    AgentError,
+    ConfigError,
+    HookFailed,
+    PluginError,
+    error_of_kind,
+)
 from massgen_bridge.plugins.importing import load_module
 from massgen_bridge.plugins.loading import Implementation, PluginSet
 from massgen_bridge.plugins.records import (
@@ -161,9 +168,14 @@ class PluginHost:
 
         Raises:
             HookFailed: A plugin raised, or returned something else than this turn, changed.
+            AgentError: A plugin refused the turn by raising one; its kind is kept.
         """
         for one in self._plugins.implementations("bridge_turn_prepare"):
-            changed = _try(one, {"turn": turn}, Turn)
+            try:
+                changed = _try(one, {"turn": turn}, Turn, passing=AgentError)
+            except AgentError as error:
+                refusal = f"plugin {one.plugin.key!r} refused this turn: {error}"
+                raise error_of_kind(error.kind)(refusal) from error
             if isinstance(changed, Turn) and _identity(changed) != _identity(turn):
                 changed = _failure(one, "it returned another turn, not this one changed")
             if isinstance(changed, HookFailure):
@@ -297,11 +309,17 @@ def _failure(one: Implementation, problem: str) -> HookFailure:
 
 
 def _try(
-    one: Implementation, arguments: Mapping[str, object], expected: type[T]
+    one: Implementation,
+    arguments: Mapping[str, object],
+    expected: type[T],
+    *,
+    passing: type[Exception] | tuple[()] = (),
 ) -> T | HookFailure | None:
-    """Call an implementation; what it raises or wrongly returns becomes a failure."""
+    """Call an implementation; what it wrongly returns, or raises but `passing`, is a failure."""
     try:
         result = one(arguments)
+    except passing:
+        raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin costs only itself
         return _failure(one, one_line(error))
     if result is None or isinstance(result, expected):

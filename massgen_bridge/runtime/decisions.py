@@ -35,6 +35,7 @@ class Decisions:
 
         Raises:
             HookFailed: One of them raised.
+            AgentError: One of them refused the turn.
         """
         if not self._prepares:
             return turn

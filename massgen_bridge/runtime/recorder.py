@@ -14,10 +14,13 @@ from massgen_bridge.events import (
     Record,
     TurnDone,
     TurnFailed,
+    TurnLost,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from massgen_bridge.errors import ErrorKind
 
 __all__ = ["JournalWriter", "Ledger", "Recorder"]
 
@@ -65,18 +68,19 @@ class Ledger:
             case TurnDone(result=result):
                 counted = self._open.pop(turn_id, None)
                 self._done += result.usage or counted or Usage()
-            case TurnFailed():
+            case TurnFailed(kind=kind, message=message):
                 self._done += self._open.pop(turn_id, Usage())
-                self.errors.append(
-                    ErrorInfo(
-                        agent_id=record.agent_id or "",
-                        turn_id=turn_id,
-                        kind=event.kind,
-                        message=event.message,
-                    )
-                )
+                self._fail(record, kind, message)
+            case TurnLost(kind=kind, message=message):
+                # A turn that a hook refused was never started, so it never failed before.
+                if all(error.turn_id != turn_id for error in self.errors):
+                    self._fail(record, kind, message)
             case _:
                 pass
+
+    def _fail(self, record: Record, kind: ErrorKind, message: str) -> None:
+        who = {"agent_id": record.agent_id or "", "turn_id": record.turn_id or ""}
+        self.errors.append(ErrorInfo(**who, kind=kind, message=message))
 
 
 class Recorder:

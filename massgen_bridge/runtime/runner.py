@@ -11,7 +11,7 @@ import anyio
 
 from massgen_bridge import __version__
 from massgen_bridge.agent import AnswerRef
-from massgen_bridge.errors import HookFailed, JournalError
+from massgen_bridge.errors import AgentError, HookFailed, JournalError
 from massgen_bridge.events import (
     DeadlinePassed,
     Happening,
@@ -169,11 +169,11 @@ class Runner:
     async def _prepared(self, command: StartTurn) -> TurnTask | None:
         try:
             return await prepare(command, self._agents[command.agent_id], self._stage)
-        except HookFailed as error:
+        except (HookFailed, AgentError) as error:
             lost = TurnLost(
                 agent_id=command.agent_id,
                 turn_id=command.turn_id,
-                kind="crash",
+                kind=error.kind if isinstance(error, AgentError) else "crash",
                 message=str(error),
             )
             self._tell(lost)

@@ -56,6 +56,7 @@ async def prepare(command: StartTurn, agent: PlannedAgent, stage: Stage) -> Turn
 
     Raises:
         HookFailed: A `bridge_turn_prepare` hook raised.
+        AgentError: One refused the turn.
     """
     draft = ballots.compose(
         command,

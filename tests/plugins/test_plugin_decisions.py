@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_bridge.agent import Turn
-from massgen_bridge.errors import ErrorKind, HookFailed
+from massgen_bridge.errors import ErrorKind, HookFailed, LimitReached
 from massgen_bridge.events import AnswerInfo
 from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.messages import ToolCall, user
@@ -122,6 +122,16 @@ def test_a_plugin_may_ask_to_be_the_first_or_the_last_one() -> None:
 def test_a_plugin_that_fails_to_prepare_a_turn_fails_it_and_is_named() -> None:
     with pytest.raises(HookFailed, match=r"plugin 'plugin1': bridge_turn_prepare: KeyError: 't'"):
         _Host(_Appends("one"), _Raises()).prepare_turn(TURN)
+
+
+def test_a_plugin_may_refuse_a_turn_with_a_kind_of_error() -> None:
+    class Budget:
+        @hookimpl
+        def bridge_turn_prepare(self) -> Turn:
+            raise LimitReached("the budget is used up")
+
+    with pytest.raises(LimitReached, match="plugin 'plugin0' refused this turn: the budget is"):
+        _Host(Budget()).prepare_turn(TURN)
 
 
 @pytest.mark.parametrize("returned", ["text", TURN.model_copy(update={"agent_id": "other"})])

@@ -10,6 +10,7 @@ import pytest
 from runtime.plans import new_host, of_type, plan_for, play
 
 from massgen_bridge.agent import Turn
+from massgen_bridge.errors import RateLimited
 from massgen_bridge.events import (
     AnswerInfo,
     BallotSpoiled,
@@ -21,6 +22,7 @@ from massgen_bridge.events import (
     TurnCancelled,
     TurnDone,
     TurnFailed,
+    TurnLost,
     TurnStarted,
     Voted,
 )
@@ -156,19 +158,29 @@ async def test_a_hook_can_change_a_turn_and_the_record_shows_what_the_agent_got(
 
 
 class Breaker:
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
     @hookimpl
     def bridge_turn_prepare(self, turn: Turn) -> Turn:
-        raise RuntimeError(f"no {turn.turn_id}")
+        assert turn.turn_id == "a1.1"
+        raise self._error
 
 
-async def test_a_hook_that_raises_fails_the_turn_and_names_the_plugin() -> None:
-    host = new_host(Breaker())
+@pytest.mark.parametrize(
+    ("error", "kind"), [(RuntimeError("no"), "crash"), (RateLimited("no"), "rate_limit")]
+)
+async def test_a_hook_that_raises_loses_the_turn_and_is_named(error: Exception, kind: str) -> None:
+    host = new_host(Breaker(error))
     records: list[Record] = []
     result = await play(plan_for(host, {}), host, records)
 
     assert result.status == "failed"
-    lost = [r.event for r in records if r.event.type == "turn_lost"]
-    assert "plugin0" in str(lost)
+    (lost,) = of_type(records, TurnLost)
+    assert lost.kind == kind
+    assert "'plugin0'" in lost.message
+    (told,) = result.errors
+    assert (told.turn_id, told.kind, told.message) == ("a1.1", kind, lost.message)
 
 
 class Censor:
