@@ -15,6 +15,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,10 @@ import pytest
 from blockbuster import BlockBuster
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from types import ModuleType
 
-__all__ = ["no_blocking_calls", "pytest_configure"]
+__all__ = ["blocking_raises", "no_blocking_calls", "pytest_configure", "stay_on_loopback"]
 
 _LOCAL_NAMES = frozenset({"", "localhost"})
 
@@ -44,9 +46,18 @@ def _watched_modules() -> list[str]:
 @pytest.fixture(scope="session", autouse=True)
 def no_blocking_calls() -> Iterator[None]:
     """Let every blocking call from the product's code in an event loop raise."""
-    blocker = BlockBuster(
-        scanned_modules=_watched_modules(), excluded_modules=["massgen_bridge.testing"]
-    )
+    with blocking_raises(_watched_modules()):
+        yield
+
+
+@contextmanager
+def blocking_raises(modules: Sequence[str | ModuleType]) -> Iterator[None]:
+    """Let every blocking call from some modules in an event loop raise; not from this kit.
+
+    Args:
+        modules: Packages or modules, or their names; with everything below them.
+    """
+    blocker = BlockBuster(scanned_modules=modules, excluded_modules=["massgen_bridge.testing"])
     for function in blocker.functions.values():
         for file, name, _reason in _MAY_BLOCK:
             function.can_block_in(file, name)
@@ -80,4 +91,9 @@ def _refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
 
 def pytest_configure() -> None:
     """Watch every connection from here to the end of the process."""
+    stay_on_loopback()
+
+
+def stay_on_loopback() -> None:
+    """Let every connection to another machine raise, from here to the end of the process."""
     sys.addaudithook(_refuse_other_hosts)
