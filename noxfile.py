@@ -129,6 +129,13 @@ def oldest(session: nox.Session, kind: str, requirement: str) -> None:
 
 
 @nox.session(default=False)
+def record_api(session: nox.Session) -> None:
+    """Write down what is public, at a release: later changes are compared with it."""
+    sync(session)
+    session.run("python", "-m", "public_api.record", env={"PYTHONPATH": "tests"})
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """The measured promises; nothing else should run meanwhile."""
     sync(session, compiled=True)
