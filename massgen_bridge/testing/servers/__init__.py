@@ -35,6 +35,7 @@ from massgen_bridge.testing.servers.script import (
     Hang,
     HttpError,
     MalformedSSE,
+    QuotaExhausted,
     Reply,
     Script,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "ModelServer",
     "ModelServerProcess",
     "OfferedTool",
+    "QuotaExhausted",
     "RecordedRequest",
     "Refusal",
     "Reply",

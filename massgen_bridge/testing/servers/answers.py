@@ -21,7 +21,18 @@ __all__ = [
     "split_evenly",
 ]
 
-FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+FinishReason = Literal[
+    "content_filter",
+    "context_window",
+    "length",
+    "pause",
+    "stop",
+    "stop_sequence",
+    "tool_calls",
+]
+"""Why a model stops: its answer is complete, or it is cut off by the provider's filter, at the end
+of the context window, at the limit of tokens, by a pause amid a long turn, at a stop sequence; or
+it wants tools called. A protocol without a word for it says what comes nearest."""
 
 _WORD = re.compile(r"\s*\S+|\s+\Z")
 _PIECE_CHARS = 4
@@ -35,12 +46,15 @@ class Usage:
         input_tokens: all of the prompt, the cached part included.
         output_tokens: all that was generated, the reasoning included.
         cached_tokens: the part of `input_tokens` that came from the provider's cache.
+        cache_write_tokens: the part of `input_tokens` that went into the provider's cache; Chat
+            Completions does not tell.
         reasoning_tokens: the part of `output_tokens` that was reasoning.
     """
 
     input_tokens: int
     output_tokens: int
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
     reasoning_tokens: int = 0
 
 
@@ -53,12 +67,14 @@ class _Answer:
         latency_s: seconds before the first byte, beside the server's own latency.
         finish_reason: what is reported as the reason to stop; None: the usual one.
         usage: what is reported; None: counted; `"absent"`: no usage, as some servers do.
+        reasoning: what the model thinks before it answers; empty: it shows none.
     """
 
     tokens_per_second: float | None = None
     latency_s: float = 0.0
     finish_reason: FinishReason | None = None
     usage: Usage | Literal["absent"] | None = None
+    reasoning: str = ""
 
     def __post_init__(self) -> None:
         if self.tokens_per_second is not None and self.tokens_per_second <= 0:
@@ -68,6 +84,11 @@ class _Answer:
             )
         if self.latency_s < 0:
             raise ValueError(f"latency_s is {self.latency_s!r}; expected 0 or more seconds")
+
+    @property
+    def reasoning_pieces(self) -> tuple[str, ...]:
+        """The reasoning as the server's tokens."""
+        return tuple(_WORD.findall(self.reasoning))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +157,7 @@ class ToolCalls(_Answer):
         latency_s: float = 0.0,
         finish_reason: FinishReason | None = None,
         usage: Usage | Literal["absent"] | None = None,
+        reasoning: str = "",
     ) -> None:
         _Answer.__init__(
             self,
@@ -143,6 +165,7 @@ class ToolCalls(_Answer):
             latency_s=latency_s,
             finish_reason=finish_reason,
             usage=usage,
+            reasoning=reasoning,
         )
         if not calls:
             raise ValueError("ToolCalls() calls nothing; expected (name, arguments) pairs")
@@ -177,6 +200,7 @@ class Structured(_Answer):
         latency_s: float = 0.0,
         finish_reason: FinishReason | None = None,
         usage: Usage | Literal["absent"] | None = None,
+        reasoning: str = "",
     ) -> None:
         _Answer.__init__(
             self,
@@ -184,6 +208,7 @@ class Structured(_Answer):
             latency_s=latency_s,
             finish_reason=finish_reason,
             usage=usage,
+            reasoning=reasoning,
         )
         object.__setattr__(self, "text", _json(value))
 

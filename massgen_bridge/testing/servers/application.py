@@ -6,6 +6,7 @@ import json
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from massgen_bridge.testing.servers.delivery import Delivery
@@ -104,7 +105,8 @@ class ModelApplication:
     Args:
         selector: chooses the replies.
         recorder: remembers the requests.
-        deliveries: one for each protocol; the first also tells about models and errors.
+        deliveries: one for each protocol. What belongs to none, such as the list of models, is
+            told as the protocol says it that the client speaks, else as the first one does.
         models: names to list beside those of the script.
         key: the only API key that is let in; None: any, or none.
         documents: what else can be read by `GET`, by its path.
@@ -127,13 +129,9 @@ class ModelApplication:
         self._selector = selector
         self._recorder = recorder
         self._deliveries = {delivery.protocol.path: delivery for delivery in deliveries}
-        self._first = deliveries[0]
         self._key = key
-        names = (*selector.models, *models)
-        self._documents = {
-            _MODELS_PATH: lambda: self._first.protocol.models_document(names),
-            **documents,
-        }
+        self._models = (*selector.models, *models)
+        self._documents = documents
 
     def connections_changed(self) -> None:
         """A connection was opened or closed."""
@@ -161,17 +159,25 @@ class ModelApplication:
         return self._plan_call(delivery, request, self._recorder.calls)
 
     def _plan_other(self, request: HttpRequest) -> _Plan:
-        document = self._documents.get(request.path)
+        delivery = self._spoken(request)
+        models = partial(delivery.protocol.models_document, self._models)
+        documents: Mapping[str, Callable[[], bytes]] = {_MODELS_PATH: models, **self._documents}
+        document = documents.get(request.path)
         if document is not None and request.method in {"GET", "HEAD"}:
             return _Plan(_document(document()))
         if document is not None:
-            return _Plan(self._not_allowed(self._first, request, "GET"))
+            return _Plan(self._not_allowed(delivery, request, "GET"))
         message = (
             f"this server has no {request.method} {request.path}; expected GET {_MODELS_PATH} or "
             f"POST to one of: {', '.join(self._deliveries)}"
         )
         error = HttpError(status=404, message=message, code="unknown_url")
-        return _Plan(self._first.error(error), _parsed(request.body))
+        return _Plan(delivery.error(error), _parsed(request.body))
+
+    def _spoken(self, request: HttpRequest) -> Delivery:
+        deliveries = tuple(self._deliveries.values())
+        speakers = (one for one in deliveries if one.protocol.speaks(request.headers))
+        return next(speakers, deliveries[0])
 
     def _not_allowed(self, delivery: Delivery, request: HttpRequest, allowed: str) -> Response:
         message = f"{request.path} does not take {request.method}; expected {allowed}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,8 +18,14 @@ from massgen_bridge.testing.servers.answers import (
 )
 from massgen_bridge.testing.servers.chat_history import check_messages, read_messages, text_of
 from massgen_bridge.testing.servers.model_request import ModelRequest, OfferedTool
-from massgen_bridge.testing.servers.protocol import AnswerParts, RefusedRequest, Rendered
-from massgen_bridge.testing.servers.script import HttpError
+from massgen_bridge.testing.servers.protocol import (
+    AnswerParts,
+    RefusedRequest,
+    Rendered,
+    whole_document,
+)
+from massgen_bridge.testing.servers.script import ContextOverflow, HttpError, QuotaExhausted
+from massgen_bridge.testing.servers.wire_values import NUMBER, counted_tokens, encoded, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,13 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ChatCompletions"]
 
-# Stands for the request's number in rendered answers, which are kept and used again. JSON never
-# contains these bytes as they are, so no content can be mistaken for it.
-_NUMBER = b"\x00" * 20
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _DONE = b"data: [DONE]\n\n"
-_CHARS_PER_TOKEN = 4
-_TOKENS_PER_MESSAGE = 3
 
 # By status: the error's type, its code, its text.
 _ERRORS = {
@@ -49,6 +48,7 @@ _ERRORS = {
     529: ("overloaded_error", "overloaded", "The provider is temporarily overloaded."),
 }
 _TYPES_BY_CODE = {"insufficient_quota": "insufficient_quota"}
+_NEAREST_REASONS = {"context_window": "length", "pause": "stop", "stop_sequence": "stop"}
 
 
 class ChatCompletions:
@@ -61,6 +61,7 @@ class ChatCompletions:
 
     name = "chat_completions"
     path = "/v1/chat/completions"
+    headers: tuple[tuple[str, str], ...] = ()
 
     def __init__(self, *, strict: bool = True) -> None:
         self._strict = strict
@@ -99,13 +100,28 @@ class ChatCompletions:
             return _stream(request, answer)
         return _document(request, answer)
 
+    def speaks(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002 nothing marks its clients
+        """Whether a request comes from a client of the protocol, as far as its headers tell."""
+        return False
+
+    def error_of(self, reply: ContextOverflow | QuotaExhausted) -> HttpError:
+        """The HTTP error that stands for the reply."""
+        if isinstance(reply, QuotaExhausted):
+            message = "You exceeded your current quota, please check your plan and billing details."
+            return HttpError(status=429, message=message, code="insufficient_quota")
+        message = (
+            f"This model's maximum context length is {reply.window} tokens. However, your "
+            f"messages resulted in {reply.tokens} tokens. Please reduce the length of the messages."
+        )
+        return HttpError(status=400, message=message, code="context_length_exceeded")
+
     def error_document(self, error: HttpError) -> bytes:
         """The body of an HTTP error."""
         kind, code, message = _ERRORS.get(
             error.status, ("server_error", None, f"The provider answered with {error.status}.")
         )
         code = error.code or code
-        return _json(
+        return encoded(
             {
                 "error": {
                     "message": error.message or message,
@@ -126,7 +142,7 @@ class ChatCompletions:
 
     def models_document(self, models: tuple[str, ...]) -> bytes:
         """The answer to a request for the list of models."""
-        return _json(
+        return encoded(
             {
                 "object": "list",
                 "data": [
@@ -164,7 +180,7 @@ def _output_schema(response_format: Mapping[str, Any] | None) -> Mapping[str, An
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    """What answers to different requests share: bytes with `_NUMBER` where they differ."""
+    """What answers to different requests share: bytes with `NUMBER` where they differ."""
 
     opening: bytes
     tokens: tuple[bytes, ...]
@@ -176,22 +192,21 @@ def _stream(request: ModelRequest, answer: Answer) -> Rendered:
     options = request.body.get("stream_options") or {}
     with_usage = options.get("include_usage") is True and answer.usage != "absent"
     template = _template(answer, request.model, request.max_tokens, with_usage)
-    number = b"%020d" % request.number
-    closing = template.finish.replace(_NUMBER, number)
+    closing = template.finish
     if with_usage:
-        usage = _json(_usage(request, answer, len(template.tokens)))
-        closing += _event(request.model, b'"choices":[],"usage":' + usage).replace(_NUMBER, number)
-    closing += _DONE
+        usage = encoded(_usage(request, answer, len(template.tokens)))
+        closing += _event(request.model, b'"choices":[],"usage":' + usage)
+    closing = numbered(closing, request.number) + _DONE
 
     def split() -> AnswerParts:
         return AnswerParts(
-            opening=template.opening.replace(_NUMBER, number),
-            tokens=tuple(token.replace(_NUMBER, number) for token in template.tokens),
+            opening=numbered(template.opening, request.number),
+            tokens=tuple(numbered(token, request.number) for token in template.tokens),
             closing=closing,
         )
 
     return Rendered(
-        whole=template.whole.replace(_NUMBER, number) + closing,
+        whole=numbered(template.whole, request.number) + closing,
         count=len(template.tokens),
         streamed=True,
         split=split,
@@ -206,7 +221,8 @@ def _template(answer: Answer, model: str, limit: int | None, with_usage: bool) -
     if limit is not None and len(deltas) > limit:
         deltas, finish = deltas[:limit], "length"
     key = "refusal" if isinstance(answer, Refusal) else "content"
-    role = _json({"role": "assistant", key: None if isinstance(answer, ToolCalls) else ""})
+    empty = None if isinstance(answer, ToolCalls) or answer.reasoning else ""
+    role = encoded({"role": "assistant", key: empty})
     opening = _event(model, _choice(role, None) + tail)
     tokens = tuple(_event(model, _choice(delta, None) + tail) for delta in deltas)
     return _Template(
@@ -219,75 +235,73 @@ def _template(answer: Answer, model: str, limit: int | None, with_usage: bool) -
 
 def _deltas(answer: Answer) -> Iterator[bytes]:
     key = "refusal" if isinstance(answer, Refusal) else "content"
+    for piece in answer.reasoning_pieces:
+        yield encoded({"reasoning_content": piece})
     for piece in answer.pieces:
-        yield _json({key: piece})
+        yield encoded({key: piece})
     if not isinstance(answer, ToolCalls):
         return
     for index, (name, arguments) in enumerate(answer.calls):
-        function = _json({"name": name, "arguments": ""})
+        function = encoded({"name": name, "arguments": ""})
         yield b'{"tool_calls":[{"index":%d,"id":"%b","type":"function","function":%b}]}' % (
             index,
             _call_id(index),
             function,
         )
         for piece in split_evenly(arguments):
-            yield _json({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
+            yield encoded({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
 
 
 def _event(model: str, content: bytes) -> bytes:
     return (
         b'data: {"id":"chatcmpl-%b","object":"chat.completion.chunk","created":%d,"model":%b,'
         b'"service_tier":"default","system_fingerprint":"fp_scripted",%b}\n\n'
-        % (_NUMBER, time.time(), _json(model), content)
+        % (NUMBER, time.time(), encoded(model), content)
     )
 
 
 def _choice(delta: bytes, finish_reason: str | None) -> bytes:
     return b'"choices":[{"index":0,"delta":%b,"logprobs":null,"finish_reason":%b}]' % (
         delta,
-        _json(finish_reason),
+        encoded(finish_reason),
     )
 
 
 def _document(request: ModelRequest, answer: Answer) -> Rendered:
-    number = b"%020d" % request.number
     limit = request.max_tokens
     finish = _finish_reason(answer)
-    pieces = answer.pieces
-    count = len(pieces)
+    reasoning, pieces = answer.reasoning_pieces, answer.pieces
+    count = len(reasoning) + len(pieces)
     if isinstance(answer, ToolCalls):
         count += sum(1 + len(split_evenly(arguments)) for _, arguments in answer.calls)
     if limit is not None and count > limit:
-        pieces, count, finish = pieces[:limit], limit, "length"
-    choice = {
-        "index": 0,
-        "message": _message(answer, "".join(pieces), number.decode()),
-        "logprobs": None,
-        "finish_reason": finish,
-    }
+        reasoning, count, finish = reasoning[:limit], limit, "length"
+        pieces = pieces[: limit - len(reasoning)]
     document: dict[str, Any] = {
-        "id": f"chatcmpl-{number.decode()}",
+        "id": f"chatcmpl-{request.number:020d}",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": request.model,
-        "choices": [choice],
+        "choices": [
+            {
+                "index": 0,
+                "message": _message(request, answer, "".join(reasoning), "".join(pieces)),
+                "logprobs": None,
+                "finish_reason": finish,
+            }
+        ],
         "service_tier": "default",
         "system_fingerprint": "fp_scripted",
     }
     if answer.usage != "absent":
         document["usage"] = _usage(request, answer, count)
-    whole = _json(document)
-    half = len(whole) // 2
-    return Rendered(
-        whole=whole,
-        count=count,
-        streamed=False,
-        split=lambda: AnswerParts(opening=whole[:half], tokens=(), closing=whole[half:]),
-    )
+    return whole_document(encoded(document), count)
 
 
-def _message(answer: Answer, text: str, number: str) -> dict[str, Any]:
+def _message(request: ModelRequest, answer: Answer, reasoning: str, text: str) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+    if reasoning:
+        message["reasoning_content"] = reasoning
     match answer:
         case Refusal():
             message |= {"content": None, "refusal": text}
@@ -295,7 +309,7 @@ def _message(answer: Answer, text: str, number: str) -> dict[str, Any]:
             message["content"] = text or None
             message["tool_calls"] = [
                 {
-                    "id": _call_id(index).replace(_NUMBER, number.encode()).decode(),
+                    "id": numbered(_call_id(index), request.number).decode(),
                     "type": "function",
                     "function": {"name": name, "arguments": arguments},
                 }
@@ -310,17 +324,22 @@ def _message(answer: Answer, text: str, number: str) -> dict[str, Any]:
 
 def _finish_reason(answer: Answer) -> str:
     usual = "tool_calls" if isinstance(answer, ToolCalls) else "stop"
-    return answer.finish_reason or usual
+    reason = answer.finish_reason or usual
+    return _NEAREST_REASONS.get(reason, reason)
 
 
 def _call_id(index: int) -> bytes:
-    return b"call_%b_%d" % (_NUMBER, index)
+    return b"call_%b_%d" % (NUMBER, index)
 
 
 def _usage(request: ModelRequest, answer: Answer, count: int) -> dict[str, Any]:
     usage = answer.usage
     if not isinstance(usage, Usage):
-        usage = Usage(input_tokens=_prompt_tokens(request), output_tokens=count)
+        usage = Usage(
+            input_tokens=_prompt_tokens(request),
+            output_tokens=count,
+            reasoning_tokens=min(count, len(answer.reasoning_pieces)),
+        )
     return {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
@@ -336,12 +355,5 @@ def _usage(request: ModelRequest, answer: Answer, count: int) -> dict[str, Any]:
 
 
 def _prompt_tokens(request: ModelRequest) -> int:
-    """A count that grows with the prompt; what a real tokeniser gives is of no use to a test."""
     messages = request.body["messages"]
-    chars = sum(len(text_of(message)) for message in messages)
-    return _TOKENS_PER_MESSAGE * len(messages) + -(-chars // _CHARS_PER_TOKEN)
-
-
-def _json(value: Any) -> bytes:
-    # A lone surrogate, which no UTF-8 can carry, goes back as the JSON escape it came as.
-    return _ENCODER.encode(value).encode("utf-8", "backslashreplace")
+    return counted_tokens(sum(len(text_of(message)) for message in messages), len(messages))

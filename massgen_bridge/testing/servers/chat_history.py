@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from massgen_bridge.testing.servers.model_request import SentCall, SentMedia, SentMessage
-from massgen_bridge.testing.servers.sent_values import decoded, json_or_text
+from massgen_bridge.testing.servers.wire_values import decoded, json_or_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

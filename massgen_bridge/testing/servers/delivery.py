@@ -25,6 +25,7 @@ from massgen_bridge.testing.servers.script import (
     Hang,
     HttpError,
     MalformedSSE,
+    QuotaExhausted,
     Reply,
 )
 
@@ -75,8 +76,8 @@ class Delivery:
                 return self._answer(request, _tool_call(request, reply))
             case HttpError():
                 return self.error(reply)
-            case ContextOverflow():
-                return self.error(_overflow(reply))
+            case ContextOverflow() | QuotaExhausted():
+                return self.error(self.protocol.error_of(reply))
             case EndsEarly() | Disconnect() | Hang() | MalformedSSE() | ErrorEvent() | Drip():
                 return self._faulty(request, reply)
             case _:
@@ -85,7 +86,7 @@ class Delivery:
     def error(self, error: HttpError) -> Response:
         """The response that carries an HTTP error."""
         body = self.protocol.error_document(error) if error.body is None else error.body.encode()
-        headers = (("content-type", error.content_type), *error.headers)
+        headers = (("content-type", error.content_type), *self.protocol.headers, *error.headers)
         if error.retry_after is not None:
             headers += (("retry-after", str(error.retry_after)),)
         return Response(
@@ -102,19 +103,19 @@ class Delivery:
             body: Iterator[Step] = _paced(rendered.split(), pace)
         else:
             body = iter((Send(rendered.whole, rendered.count),))
-        return _response(rendered, (*self._latency(answer), *body))
+        return self._response(rendered, (*self._latency(answer), *body))
 
     def _faulty(self, request: ModelRequest, fault: _Fault) -> Response:
         latency = self._latency(fault.answer)
         if not request.stream and isinstance(fault, ErrorEvent):
             return self.error(fault.error)
         if not request.stream and isinstance(fault, MalformedSSE):
-            return _malformed_document(latency, fault)
+            return self._malformed_document(latency, fault)
         rendered = self.protocol.render(request, fault.answer)
         steps = (*latency, *self._fault(rendered, fault))
         if isinstance(fault, EndsEarly):
-            return _response(rendered, steps, length=len(rendered.split().opening))
-        return _response(rendered, steps)
+            return self._response(rendered, steps, length=len(rendered.split().opening))
+        return self._response(rendered, steps)
 
     def _fault(self, rendered: Rendered, fault: _Fault) -> Iterator[Step]:
         parts = rendered.split()
@@ -149,6 +150,24 @@ class Delivery:
                 yield Pause(pace)
             yield Send(token, 1)
 
+    def _response(
+        self, rendered: Rendered, steps: tuple[Step, ...], *, length: int | None = None
+    ) -> Response:
+        if rendered.streamed:
+            headers = (*_STREAM_HEADERS, *self.protocol.headers)
+            return Response(status=200, headers=headers, steps=steps, length=None)
+        return Response(
+            status=200,
+            headers=(*_DOCUMENT_HEADERS, *self.protocol.headers),
+            steps=steps,
+            length=len(rendered.whole) if length is None else length,
+        )
+
+    def _malformed_document(self, latency: tuple[Step, ...], fault: MalformedSSE) -> Response:
+        body = fault.data.encode()
+        headers = (*_DOCUMENT_HEADERS, *self.protocol.headers)
+        return Response(status=200, headers=headers, steps=(*latency, Send(body)), length=len(body))
+
     def _pace(self, answer: Answer) -> float | None:
         """Seconds between two tokens."""
         rate = answer.tokens_per_second or self.tokens_per_second
@@ -160,19 +179,6 @@ class Delivery:
 
 def _pause(seconds: float) -> tuple[Step, ...]:
     return (Pause(seconds),) if seconds > 0 else ()
-
-
-def _response(
-    rendered: Rendered, steps: tuple[Step, ...], *, length: int | None = None
-) -> Response:
-    if rendered.streamed:
-        return Response(status=200, headers=_STREAM_HEADERS, steps=steps, length=None)
-    return Response(
-        status=200,
-        headers=_DOCUMENT_HEADERS,
-        steps=steps,
-        length=len(rendered.whole) if length is None else length,
-    )
 
 
 def _paced(parts: AnswerParts, pace: float) -> Iterator[Step]:
@@ -192,13 +198,6 @@ def _dripping(rendered: Rendered, fault: Drip) -> Iterator[Step]:
         yield Pause(fault.pause_s)
 
 
-def _malformed_document(latency: tuple[Step, ...], fault: MalformedSSE) -> Response:
-    body = fault.data.encode()
-    return Response(
-        status=200, headers=_DOCUMENT_HEADERS, steps=(*latency, Send(body)), length=len(body)
-    )
-
-
 def _echo(request: ModelRequest, echo: Echo) -> Answer:
     if request.output_schema is None or not echo.fit_schema:
         return Text(request.last_text)
@@ -216,16 +215,4 @@ def _tool_call(request: ModelRequest, wanted: AutoToolCall) -> Answer:
     raise ValueError(
         f"the script wants to call the tool {wanted.name or 'that comes first'!r}, but the "
         f"request offers {offered}; offer it, or script another reply"
-    )
-
-
-def _overflow(overflow: ContextOverflow) -> HttpError:
-    return HttpError(
-        status=400,
-        message=(
-            f"This model's maximum context length is {overflow.window} tokens. However, your "
-            f"messages resulted in {overflow.window + 1024} tokens. Please reduce the length of "
-            "the messages."
-        ),
-        code="context_length_exceeded",
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from massgen_bridge.testing.servers.script import HttpError
+from massgen_bridge.testing.servers.script import ContextOverflow, HttpError, QuotaExhausted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from massgen_bridge.testing.servers.http_request import HttpRequest
     from massgen_bridge.testing.servers.model_request import ModelRequest
 
-__all__ = ["AnswerParts", "RefusedRequest", "Rendered", "WireProtocol", "base_url"]
+__all__ = [
+    "AnswerParts",
+    "RefusedRequest",
+    "Rendered",
+    "WireProtocol",
+    "base_url",
+    "whole_document",
+]
 
 # What follows the host in the base URL that clients of a protocol are given.
 _BASES: Mapping[str, str] = {"chat": "/v1", "messages": ""}
@@ -80,6 +87,13 @@ class WireProtocol(Protocol):
     def path(self) -> str:
         """Where answers are asked for by `POST`."""
 
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """What stands in the head of every response."""
+
+    def speaks(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request comes from a client of the protocol, as far as its headers tell."""
+
     def parse(self, body: Mapping[str, Any], request: HttpRequest, number: int) -> ModelRequest:
         """What the request asks for.
 
@@ -89,6 +103,9 @@ class WireProtocol(Protocol):
 
     def render(self, request: ModelRequest, answer: Answer) -> Rendered:
         """The answer to the request, as a stream or a document, as the request wants it."""
+
+    def error_of(self, reply: ContextOverflow | QuotaExhausted) -> HttpError:
+        """The HTTP error that stands for the reply."""
 
     def error_document(self, error: HttpError) -> bytes:
         """The body of an HTTP error."""
@@ -117,3 +134,14 @@ def base_url(root: str, protocol: Protocols) -> str:
         spoken = ", ".join(map(repr, _BASES))
         raise ValueError(f"the model server does not speak {protocol!r}; expected one of: {spoken}")
     return f"{root}{_BASES[protocol]}"
+
+
+def whole_document(document: bytes, count: int) -> Rendered:
+    """An answer that is not streamed, of so many tokens."""
+    half = len(document) // 2
+    return Rendered(
+        whole=document,
+        count=count,
+        streamed=False,
+        split=lambda: AnswerParts(opening=document[:half], tokens=(), closing=document[half:]),
+    )

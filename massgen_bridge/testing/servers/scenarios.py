@@ -19,6 +19,7 @@ from massgen_bridge.testing.servers.script import (
     Hang,
     HttpError,
     MalformedSSE,
+    QuotaExhausted,
     Reply,
 )
 
@@ -48,7 +49,7 @@ SCENARIOS: Mapping[str, Reply] = MappingProxyType(
         "http-500": HttpError(status=500),
         "http-503": HttpError(status=503, retry_after=1),
         "http-529": HttpError(status=529),
-        "insufficient-quota": HttpError(status=429, code="insufficient_quota"),
+        "insufficient-quota": QuotaExhausted(),
         "length": Text("cut off in the", finish_reason="length"),
         "malformed-sse": MalformedSSE(),
         "refusal": Refusal("That is not something to help with."),

@@ -25,6 +25,7 @@ __all__ = [
     "Hang",
     "HttpError",
     "MalformedSSE",
+    "QuotaExhausted",
     "Reply",
     "ReplyFunction",
     "Script",
@@ -90,6 +91,16 @@ class ContextOverflow:
     """
 
     window: int = 8192
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that the prompt is said to have."""
+        return self.window + 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaExhausted:
+    """The error of an account that has no credit left; trying again does not help."""
 
 
 _DEFAULT_ANSWER = Text("This is the beginning of an answer that has a fault in it")
@@ -197,6 +208,7 @@ Reply = (
     | AutoToolCall
     | HttpError
     | ContextOverflow
+    | QuotaExhausted
     | EndsEarly
     | Disconnect
     | Hang

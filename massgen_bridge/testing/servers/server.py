@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from massgen_bridge.testing.servers.anthropic_messages import AnthropicMessages
 from massgen_bridge.testing.servers.application import ModelApplication, Selector
 from massgen_bridge.testing.servers.chat_completions import ChatCompletions
 from massgen_bridge.testing.servers.delivery import Delivery
@@ -69,7 +70,7 @@ class ModelServer:
             whole stream is one write.
         models: names for the list of models, beside those of the script.
         api_key: any other key is answered with 401; None: all are let in.
-        strict: whether histories that the provider refuses are refused here, too.
+        strict: whether requests that the provider refuses are refused here, too.
         keep_requests: how many of the last requests to remember; None: all.
         host: the address to listen at.
         port: 0 for any that is free.
@@ -93,7 +94,7 @@ class ModelServer:
         self._selector = Selector(script, default)
         lock = threading.RLock()
         self._recorder = Recorder(keep=keep_requests, lock=lock)
-        protocols = (ChatCompletions(strict=strict),)
+        protocols = (ChatCompletions(strict=strict), AnthropicMessages(strict=strict))
         self._application = ModelApplication(
             selector=self._selector,
             recorder=self._recorder,
