@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pages import cli, configuration, errors, events, hooks, providers
+from pages import cli, configuration, contract, errors, events, hooks, providers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parent / "reference"
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": cli.page,
+    "contract.md": contract.page,
     "errors.md": errors.page,
     "events.md": events.page,
     "hooks.md": hooks.page,
