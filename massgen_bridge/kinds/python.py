@@ -85,7 +85,8 @@ def _make(context: AgentContext) -> Agent:
     for path, found in ((options.function, function), (options.vote, vote)):
         if found is not None and not callable(found):
             raise ConfigError(f"agent {context.agent_id!r}: {path!r} is not callable")
-    return PythonAgent(function, vote, connection=context.connection)
+    able = _refine(options, None)
+    return PythonAgent(function, vote, connection=context.connection, able=able)
 
 
 class PythonAgent:
@@ -97,7 +98,9 @@ class PythonAgent:
         vote: Callable[..., Any] | None = None,
         *,
         connection: object = None,
+        able: Capabilities | None = None,
     ) -> None:
+        self._able = able
         self._function = function
         self._vote = vote
         self._connection = connection
@@ -108,8 +111,11 @@ class PythonAgent:
 
         Raises:
             AgentError: The function raised it itself.
+            UnsupportedContent: The turn wants more than the configuration says it can do.
             ProtocolFailed: It returned something that is no answer.
         """
+        if self._able is not None:
+            self._able.check(turn)
         if self._vote is not None and turn.shown and turn.output_schema is not None:
             return await self._cast(self._vote, turn)
         offered = {
@@ -121,8 +127,11 @@ class PythonAgent:
         arguments = {name: offered[source] for name, source in self._takes.items()}
         value = await _call(self._function, arguments)
         if isinstance(value, AsyncGenerator):
-            value = await _stream(value, emit)
-        return _result(value, self._function)
+            return _result(await _stream(value, emit), self._function)
+        result = _result(value, self._function)
+        if "emit" not in self._takes and result.text:
+            await emit(TextDelta(text=result.text))  # whoever takes `emit` tells of it himself
+        return result
 
     async def aclose(self) -> None:
         """The function holds whatever it holds; nothing of it is ours."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["ScriptedAgent", "ScriptedOptions", "bridge_adapters"]
 
 _MODEL = "scripted"
+_ABLE = Capabilities(tools=True, structured=True)
 _PIECES = re.compile(r"\s*\S+\s*|\s+")
 _BALLOT_MARK = re.compile(r"```ballot-([0-9a-f]{8})")
 
@@ -79,7 +80,7 @@ def bridge_adapters() -> Iterable[AdapterSpec]:
             summary="Says what the configuration tells it to: tests and demos without a model.",
             factory=_make,
             options=ScriptedOptions,
-            capabilities=Capabilities(tools=True, structured=True),
+            capabilities=_ABLE,
         ),
     )
 
@@ -98,6 +99,7 @@ class ScriptedAgent:
 
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
         """Say the next thing of the script."""
+        _ABLE.check(turn)
         await emit(ModelCallStarted(model=_MODEL))
         if self._options.delay_s:
             await anyio.sleep(self._options.delay_s)

@@ -132,7 +132,7 @@ def connection_to(
     """A connection to a loopback server; failed calls are not made again unless `retry` says so.
 
     Args:
-        server: The server, or its base URL.
+        server: The server, or its base URL as the protocol has it.
         model: The model's name.
         protocol: The wire protocol.
         api_key: The key; None for none.
@@ -147,7 +147,7 @@ def connection_to(
         provider="loopback",
         protocol=protocol,
         model=model,
-        base_url=server if isinstance(server, str) else server.url,
+        base_url=server if isinstance(server, str) else server.base_url(protocol),
         api_key=None if api_key is None else SecretStr(api_key),
         headers=dict(headers or {}),
         traits=ModelTraits(**traits),

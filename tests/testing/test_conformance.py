@@ -27,7 +27,7 @@ from massgen_bridge import (
     assistant,
 )
 from massgen_bridge.testing.agents import TEST_KEY
-from massgen_bridge.testing.conformance import AgentConformance
+from massgen_bridge.testing.conformance import ModelAgentConformance
 from massgen_bridge.testing.fixtures import StartModelServer, model_server
 from massgen_bridge.testing.servers import EndsEarly, HttpError, Text
 
@@ -279,12 +279,12 @@ BROKEN: list[Case] = [
         (ServerFailed("gone"),),
     ),
     (LeavesOutTheCache, "test_usage_has_one_meaning", ()),
-    (MixesTurnsUp, "test_turns_at_the_same_time_do_not_mix", ()),
-    (WaitsForOthers, "test_turns_at_the_same_time_do_not_mix", ()),
+    (MixesTurnsUp, "test_model_calls_run_at_the_same_time", ()),
+    (WaitsForOthers, "test_model_calls_run_at_the_same_time", ()),
 ]
 
 
-class Suite(AgentConformance):
+class Suite(ModelAgentConformance):
     """The suite for an agent of one of the classes above."""
 
     def __init__(self, agent: Callable[[AgentContext], Agent], **changes: Any) -> None:
@@ -334,7 +334,7 @@ async def test_an_agent_that_keeps_its_connections_is_found(
 
     suite = Suite(IsFoundAgain)
     with pytest.raises(TimeoutError, match="closed connections"):
-        await suite.test_nothing_is_left_of_a_closed_agent(model_server)
+        await suite.test_no_connection_is_left_of_a_closed_agent(model_server)
     for agent in agents:
         await agent.inner.aclose()
 
@@ -364,7 +364,7 @@ def test_a_false_specification_is_found(changes: dict[str, Any], test: str) -> N
 
 
 def _overriding(mark: pytest.MarkDecorator | None) -> Suite:
-    async def override(self: AgentConformance, serve: StartModelServer) -> None:
+    async def override(self: ModelAgentConformance, serve: StartModelServer) -> None:
         """Promises nothing."""
 
     test = override if mark is None else mark(override)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgen_bridge_langchain import bridge_adapters
 
-from massgen_bridge.testing.conformance import AgentConformance
+from massgen_bridge.testing.conformance import ModelAgentConformance
 
 if TYPE_CHECKING:
     from massgen_bridge import AdapterSpec
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 GRAPHS = runpy.run_path(str(Path(__file__).with_name("langchain_graphs.py")))
 
 
-class TestModelConformance(AgentConformance):
+class TestModelConformance(ModelAgentConformance):
     """An agent made from YAML alone."""
 
     def adapter(self) -> AdapterSpec:

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 from massgen_bridge_openai import bridge_adapters
 
-from massgen_bridge.testing.conformance import AgentConformance
+from massgen_bridge.testing.conformance import ModelAgentConformance
 
 if TYPE_CHECKING:
     from massgen_bridge import AdapterSpec
 
 
-class TestConformance(AgentConformance):
+class TestConformance(ModelAgentConformance):
     def adapter(self) -> AdapterSpec:
         (spec,) = bridge_adapters()
         return spec

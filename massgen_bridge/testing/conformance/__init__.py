@@ -1,17 +1,23 @@
 """What every adapter promises, as tests.
 
-Subclass `AgentConformance` in a test file of the adapter and say which adapter it is:
+Subclass the suite in a test file of the adapter and say which adapter it is: `AgentConformance`
+for agents without a model, `ModelAgentConformance` for agents that use one. Both need two methods:
 
-    class TestConformance(AgentConformance):
+    class TestConformance(ModelAgentConformance):
         def adapter(self) -> AdapterSpec:
             return bridge_adapters()[0]
 
         def options(self) -> dict[str, Any]:
             return {}
 
-Every test talks to the adapter over its framework's own client and real HTTP, by way of a model
-server on this machine. The adapter's capabilities decide what a test asks for: what it can do has
-to work, and what it cannot do has to be refused before a model is called.
+The adapter's capabilities decide what a test asks for: what it can do has to work, and what it
+cannot do has to be refused before anything else happens. Agents with a model talk to it over their
+framework's own client and real HTTP, by way of a model server on this machine; an adapter that
+speaks several wire protocols is proven on each that there is a server for.
+
+More methods exist, and all have a default: `load()` for options that are import paths,
+`question()` for agents that do not answer just anything, `long_question()` for agents whose turns
+can take longer than two seconds.
 
 A test that the framework makes impossible is named in `expected_failures()`, with the reason; no
 test is skipped or overridden otherwise.
@@ -30,34 +36,55 @@ pytest.register_assert_rewrite(
             "answers",
             "base",
             "cancellation",
+            "checks",
             "content",
             "failures",
             "life",
+            "model",
+            "model_life",
             "rules",
+            "model_rules",
+            "sent",
+            "stopping",
             "tools",
+            "turns",
         )
     )
 )
 
 from massgen_bridge.testing.conformance._answers import AnswerTests
-from massgen_bridge.testing.conformance._base import LOOKUP
 from massgen_bridge.testing.conformance._cancellation import CancellationTests
 from massgen_bridge.testing.conformance._content import ContentTests
 from massgen_bridge.testing.conformance._failures import FailureTests
 from massgen_bridge.testing.conformance._life import LifeTests
+from massgen_bridge.testing.conformance._model_life import ModelLifeTests
+from massgen_bridge.testing.conformance._model_rules import ModelRuleTests
 from massgen_bridge.testing.conformance._rules import RuleTests
+from massgen_bridge.testing.conformance._stopping import StoppingTests
 from massgen_bridge.testing.conformance._tools import ToolTests
+from massgen_bridge.testing.conformance._turns import LOOKUP, TurnTests
 
-__all__ = ["LOOKUP", "AgentConformance"]
+__all__ = ["LOOKUP", "AgentConformance", "ModelAgentConformance"]
 
 
-class AgentConformance(
+class AgentConformance(TurnTests, StoppingTests, LifeTests, RuleTests):
+    """What every agent promises, with or without a model.
+
+    Give it `adapter()` and `options()`. An agent that has no model needs nothing else: it is asked
+    `question()`, cancelled wherever it tells of an event and in the middle of its usual time, and
+    asked fifty questions at once. Emit what you say as `TextDelta`, or claim no `streaming`; call
+    `Capabilities.check(turn)` first, which refuses what you do not claim.
+    """
+
+
+class ModelAgentConformance(
     AnswerTests,
     ContentTests,
     ToolTests,
     FailureTests,
     CancellationTests,
-    LifeTests,
-    RuleTests,
+    ModelLifeTests,
+    ModelRuleTests,
+    AgentConformance,
 ):
-    """The conformance suite of agents that use a model. Give it `adapter()` and `options()`."""
+    """What every agent promises that uses a model. Give it `adapter()` and `options()`."""

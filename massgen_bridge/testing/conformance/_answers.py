@@ -12,7 +12,9 @@ from massgen_bridge.errors import ProtocolFailed
 from massgen_bridge.events import ModelCallFinished, TextDelta, TurnEvent
 from massgen_bridge.testing import servers
 from massgen_bridge.testing.agents import ScriptedTools, collect, turn
-from massgen_bridge.testing.conformance._base import LOOKUP, ConformanceBase, assert_refused
+from massgen_bridge.testing.conformance._checks import assert_refused
+from massgen_bridge.testing.conformance._model import ModelConformanceBase
+from massgen_bridge.testing.conformance._turns import LOOKUP
 from massgen_bridge.testing.fixtures import StartModelServer
 from massgen_bridge.testing.servers import (
     Drip,
@@ -51,7 +53,7 @@ _SCHEMA = {
 _VALUE = {"choice": "agent2, größer", "score": 7}
 
 
-class AnswerTests(ConformanceBase):
+class AnswerTests(ModelConformanceBase):
     """Answers are exactly what the model said."""
 
     @pytest.mark.parametrize("text", _TEXTS.values(), ids=_TEXTS)
@@ -60,7 +62,7 @@ class AnswerTests(ConformanceBase):
     ) -> None:
         """Not a space is lost, neither in the result nor in what was streamed."""
         server, events = serve(text), collect()
-        async with self.agent(server) as agent:
+        async with self.agent_at(server) as agent:
             result = await agent.run(turn("Speak."), events)
         assert result.text == text.text
         assert result.message.role == "assistant"
@@ -75,7 +77,7 @@ class AnswerTests(ConformanceBase):
     ) -> None:
         """However the network cuts the bytes."""
         events = collect()
-        async with self.agent(serve(Drip(answer=Text(_UNICODE + _CODE)))) as agent:
+        async with self.agent_at(serve(Drip(answer=Text(_UNICODE + _CODE)))) as agent:
             result = await agent.run(turn("Speak."), events)
         assert result.text == _UNICODE + _CODE
         if self.capabilities().streaming:
@@ -90,7 +92,7 @@ class AnswerTests(ConformanceBase):
             if isinstance(event, TextDelta):
                 running.append(server.running_calls)
 
-        async with self.agent(server) as agent:
+        async with self.agent_at(server) as agent:
             result = await agent.run(turn("Speak."), emit)
         assert result.text == Text.of_tokens(20).text
         if self.capabilities().streaming:
@@ -109,7 +111,7 @@ class AnswerTests(ConformanceBase):
         self, serve: StartModelServer, reply: Text | Refusal, expected: StopReason
     ) -> None:
         """A cut or refused answer does not pass for a whole one."""
-        async with self.agent(serve(reply)) as agent:
+        async with self.agent_at(serve(reply)) as agent:
             result = await agent.run(turn("Speak."), collect())
         assert result.stop_reason == expected
         assert result.text == reply.text
@@ -118,7 +120,7 @@ class AnswerTests(ConformanceBase):
         """It comes before that of the connection."""
         server = serve(Text.of_tokens(30))
         sampling = Sampling(max_output_tokens=9)
-        async with self.agent(server, sampling=sampling) as agent:
+        async with self.agent_at(server, sampling=sampling) as agent:
             by_connection = await agent.run(turn("Speak."), collect())
             limited = turn("Speak.", limits=Limits(max_output_tokens=4))
             by_turn = await agent.run(limited, collect())
@@ -141,9 +143,10 @@ class AnswerTests(ConformanceBase):
 
         server = serve(script)
         asked = turn("Choose.", output_schema=_SCHEMA)
-        async with self.agent(server) as agent:
+        async with self.agent_at(server) as agent:
             if not self.capabilities().structured:
-                await assert_refused(agent, asked, server)
+                await assert_refused(agent, asked)
+                assert server.calls == 0
                 return
             result = await agent.run(asked, collect())
         assert result.structured == _VALUE
@@ -155,9 +158,10 @@ class AnswerTests(ConformanceBase):
         """Prose never passes for a decision."""
         server = serve(Text("I would choose agent2."))
         asked = turn("Choose.", output_schema=_SCHEMA, limits=Limits(max_model_calls=3))
-        async with self.agent(server) as agent:
+        async with self.agent_at(server) as agent:
             if not self.capabilities().structured:
-                await assert_refused(agent, asked, server)
+                await assert_refused(agent, asked)
+                assert server.calls == 0
                 return
             with pytest.raises(ProtocolFailed):
                 await agent.run(asked, collect())
@@ -168,7 +172,7 @@ class AnswerTests(ConformanceBase):
             input_tokens=100, output_tokens=30, cached_tokens=40, reasoning_tokens=12
         )
         events = collect()
-        async with self.agent(serve(Text("Counted.", usage=counted))) as agent:
+        async with self.agent_at(serve(Text("Counted.", usage=counted))) as agent:
             result = await agent.run(turn("Count."), events)
         assert result.usage == Usage(
             input_tokens=100, cached_tokens=40, output_tokens=30, reasoning_tokens=12, calls=1
@@ -188,7 +192,7 @@ class AnswerTests(ConformanceBase):
         ]
         events = collect()
         asked = turn("Look it up.", tools=[LOOKUP], call_tool=ScriptedTools("found"))
-        async with self.agent(serve(replies)) as agent:
+        async with self.agent_at(serve(replies)) as agent:
             result = await agent.run(asked, events)
         assert result.usage == Usage(input_tokens=30, cached_tokens=10, output_tokens=12, calls=2)
         parts = [event.usage for event in events.of(ModelCallFinished)]
@@ -197,6 +201,6 @@ class AnswerTests(ConformanceBase):
 
     async def test_usage_that_nobody_counted_is_unknown(self, serve: StartModelServer) -> None:
         """Unknown is not zero."""
-        async with self.agent(serve(Text("Uncounted.", usage="absent"))) as agent:
+        async with self.agent_at(serve(Text("Uncounted.", usage="absent"))) as agent:
             result = await agent.run(turn("Count."), collect())
         assert result.usage is None

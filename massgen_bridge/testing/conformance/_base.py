@@ -1,44 +1,30 @@
-"""What the parts of the suite share."""
-
-# ruff: noqa: S101 - tests assert
+"""Which adapter a suite is for, and how its agents are made and run."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pkgutil import resolve_name
 from typing import Any
 
 import pytest
 
-from massgen_bridge.agent import Agent, Capabilities, ToolDefinition, Turn
-from massgen_bridge.connection import ModelTraits
-from massgen_bridge.errors import UnsupportedContent
-from massgen_bridge.specs import AdapterSpec
-from massgen_bridge.testing.agents import collect, connection_to, make_agent
-from massgen_bridge.testing.fixtures import StartModelServer
-from massgen_bridge.testing.servers import ModelServer, Script
+from massgen_bridge.agent import Agent, Capabilities
+from massgen_bridge.connection import Connection, ModelTraits
+from massgen_bridge.specs import AdapterSpec, ToolSpec
+from massgen_bridge.testing.agents import make_agent
+from massgen_bridge.testing.hosting import HostedAgent, hosted
 
-__all__ = ["LOOKUP", "ConformanceBase", "assert_refused", "messages_of"]
-
-LOOKUP = ToolDefinition(
-    name="lookup",
-    description="Looks something up.",
-    input_schema={
-        "type": "object",
-        "properties": {"query": {"type": "string"}, "limit": {"type": "integer"}},
-        "required": ["query", "limit"],
-        "additionalProperties": False,
-    },
-)
-"""The tool of most tests."""
+__all__ = ["ConformanceBase"]
 
 
 class ConformanceBase(ABC):
-    """Which adapter is tested, and how its agents are made."""
+    """What an adapter's author says of the adapter."""
 
     pytestmark = pytest.mark.anyio
+
+    # --- what an author writes --------------------------------------------------------------------
 
     @abstractmethod
     def adapter(self) -> AdapterSpec:
@@ -52,20 +38,50 @@ class ConformanceBase(ABC):
         """What an import path in the options stands for, such as `module:attribute`."""
         return resolve_name(path)
 
+    def question(self, number: int = 1) -> str:
+        """What an agent is asked.
+
+        Override it for an agent that answers questions of a certain form only. Its turns have to
+        succeed, with an answer that is not empty.
+
+        Args:
+            number: Tells questions apart that are asked at the same time: another number should
+                give another question.
+        """
+        return f"Question {number}: what is the answer?"
+
+    def long_question(self) -> str:
+        """What an agent is asked that is then cancelled.
+
+        Override it where some turns of the agent take longer than two seconds: it should be the
+        question of such a turn. A turn that is over before it can be cancelled proves nothing.
+        """
+        return self.question()
+
     def expected_failures(self) -> Mapping[str, str]:
         """Tests that the framework makes impossible, and why.
 
         Returns:
             Reasons by the test's name, with its parameter where it has one, such as
-            `test_media_pass_or_are_refused[audio]`. A test that then passes is an error.
+            `test_media_pass_or_are_refused[audio]`. Where an adapter is proven on several wire
+            protocols the name stands for all of them; with the protocol as its first parameter,
+            `[messages-audio]`, for one. A test that then passes is an error.
         """
         return {}
 
+    # --- what pytest needs ------------------------------------------------------------------------
+
     @pytest.fixture(autouse=True)
     def _expect_failures(self, request: pytest.FixtureRequest) -> None:
-        reason = self.expected_failures().get(request.node.name)
-        if reason is not None:
-            request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+        expected = self.expected_failures()
+        for name in self._names(request.node):
+            if name in expected:
+                mark = pytest.mark.xfail(reason=expected[name], strict=True)
+                request.applymarker(mark)
+
+    def _names(self, item: Any) -> Sequence[str]:
+        """The names by which `expected_failures` may know a test."""
+        return [item.name]
 
     @pytest.fixture
     def anyio_backend(self) -> str:
@@ -73,58 +89,49 @@ class ConformanceBase(ABC):
         return "asyncio"
 
     @pytest.fixture
-    def serve(self) -> Iterator[StartModelServer]:
-        """Starts model servers that end with the test."""
-        with ExitStack() as servers:
+    def connection(self) -> Connection | None:
+        """The model of the agents in tests that do not care what it says; None: they have none."""
+        return None
 
-            def start(script: Script | None = None, **options: Any) -> ModelServer:
-                return servers.enter_context(ModelServer(script, **options))
+    # --- what the tests need ----------------------------------------------------------------------
 
-            yield start
+    def traits(self) -> ModelTraits | None:
+        """What the model of the agents can do; None for agents without one."""
+        return None
 
     def capabilities(self) -> Capabilities:
         """What agents made with `options()` and a model without limits can do."""
         spec = self.adapter()
         if spec.refine is None:
             return spec.capabilities
-        options = spec.options.model_validate(self.options())
-        return spec.refine(options, ModelTraits(inputs=frozenset(spec.capabilities.inputs)))
+        return spec.refine(spec.options.model_validate(self.options()), self.traits())
 
-    def make(self, server: ModelServer | str, **connection: Any) -> Agent:
-        """An agent at a server.
-
-        Args:
-            server: The server.
-            connection: Settings of the connection, as `connection_to` takes them.
-        """
-        spec = self.adapter()
-        protocol = "chat" if "chat" in spec.protocols else spec.protocols[0]
-        settings = {"protocol": protocol, "inputs": spec.capabilities.inputs, **connection}
-        return make_agent(spec, self.options(), connection_to(server, **settings), load=self.load)
+    def make(self, connection: Connection | None) -> Agent:
+        """An agent, made as the host does; to be closed by whoever wanted it."""
+        return make_agent(self.adapter(), self.options(), connection, load=self.load)
 
     @asynccontextmanager
-    async def agent(self, server: ModelServer | str, **connection: Any) -> AsyncIterator[Agent]:
+    async def agent(self, connection: Connection | None) -> AsyncIterator[Agent]:
         """`make`, closed in the end."""
-        agent = self.make(server, **connection)
+        agent = self.make(connection)
         try:
             yield agent
         finally:
             await agent.aclose()
 
-
-async def assert_refused(agent: Agent, turn: Turn, server: ModelServer) -> None:
-    """The turn is refused as something that the agent cannot carry, before any model call."""
-    with pytest.raises(UnsupportedContent):
-        await agent.run(turn, collect())
-    assert server.calls == 0
-
-
-def messages_of(body: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Role and text of the messages in a request for a chat completion, in order."""
-    return [(message["role"], _text(message.get("content"))) for message in body["messages"]]
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    return "".join(part.get("text", "") for part in content or ())
+    def hosted(
+        self,
+        connection: Connection | None,
+        *,
+        tools: Sequence[ToolSpec] = (),
+        plugins: Sequence[object] = (),
+    ) -> AbstractAsyncContextManager[HostedAgent]:
+        """An agent behind the real executor, with tools and plugins of the host."""
+        return hosted(
+            self.adapter(),
+            self.options(),
+            connection,
+            tools=tools,
+            plugins=plugins,
+            load=self.load,
+        )

@@ -1,71 +1,64 @@
 """What goes to the model: the whole history, unchanged, or nothing."""
 
-# ruff: noqa: S101 - tests assert
+# ruff: noqa: D205, S101 - tests assert, and their guarantees take several lines
 
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from massgen_bridge.agent import InputKind
 from massgen_bridge.connection import Sampling
+from massgen_bridge.errors import BridgeError, ConfigError, UnsupportedContent
 from massgen_bridge.messages import (
-    AudioPart,
-    DocumentPart,
     ImagePart,
-    MediaPart,
     Message,
     TextPart,
     ToolCall,
     ToolResult,
-    VideoPart,
     assistant,
     system,
     user,
 )
 from massgen_bridge.testing.agents import TEST_KEY, ScriptedTools, collect, turn
-from massgen_bridge.testing.conformance._base import (
-    LOOKUP,
-    ConformanceBase,
-    assert_refused,
-    messages_of,
-)
+from massgen_bridge.testing.conformance._checks import assert_refused
+from massgen_bridge.testing.conformance._model import ModelConformanceBase
+from massgen_bridge.testing.conformance._sent import asked, conversation, texts
+from massgen_bridge.testing.conformance._turns import LOOKUP, MEDIA
 from massgen_bridge.testing.fixtures import StartModelServer
 from massgen_bridge.testing.servers import Text
 
 __all__ = ["ContentTests"]
 
-_PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
-_WAV = b"RIFF$\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00@\x1f\x00\x00\x80>\x00\x00"
-_PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
-_MEDIA: dict[InputKind, MediaPart] = {
-    "image": ImagePart(media_type="image/png", data=_PNG),
-    "audio": AudioPart(media_type="audio/wav", data=_WAV + b"data\x00\x00\x00\x00"),
-    "document": DocumentPart(media_type="application/pdf", data=_PDF, name="one.pdf"),
-    "video": VideoPart(media_type="video/mp4", data=b"\x00\x00\x00\x18ftypmp42isommp42"),
-}
 _QUESTION = "Two lines,\n\n   one of them indented: größer, 日本語, 👩‍🚀?"
+_LONG_HISTORY = 400
+_LONG_MESSAGE = 2500
+_SAMPLING: dict[str, tuple[Sampling, Any]] = {
+    "temperature": (Sampling(temperature=0.25), 0.25),
+    "top_p": (Sampling(top_p=0.5), 0.5),
+    "seed": (Sampling(seed=11), 11),
+}
 
 
-class ContentTests(ConformanceBase):
-    """What the host hands over reaches the model."""
+class ContentTests(ModelConformanceBase):
+    """What the host hands over reaches the model whole and unchanged, or the turn is refused."""
 
     async def test_the_question_reaches_the_model_unchanged(self, serve: StartModelServer) -> None:
-        """The server says back what it was asked."""
+        """Lines, indentation, accents, scripts and emoji of the user's message arrive as they
+        are, as the last message, with nothing put around them.
+        """
         server = serve()
-        async with self.agent(server) as agent:
+        async with self.agent_at(server) as agent:
             result = await agent.run(turn(_QUESTION), collect())
         assert result.text == _QUESTION
-        assert messages_of(server.requests[0].body)[-1] == ("user", _QUESTION)
+        assert conversation(server)[-1] == ("user", _QUESTION)
 
     async def test_the_history_reaches_the_model_in_order(self, serve: StartModelServer) -> None:
-        """Messages keep their roles, their order and their text."""
+        """System, user and assistant messages keep their role, their order and their text. An
+        agent that claims no `history` still sends the last question.
+        """
         server = serve()
         history = (
             system("Be brief.\nBe exact."),
@@ -73,21 +66,35 @@ class ContentTests(ConformanceBase):
             assistant("One.\n  Not zero."),
             user("And the second?"),
         )
-        async with self.agent(server) as agent:
+        async with self.agent_at(server) as agent:
             await agent.run(turn(*history), collect())
-        sent = messages_of(server.requests[0].body)
+        sent = conversation(server)
         if not self.capabilities().history:
             assert "And the second?" in sent[-1][1]
             return
-        expected = [(message.role, message.text) for message in history]
-        roles = {"developer": "system"}  # what newer models call it
-        assert [(roles.get(role, role), text) for role, text in sent] == expected
+        assert sent == [(message.role, message.text) for message in history]
+
+    async def test_a_long_history_reaches_the_model_whole(self, serve: StartModelServer) -> None:
+        """Four hundred messages, one million characters in all, arrive in order and uncut."""
+        server = serve(Text("Read."))
+        filler = "x" * _LONG_MESSAGE
+        history = [
+            (user if number % 2 else assistant)(f"Message {number}: {filler}")
+            for number in range(1, _LONG_HISTORY)
+        ]
+        async with self.agent_at(server) as agent:
+            await agent.run(turn(*history), collect())
+        sent = conversation(server)
+        if not self.capabilities().history:
+            assert history[-1].text in sent[-1][1]
+            return
+        assert sent == [(message.role, message.text) for message in history]
 
     async def test_earlier_tool_calls_reach_the_model(self, serve: StartModelServer) -> None:
-        """A call and its result stay a pair."""
+        """A tool call of an earlier turn and its result arrive as a pair, with the call's name and
+        arguments and the result's text.
+        """
         capabilities = self.capabilities()
-        if not (capabilities.history and capabilities.tools):
-            return  # the host gives such an agent no history of tools
         server = serve(Text("As before."))
         call = ToolCall(call_id="call-7", name="lookup", arguments={"query": "größe", "limit": 3})
         result = ToolResult(call_id="call-7", name="lookup", content="17 °C,\nrising")
@@ -98,86 +105,130 @@ class ContentTests(ConformanceBase):
             assistant("It is 17 °C."),
             user("Still?"),
         )
-        async with self.agent(server) as agent:
-            asked = turn(*history, tools=[LOOKUP], call_tool=ScriptedTools())
-            await agent.run(asked, collect())
-        sent = [m for m in server.requests[0].body["messages"] if m["role"] != "system"]
-        assert [message["role"] for message in sent] == [message.role for message in history]
-        (sent_call,) = sent[1]["tool_calls"]
-        assert sent_call["function"]["name"] == "lookup"
-        assert json.loads(sent_call["function"]["arguments"]) == call.arguments
-        assert sent[2]["tool_call_id"] == sent_call["id"]
-        assert messages_of({"messages": sent})[2] == ("tool", result.content)
+        wanted = turn(*history, tools=[LOOKUP], call_tool=ScriptedTools())
+        async with self.agent_at(server) as agent:
+            if not capabilities.tools:
+                await assert_refused(agent, wanted)
+                return
+            await agent.run(wanted, collect())
+        if not capabilities.history:
+            return
+        sent = [message for message in asked(server).messages if message.role != "system"]
+        assert [message.role for message in sent] == [message.role for message in history]
+        (sent_call,) = sent[1].calls
+        assert (sent_call.name, sent_call.arguments) == ("lookup", call.arguments)
+        assert (sent[2].answers, sent[2].text) == (sent_call.call_id, result.content)
 
-    @pytest.mark.parametrize("kind", _MEDIA)
+    async def test_a_turn_adds_nothing_to_the_next(self, serve: StartModelServer) -> None:
+        """Two turns with the same question, with other turns between them, send the same request:
+        neither messages nor tools pile up in an agent.
+        """
+        server = serve(Text("The same."))
+        tools: dict[str, Any] = (
+            {"tools": [LOOKUP], "call_tool": ScriptedTools()} if self.capabilities().tools else {}
+        )
+        async with self.agent_at(server) as agent:
+            for number, question in enumerate(["Again?", "Another.", "One more.", "Again?"]):
+                await agent.run(turn(question, turn_id=f"turn-{number}", **tools), collect())
+        assert conversation(server, 0) == conversation(server, -1)
+        assert asked(server, 0).tools == asked(server, -1).tools
+
+    @pytest.mark.parametrize("kind", MEDIA)
     async def test_media_pass_or_are_refused(
         self, serve: StartModelServer, kind: InputKind
     ) -> None:
-        """Media reach the model whole and as media, or the turn is refused before any call."""
+        """A picture, sound, document or film reaches the model once, byte for byte and as what it
+        is, with the text beside it; or the turn is refused before any model call. It never
+        arrives as text and is never dropped.
+        """
         server = serve(Text("I see."))
-        part = _MEDIA[kind]
-        asked = turn(Message(role="user", parts=(TextPart(text="What is it?"), part)))
-        async with self.agent(server) as agent:
+        part = MEDIA[kind]
+        shown = turn(Message(role="user", parts=(TextPart(text="What is it?"), part)))
+        async with self.agent_at(server) as agent:
             if kind not in self.capabilities().inputs:
-                await assert_refused(agent, asked, server)
+                await assert_refused(agent, shown)
+                assert server.calls == 0
                 return
-            await agent.run(asked, collect())
+            await agent.run(shown, collect())
+        message = asked(server).messages[-1]
+        assert [media.data for media in message.media] == [part.data]
+        assert message.media[0].media_type.partition("/")[0] == part.media_type.partition("/")[0]
+        assert message.text == "What is it?"
         sent = base64.b64encode(part.data or b"").decode()
-        body = server.requests[0].body
-        carriers = [key for key, text in _texts(body) if sent in text]
+        carriers = [key for key, text in texts(server.requests[0].body) if sent in text]
         assert len(carriers) == 1, f"the {kind} arrived {len(carriers)} times"
         assert carriers[0] not in {"text", "content"}, f"the {kind} arrived as text"
-        assert any("What is it?" in text for _, text in _texts(body))
 
     async def test_media_that_the_model_does_not_take_are_refused(
         self, serve: StartModelServer
     ) -> None:
-        """What the adapter could carry counts for nothing where the model cannot see."""
+        """Where the connection says that its model takes no pictures, a turn with one fails with
+        `UnsupportedContent` before any model call, whatever the adapter could carry.
+        """
         server = serve(Text("I see."))
-        asked = turn(Message(role="user", parts=(TextPart(text="What is it?"), _MEDIA["image"])))
-        async with self.agent(server, inputs=frozenset()) as agent:
-            await assert_refused(agent, asked, server)
+        shown = turn(Message(role="user", parts=(TextPart(text="What is it?"), MEDIA["image"])))
+        async with self.agent_at(server, inputs=frozenset()) as agent:
+            await assert_refused(agent, shown)
+        assert server.calls == 0
 
     async def test_a_picture_by_address_passes_or_is_refused(self, serve: StartModelServer) -> None:
-        """The address is handed on, or refused; it never becomes text."""
+        """The address of a picture is handed on as that of a picture, or the turn is refused
+        before any model call; it never becomes text.
+        """
         server = serve(Text("I see."))
         url = "https://pictures.example/one.png"
         picture = ImagePart(media_type="image/png", url=url)
-        asked = turn(Message(role="user", parts=(TextPart(text="What is it?"), picture)))
-        async with self.agent(server) as agent:
+        shown = turn(Message(role="user", parts=(TextPart(text="What is it?"), picture)))
+        async with self.agent_at(server) as agent:
             if "image" not in self.capabilities().inputs:
-                await assert_refused(agent, asked, server)
+                await assert_refused(agent, shown)
+                assert server.calls == 0
                 return
-            await agent.run(asked, collect())
-        carriers = [key for key, text in _texts(server.requests[0].body) if url in text]
+            await agent.run(shown, collect())
+        assert [media.url for media in asked(server).messages[-1].media] == [url]
+        carriers = [key for key, text in texts(server.requests[0].body) if url in text]
         assert len(carriers) == 1
         assert carriers[0] not in {"text", "content"}
 
     async def test_the_connection_is_used_as_it_is(self, serve: StartModelServer) -> None:
-        """Address, key, headers, model and sampling come from the connection alone."""
+        """Address, key, headers and model come from the connection, and from nothing else."""
         server = serve(Text("Yes."))
-        sampling = Sampling(temperature=0.25, top_p=0.5, seed=11)
-        settings: dict[str, Any] = {"sampling": sampling, "headers": {"X-Team": "red"}}
-        async with self.agent(server, model="model-of-the-connection", **settings) as agent:
+        settings: dict[str, Any] = {"headers": {"X-Team": "red"}}
+        async with self.agent_at(server, model="model-of-the-connection", **settings) as agent:
             await agent.run(turn("Are you there?"), collect())
         (request,) = server.requests
-        assert request.body["model"] == "model-of-the-connection"
+        assert asked(server).model == "model-of-the-connection"
         assert request.api_key == TEST_KEY
         assert request.headers["x-team"] == "red"
-        sent = {key: request.body.get(key) for key in ("temperature", "top_p", "seed")}
-        assert sent == {"temperature": 0.25, "top_p": 0.5, "seed": 11}
 
+    @pytest.mark.parametrize("name", _SAMPLING)
+    async def test_sampling_reaches_the_model_or_is_refused(
+        self, serve: StartModelServer, name: str
+    ) -> None:
+        """A sampling setting of the connection - temperature, top_p, seed - reaches the model as
+        it is. One that the protocol cannot carry is a `ConfigError` or an `UnsupportedContent`
+        that names it, before any model call; it never vanishes.
+        """
+        sampling, value = _SAMPLING[name]
+        server = serve(Text("Sampled."))
+        refusal: BridgeError | None = None
+        try:
+            async with self.agent_at(server, sampling=sampling) as agent:
+                await agent.run(turn("Speak."), collect())
+        except (ConfigError, UnsupportedContent) as error:
+            refusal = error
+        if refusal is not None:
+            assert name in str(refusal), "an error names what is wrong"
+            assert server.calls == 0
+            return
+        assert asked(server).sampling == {name: value}
 
-def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every text in a JSON value, with the key that it stands under."""
-    match value:
-        case str():
-            yield key, value
-        case dict():
-            for name, inner in value.items():
-                yield from _texts(inner, name)
-        case list():
-            for inner in value:
-                yield from _texts(inner, key)
-        case _:
-            pass
+    async def test_extra_settings_reach_the_request_unchanged(
+        self, serve: StartModelServer
+    ) -> None:
+        """What stands in the connection's `sampling.extra` is in the request's body as it is."""
+        extra = {"x_setting": {"depth": 3, "names": ["größer"]}}
+        server = serve(Text("Sampled."))
+        async with self.agent_at(server, sampling=Sampling(extra=extra)) as agent:
+            await agent.run(turn("Speak."), collect())
+        assert asked(server).body["x_setting"] == extra["x_setting"]

@@ -25,7 +25,9 @@ from massgen_bridge.errors import (
 )
 from massgen_bridge.testing import servers
 from massgen_bridge.testing.agents import TEST_KEY, ScriptedTools, collect, turn
-from massgen_bridge.testing.conformance._base import LOOKUP, ConformanceBase
+from massgen_bridge.testing.conformance._checks import assert_refused
+from massgen_bridge.testing.conformance._model import ModelConformanceBase
+from massgen_bridge.testing.conformance._turns import LOOKUP
 from massgen_bridge.testing.fixtures import StartModelServer
 from massgen_bridge.testing.servers import (
     Disconnect,
@@ -65,7 +67,7 @@ _FAULTS: dict[str, tuple[Reply, type[AgentError]]] = {
 }
 
 
-class FailureTests(ConformanceBase):
+class FailureTests(ModelConformanceBase):
     """Each way in which a provider fails has its kind of error."""
 
     @pytest.mark.parametrize(("fault", "expected"), _FAULTS.values(), ids=_FAULTS)
@@ -74,7 +76,7 @@ class FailureTests(ConformanceBase):
     ) -> None:
         """The error's class says what happened; the framework tries nothing on its own."""
         server = serve(fault)
-        async with self.agent(server) as agent:
+        async with self.agent_at(server) as agent:
             error = await _failure(agent, turn("Speak."))
         assert type(error) is expected, f"{type(error).__name__}: {error}"
         assert server.calls == 1, "retries belong to the host's policy"
@@ -86,7 +88,7 @@ class FailureTests(ConformanceBase):
     ) -> None:
         """What the provider asks for in Retry-After, in seconds."""
         server = serve(HttpError(status=429, retry_after=asked_for))
-        async with self.agent(server) as agent:
+        async with self.agent_at(server) as agent:
             error = await _failure(agent, turn("Speak."))
         assert isinstance(error, RateLimited)
         assert error.retry_after_s == asked_for
@@ -94,7 +96,7 @@ class FailureTests(ConformanceBase):
     async def test_a_key_does_not_get_out_with_an_error(self, serve: StartModelServer) -> None:
         """A text for people and journals holds no secret."""
         server = serve(HttpError(status=401))
-        async with self.agent(server) as agent:
+        async with self.agent_at(server) as agent:
             error = await _failure(agent, turn("Speak."))
         assert TEST_KEY not in f"{error} {error!r} {error.__dict__}"
 
@@ -102,7 +104,7 @@ class FailureTests(ConformanceBase):
         """A refused connection."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
-        async with self.agent(f"http://127.0.0.1:{port}/v1") as agent:
+        async with self.agent_at(self.address(f"http://127.0.0.1:{port}")) as agent:
             error = await _failure(agent, turn("Speak."))
         assert type(error) is NetworkFailed, f"{type(error).__name__}: {error}"
         _assert_readable(error)
@@ -112,32 +114,33 @@ class FailureTests(ConformanceBase):
         self, serve: StartModelServer, after: int | None
     ) -> None:
         """The connection's limit bounds each wait for bytes."""
-        async with self.agent(serve(Hang(after=after)), timeout_s=0.4) as agent:
+        async with self.agent_at(serve(Hang(after=after)), timeout_s=0.4) as agent:
             error = await _failure(agent, turn("Speak."))
         assert type(error) is TimedOut, f"{type(error).__name__}: {error}"
 
     async def test_a_slow_answer_is_no_silence(self, serve: StartModelServer) -> None:
         """An answer may take longer than one wait may."""
         server = serve(Text.of_tokens(15, tokens_per_second=10))
-        async with self.agent(server, timeout_s=1.0) as agent:
+        async with self.agent_at(server, timeout_s=1.0) as agent:
             result = await agent.run(turn("Speak."), collect())
         assert result.text == Text.of_tokens(15).text
 
     async def test_a_cut_stream_is_no_success(self, serve: StartModelServer) -> None:
         """A stream that ends in order, but without its end, is a truncated answer."""
-        async with self.agent(serve(EndsEarly(after=3))) as agent:
+        async with self.agent_at(serve(EndsEarly(after=3))) as agent:
             error = await _failure(agent, turn("Speak."))
         assert type(error) is Truncated, f"{type(error).__name__}: {error}"
 
     async def test_a_cut_tool_call_is_not_made(self, serve: StartModelServer) -> None:
         """Half a call may look like a whole one."""
-        if not self.capabilities().tools:
-            return  # such an agent gets no tools to call
         call = ToolCalls(("lookup", {"query": "all", "limit": 12345678}), ("lookup", {}))
         whole = 12  # the first call is complete, the second has begun
         server, tools = serve(EndsEarly(after=whole, answer=call)), ScriptedTools("done")
-        async with self.agent(server) as agent:
-            asked = turn("Look it up.", tools=[LOOKUP], call_tool=tools)
+        asked = turn("Look it up.", tools=[LOOKUP], call_tool=tools)
+        async with self.agent_at(server) as agent:
+            if not self.capabilities().tools:
+                await assert_refused(agent, asked)
+                return
             error = await _failure(agent, asked)
         assert type(error) is Truncated, f"{type(error).__name__}: {error}"
         assert tools.calls == []
@@ -146,7 +149,7 @@ class FailureTests(ConformanceBase):
         """The next turn is done as if nothing had been."""
         faults = [fault for fault, _ in _FAULTS.values()]
         server = serve([*faults, Text("Here again.")])
-        async with self.agent(server) as agent:
+        async with self.agent_at(server) as agent:
             for _ in faults:
                 await _failure(agent, turn("Speak."))
             result = await agent.run(turn("Speak."), collect())

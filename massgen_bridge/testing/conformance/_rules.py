@@ -1,6 +1,6 @@
 """Rules for the adapter's specification, and for the tests of this suite."""
 
-# ruff: noqa: S101 - tests assert
+# ruff: noqa: D205, S101 - tests assert, and their guarantees take several lines
 
 from __future__ import annotations
 
@@ -14,34 +14,43 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from massgen_bridge.connection import ModelTraits
+from massgen_bridge.testing.agents import collect, connection_to, turn
 from massgen_bridge.testing.conformance._base import ConformanceBase
+from massgen_bridge.testing.servers import ModelServer
 
 __all__ = ["RuleTests"]
 
 _SUITE = __name__.rpartition(".")[0]
 _IMPORT = """
 import json, sys
-module = __import__(sys.argv[1], fromlist=["bridge_adapters"])
+sys.path[:] = json.loads(sys.argv[1])
+module = __import__(sys.argv[2], fromlist=["bridge_adapters"])
 list(getattr(module, "bridge_adapters", tuple)())
-print(json.dumps(sorted(sys.modules.keys() & set(json.loads(sys.argv[2])))))
+print(json.dumps(sorted(sys.modules.keys() & set(json.loads(sys.argv[3])))))
 """
 
 
 class RuleTests(ConformanceBase):
-    """An adapter says truly what it is."""
+    """An adapter says truly what it is, and its tests leave nothing out in silence."""
 
     def test_the_specification_is_well_formed(self) -> None:
-        """The kind is a plain name, and what the framework needs has floors."""
+        """The kind is a plain name, the summary one line, and each requirement has a floor:
+        without one, a resolver falls back to versions that are years old. What needs a model has
+        a wire protocol to reach it by.
+        """
         spec = self.adapter()
         assert re.fullmatch(r"[a-z][a-z0-9_-]*", spec.kind), spec.kind
         assert spec.summary.strip()
         assert "\n" not in spec.summary
-        assert spec.protocols, "this suite is for agents that use a model"
+        assert spec.protocols or not spec.needs_model, "a model is reached by a protocol"
         for requirement in spec.requires:
             assert ">=" in requirement, f"{requirement!r} has no floor: it resolves to any age"
 
     def test_the_options_forbid_what_they_do_not_know(self) -> None:
-        """A misspelt key is an error, and every key is explained."""
+        """A misspelt option is an error, and every option has a description: both show in the
+        JSON Schema of the options.
+        """
         options = self.adapter().options
         options.model_validate(self.options())
         with pytest.raises(ValidationError):
@@ -56,12 +65,46 @@ class RuleTests(ConformanceBase):
         assert bare == [], "give these a description"
 
     def test_options_that_import_code_are_named(self) -> None:
-        """Trust is asked for where, and only where, options hold import paths."""
+        """What `imports_code` names are options; the host asks for trust where they are used."""
         spec = self.adapter()
         assert set(spec.imports_code) <= spec.options.model_fields.keys()
 
+    @pytest.mark.parametrize("model", ["any", "weak", "none"])
+    def test_options_and_model_only_narrow_the_capabilities(self, model: str) -> None:
+        """The capabilities of a specification are what its agents can do at best: whatever the
+        options and the model, no agent claims more, and none claims what its model cannot do.
+        """
+        spec = self.adapter()
+        if spec.refine is None:
+            return
+        traits = {
+            "any": ModelTraits(inputs=frozenset(spec.capabilities.inputs)),
+            "weak": ModelTraits(tools=False, structured=False, inputs=frozenset()),
+            "none": None,
+        }[model]
+        able = spec.refine(spec.options.model_validate(self.options()), traits)
+        for name in ("streaming", "tools", "structured", "history"):
+            best = getattr(spec.capabilities, name)
+            assert best or not getattr(able, name), f"{name!r} is claimed by refine alone"
+        assert able.inputs <= spec.capabilities.inputs
+
+    async def test_the_suite_is_the_one_for_this_agent(self) -> None:
+        """An agent that calls a model belongs into `ModelAgentConformance`; here, one that is
+        given a connection makes no use of it.
+        """
+        spec = self.adapter()
+        assert not spec.needs_model, "subclass ModelAgentConformance: this agent needs a model"
+        for protocol in spec.protocols:
+            with ModelServer() as server:
+                connection = connection_to(server.url, protocol=protocol)
+                async with self.agent(connection) as agent:
+                    await agent.run(turn(self.question()), collect())
+                assert server.calls == 0, "subclass ModelAgentConformance: this agent uses a model"
+
     def test_importing_the_adapter_does_not_import_its_framework(self) -> None:
-        """A listing of all kinds must not take seconds."""
+        """A listing of all kinds must not take seconds: the packages that `requires` names are
+        imported when an agent is made, not with the adapter's module.
+        """
         spec = self.adapter()
         wanted = {_normal(re.split(r"[^A-Za-z0-9._-]", one)[0]) for one in spec.requires}
         framework = [
@@ -71,14 +114,21 @@ class RuleTests(ConformanceBase):
         ]
         assert bool(framework) == bool(wanted), f"{wanted} is not installed"
         package = spec.factory.__module__.partition(".")[0]
-        arguments = [package, json.dumps(framework)]
+        arguments = [json.dumps(sys.path), package, json.dumps(framework)]
         done = subprocess.run(  # noqa: S603 - our own code by the running interpreter
-            [sys.executable, "-c", _IMPORT, *arguments], capture_output=True, text=True, check=True
+            [sys.executable, "-c", _IMPORT, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
         )
+        assert done.returncode == 0, f"{package!r} cannot be imported:\n{done.stderr}"
         assert json.loads(done.stdout.splitlines()[-1]) == []
 
     def test_no_test_of_the_suite_is_weakened(self) -> None:
-        """A test fails as expected and for a reason, or it is left as it is."""
+        """A test is left as it is, or it fails as expected for a reason that is written down: in
+        `expected_failures()`, or as `xfail(reason=...)` on a test that is overridden. Nothing is
+        skipped, and an expected failure that passes is an error.
+        """
         for name, reason in self.expected_failures().items():
             assert _in_suite(type(self), name.partition("[")[0]), f"there is no {name}"
             assert reason.strip(), f"say why {name} is expected to fail"

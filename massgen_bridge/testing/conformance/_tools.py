@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -14,12 +13,10 @@ from massgen_bridge.errors import AgentError, LimitReached, ToolFailed
 from massgen_bridge.events import ToolCallFinished, ToolCallStarted
 from massgen_bridge.messages import ToolResult
 from massgen_bridge.testing.agents import EventLog, ScriptedTools, collect, turn
-from massgen_bridge.testing.conformance._base import (
-    LOOKUP,
-    ConformanceBase,
-    assert_refused,
-    messages_of,
-)
+from massgen_bridge.testing.conformance._checks import assert_refused
+from massgen_bridge.testing.conformance._model import ModelConformanceBase
+from massgen_bridge.testing.conformance._sent import asked, conversation
+from massgen_bridge.testing.conformance._turns import LOOKUP
 from massgen_bridge.testing.fixtures import StartModelServer
 from massgen_bridge.testing.servers import AutoToolCall, ModelServer, Text, ToolCalls
 
@@ -35,16 +32,17 @@ def _ask(tools: ScriptedTools, **more: Any) -> Turn:
     return turn("Look it up.", tools=[LOOKUP, _VOTE], call_tool=tools, **more)
 
 
-class ToolTests(ConformanceBase):
+class ToolTests(ModelConformanceBase):
     """An agent with tools calls them as the model says; one without refuses the turn."""
 
-    async def _run(self, server: ModelServer, asked: Turn, events: EventLog) -> TurnResult | None:
+    async def _run(self, server: ModelServer, wanted: Turn, events: EventLog) -> TurnResult | None:
         """Do a turn with tools; None where the agent has none and has refused it."""
-        async with self.agent(server) as agent:
+        async with self.agent_at(server) as agent:
             if not self.capabilities().tools:
-                await assert_refused(agent, asked, server)
+                await assert_refused(agent, wanted)
+                assert server.calls == 0
                 return None
-            return await agent.run(asked, events)
+            return await agent.run(wanted, events)
 
     async def test_a_tool_gets_its_arguments_and_the_model_its_result(
         self, serve: StartModelServer
@@ -61,7 +59,7 @@ class ToolTests(ConformanceBase):
         (call,) = tools.calls
         assert (call.name, call.arguments, call.malformed) == ("lookup", _ARGUMENTS, None)
         assert server.calls == 2
-        assert messages_of(server.requests[1].body)[-1] == ("tool", "42,\n  so")
+        assert conversation(server)[-1] == ("tool", "42,\n  so")
         assert (result.text, result.stop_reason) == ("Found it.", "end")
         asking, answering, final = result.new_messages
         assert (asking.role, answering.role, final) == ("assistant", "tool", result.message)
@@ -77,12 +75,10 @@ class ToolTests(ConformanceBase):
         server = serve(Text("No need."))
         if await self._run(server, _ask(ScriptedTools()), collect()) is None:
             return
-        offered = {
-            tool["function"]["name"]: tool["function"] for tool in server.requests[0].body["tools"]
-        }
+        offered = {tool.name: tool for tool in asked(server).tools}
         assert set(offered) == {"lookup", "vote"}
-        assert offered["lookup"]["description"] == LOOKUP.description
-        schema = offered["lookup"]["parameters"]
+        assert offered["lookup"].description == LOOKUP.description
+        schema = offered["lookup"].parameters
         assert schema["properties"].keys() == {"query", "limit"}
         assert set(schema["required"]) == {"query", "limit"}
 
@@ -108,19 +104,14 @@ class ToolTests(ConformanceBase):
         if result is None:
             return
         assert sorted((call.arguments for call in tools.calls), key=str) == arguments
-        body = server.requests[1].body
-        calls = {
-            call["id"]: call
-            for message in body["messages"]
-            for call in message.get("tool_calls") or ()
-        }
-        results = [message for message in body["messages"] if message["role"] == "tool"]
-        given = [json.loads(calls[one["tool_call_id"]]["function"]["arguments"]) for one in results]
-        assert given == arguments
+        sent = asked(server).messages
+        calls = {call.call_id: call for message in sent for call in message.calls}
+        results = [message for message in sent if message.role == "tool"]
+        assert [calls[one.answers or ""].arguments for one in results] == arguments
         contents = dict(zip(["q0", "q1", "q2"], ["zero", "one", "two"], strict=True))
-        asked = [contents[call.arguments["query"]] for call in tools.calls]
-        assert asked == ["zero", "one", "two"]
-        assert [text for role, text in messages_of(body) if role == "tool"] == asked
+        given = [contents[call.arguments["query"]] for call in tools.calls]
+        assert given == ["zero", "one", "two"]
+        assert [one.text for one in results] == given
 
     async def test_a_tool_may_end_the_turn(self, serve: StartModelServer) -> None:
         """No further model call is made: the host has what it wanted."""
@@ -141,7 +132,7 @@ class ToolTests(ConformanceBase):
         result = await self._run(server, _ask(ScriptedTools(failed)), collect())
         if result is None:
             return
-        assert "error: no such thing" in messages_of(server.requests[1].body)[-1][1]
+        assert "error: no such thing" in conversation(server)[-1][1]
         assert result.text == "There is no such thing."
         (told,) = result.new_messages[1].parts
         assert isinstance(told, ToolResult)
@@ -161,7 +152,7 @@ class ToolTests(ConformanceBase):
         if result is None:
             return
         assert [(call.arguments, call.malformed) for call in tools.calls] == [({}, wrong)]
-        assert messages_of(server.requests[1].body)[-1] == ("tool", "error: no JSON")
+        assert conversation(server)[-1] == ("tool", "error: no JSON")
         assert result.text == "Sorry."
 
     @pytest.mark.parametrize("error", [ToolFailed("the tool broke"), LimitReached("no more calls")])
@@ -170,13 +161,14 @@ class ToolTests(ConformanceBase):
     ) -> None:
         """What the host raises comes out as it is, and the model is not asked again."""
         server = serve([_CALL, Text("This must not be asked for.")])
-        asked = _ask(ScriptedTools(error))
-        async with self.agent(server) as agent:
+        wanted = _ask(ScriptedTools(error))
+        async with self.agent_at(server) as agent:
             if not self.capabilities().tools:
-                await assert_refused(agent, asked, server)
+                await assert_refused(agent, wanted)
+                assert server.calls == 0
                 return
             with pytest.raises(type(error), match=str(error)):
-                await agent.run(asked, collect())
+                await agent.run(wanted, collect())
         assert server.calls == 1
 
     async def test_a_model_that_never_stops_calling_is_stopped(
@@ -184,11 +176,12 @@ class ToolTests(ConformanceBase):
     ) -> None:
         """The limit of model calls holds to the call."""
         server = serve(AutoToolCall(again=True))
-        asked = _ask(ScriptedTools("once more"), limits=Limits(max_model_calls=3))
-        async with self.agent(server) as agent:
+        wanted = _ask(ScriptedTools("once more"), limits=Limits(max_model_calls=3))
+        async with self.agent_at(server) as agent:
             if not self.capabilities().tools:
-                await assert_refused(agent, asked, server)
+                await assert_refused(agent, wanted)
+                assert server.calls == 0
                 return
             with pytest.raises(LimitReached):
-                await agent.run(asked, collect())
+                await agent.run(wanted, collect())
         assert server.calls == 3

@@ -1,0 +1,118 @@
+"""How the agents of a suite reach a model: by every wire protocol that there is a server for."""
+
+# ruff: noqa: S101 - tests assert
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack
+from typing import Any, Final
+
+import pytest
+
+from massgen_bridge.agent import Agent
+from massgen_bridge.connection import Connection, ModelTraits, Protocols
+from massgen_bridge.testing.agents import connection_to
+from massgen_bridge.testing.conformance._base import ConformanceBase
+from massgen_bridge.testing.fixtures import StartModelServer
+from massgen_bridge.testing.servers import ModelServer, Script
+from massgen_bridge.testing.servers.protocol import base_url
+
+__all__ = ["ModelConformanceBase"]
+
+_SERVED: Final[tuple[Protocols, ...]] = ("chat", "messages")
+
+
+class ModelConformanceBase(ConformanceBase):
+    """What is said of agents that use a model, beside what is said of all."""
+
+    protocol: Protocols | None = None
+    """The wire protocol that a test is run with; pytest sets it."""
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Run each test once for each wire protocol, if the adapter speaks several."""
+        protocols = self._protocols()
+        if len(protocols) > 1 and "connection_protocol" in metafunc.fixturenames:
+            metafunc.parametrize("connection_protocol", protocols, indirect=True)
+
+    @pytest.fixture(autouse=True)
+    def connection_protocol(self, request: pytest.FixtureRequest) -> Protocols | None:
+        """The wire protocol of the test's connections; None where the adapter has none."""
+        self.protocol = getattr(request, "param", None) or next(iter(self._protocols()), None)
+        return self.protocol
+
+    @pytest.fixture
+    def serve(self) -> Iterator[StartModelServer]:
+        """Starts model servers that end with the test."""
+        with ExitStack() as servers:
+
+            def start(script: Script | None = None, **options: Any) -> ModelServer:
+                return servers.enter_context(ModelServer(script, **options))
+
+            yield start
+
+    @pytest.fixture
+    def connection(self, serve: StartModelServer) -> Connection:
+        """A model that says back what it was asked."""
+        return self.connect(serve())
+
+    def traits(self) -> ModelTraits:
+        """A model without limits."""
+        return ModelTraits(inputs=frozenset(self.adapter().capabilities.inputs))
+
+    def connect(self, server: ModelServer | str, **settings: Any) -> Connection:
+        """A connection to a server.
+
+        Args:
+            server: The server, or its base URL.
+            settings: Settings of the connection, as `connection_to` takes them.
+        """
+        return connection_to(
+            server,
+            **{
+                "protocol": self._spoken(),
+                "inputs": self.adapter().capabilities.inputs,
+                **settings,
+            },
+        )
+
+    def make_at(self, server: ModelServer | str, **settings: Any) -> Agent:
+        """An agent at a server, to be closed by whoever wanted it; `connect` has the settings."""
+        return self.make(self.connect(server, **settings))
+
+    def agent_at(
+        self, server: ModelServer | str, **settings: Any
+    ) -> AbstractAsyncContextManager[Agent]:
+        """`make_at`, closed in the end."""
+        return self.agent(self.connect(server, **settings))
+
+    def address(self, root: str) -> str:
+        """The base URL of a server as clients of the test's protocol expect it.
+
+        Args:
+            root: Scheme, host and port.
+        """
+        return base_url(root, self._spoken())
+
+    def _spoken(self) -> Protocols:
+        protocol = self.protocol or next(iter(self._protocols()), None)
+        assert protocol is not None, (
+            f"this adapter speaks {tuple(self.adapter().protocols)}, and there is a model server "
+            f"for {_SERVED} only"
+        )
+        return protocol
+
+    def _protocols(self) -> Sequence[Protocols]:
+        """The adapter's protocols that it can be proven on."""
+        return [one for one in self.adapter().protocols if one in _SERVED]
+
+    def _names(self, item: Any) -> Sequence[str]:
+        protocols = self._protocols()
+        name: str = item.name
+        function, bracket, rest = name.partition("[")
+        for protocol in protocols if bracket else ():
+            if rest == f"{protocol}]":
+                return [name, function]
+            if rest.startswith(f"{protocol}-"):
+                return [name, f"{function}[{rest.removeprefix(f'{protocol}-')}"]
+        return [name]
