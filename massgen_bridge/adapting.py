@@ -6,40 +6,49 @@ as the plain JSON of the wire protocol.
 
 from __future__ import annotations
 
-from massgen_bridge.models.addresses import is_plain_loopback
-from massgen_bridge.models.certificates import trusted_certificates
-from massgen_bridge.models.chat_answers import (
-    StreamedToolCalls,
-    check_finish,
-    structured_answer,
-)
+from massgen_bridge.models.answers import ModelAnswer, structured_answer, tool_call_from_json
+from massgen_bridge.models.chat_answers import StreamedToolCalls, check_finish
 from massgen_bridge.models.chat_forms import (
     chat_limit_parameter,
     chat_media,
     chat_response_format,
     chat_tools,
-    check_traits,
-    misplaced_part,
-    only_text,
 )
+from massgen_bridge.models.content import check_input, check_traits, misplaced_part, only_text
+from massgen_bridge.models.model_loop import ModelLoop
 from massgen_bridge.models.retry import retry_after_s
-from massgen_bridge.models.sdk_errors import SDK_ERRORS, error_text, sdk_error
+from massgen_bridge.models.sdk_clients import (
+    AGENTS_PER_CLIENT,
+    ClientPool,
+    Endpoint,
+    ambient_headers,
+    transport,
+)
+from massgen_bridge.models.sdk_errors import SDK_ERRORS, error_text, model_call_error, sdk_error
 
 __all__ = [
+    "AGENTS_PER_CLIENT",
     "SDK_ERRORS",
+    "ClientPool",
+    "Endpoint",
+    "ModelAnswer",
+    "ModelLoop",
     "StreamedToolCalls",
+    "ambient_headers",
     "chat_limit_parameter",
     "chat_media",
     "chat_response_format",
     "chat_tools",
     "check_finish",
+    "check_input",
     "check_traits",
     "error_text",
-    "is_plain_loopback",
     "misplaced_part",
+    "model_call_error",
     "only_text",
     "retry_after_s",
     "sdk_error",
     "structured_answer",
-    "trusted_certificates",
+    "tool_call_from_json",
+    "transport",
 ]

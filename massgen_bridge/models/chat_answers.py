@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import uuid
 from typing import TYPE_CHECKING
 
-from massgen_bridge.errors import ProtocolFailed, ServerFailed, Truncated
-from massgen_bridge.messages import ToolCall
+from massgen_bridge.errors import ServerFailed, Truncated
+from massgen_bridge.models.answers import tool_call_from_json
 
 if TYPE_CHECKING:
-    from massgen_bridge.agent import StopReason
-    from massgen_bridge.messages import JsonValue
+    from massgen_bridge.messages import ToolCall
 
-__all__ = ["StreamedToolCalls", "check_finish", "structured_answer"]
+__all__ = ["StreamedToolCalls", "check_finish"]
 
 _FAILURES = frozenset({"abort", "cancelled", "error", "insufficient_system_resource"})
 
@@ -25,19 +22,6 @@ class _Pieces:
         self.call_id = call_id
         self.name = name
         self.arguments: list[str] = []
-
-    def join(self) -> ToolCall:
-        if not self.name:
-            raise ProtocolFailed("the model called a tool without a name")
-        call_id = self.call_id or f"call_{uuid.uuid4().hex}"
-        text = "".join(self.arguments)
-        try:
-            arguments = json.loads(text) if text.strip() else {}
-        except ValueError:
-            arguments = None
-        if not isinstance(arguments, dict):
-            return ToolCall(call_id=call_id, name=self.name, malformed=text)
-        return ToolCall(call_id=call_id, name=self.name, arguments=arguments)
 
 
 class StreamedToolCalls:
@@ -80,7 +64,12 @@ class StreamedToolCalls:
         Raises:
             ProtocolFailed: One has no name.
         """
-        return tuple(call.join() for call in self._calls)
+        return tuple(
+            tool_call_from_json(
+                call_id=call.call_id, name=call.name, arguments="".join(call.arguments)
+            )
+            for call in self._calls
+        )
 
 
 def check_finish(finish: str | None) -> str:
@@ -98,27 +87,3 @@ def check_finish(finish: str | None) -> str:
     if finish in _FAILURES:
         raise ServerFailed(f"the server stopped the answer: {finish!r}")
     return finish
-
-
-def structured_answer(
-    text: str, *, stop_reason: StopReason, where: str, agent_id: str
-) -> JsonValue:
-    """The value that an answer held to an output schema stands for.
-
-    Args:
-        text: The whole answer.
-        stop_reason: Why it ended.
-        where: Names the connection and its model.
-        agent_id: The agent whose answer it is.
-
-    Raises:
-        ProtocolFailed: It is no JSON.
-    """
-    try:
-        value: JsonValue = json.loads(text)
-    except ValueError as error:
-        cut = " and was cut off by the output limit" if stop_reason == "length" else ""
-        raise ProtocolFailed(
-            f"{where}: the answer had to be JSON, but is not{cut}: {error}", agent_id=agent_id
-        ) from error
-    return value

@@ -1,7 +1,7 @@
 """What a Chat Completions request is made of, for every adapter that makes some.
 
-Of the messages, only what the protocol itself settles: which part may stand where, and what it
-takes of media. Their form is for an adapter, since its framework has one of its own.
+Of the messages, only what the protocol itself takes of media. Their form is for an adapter, since
+its framework has one of its own.
 """
 
 from __future__ import annotations
@@ -11,24 +11,21 @@ from typing import TYPE_CHECKING, Any, Literal, assert_never
 from urllib.parse import urlsplit
 
 from massgen_bridge.errors import UnsupportedContent
-from massgen_bridge.messages import AudioPart, DocumentPart, ImagePart, TextPart, VideoPart
+from massgen_bridge.messages import AudioPart, DocumentPart, ImagePart, VideoPart
 from massgen_bridge.models.addresses import host_within
+from massgen_bridge.models.content import check_input
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from massgen_bridge.agent import InputKind, ToolDefinition, Turn
-    from massgen_bridge.connection import ModelTraits
-    from massgen_bridge.messages import MediaPart, Message, Part, ToolCall
+    from massgen_bridge.agent import InputKind, ToolDefinition
+    from massgen_bridge.messages import MediaPart
 
 __all__ = [
     "chat_limit_parameter",
     "chat_media",
     "chat_response_format",
     "chat_tools",
-    "check_traits",
-    "misplaced_part",
-    "only_text",
 ]
 
 _OPENAI_HOSTS = ("openai.com", "openai.azure.com")
@@ -65,30 +62,6 @@ _STRICT_KEYWORDS = frozenset(
         "type",
     }
 )
-
-
-def check_traits(turn: Turn, traits: ModelTraits, *, where: str, agent_id: str) -> None:
-    """Refuse a turn that wants more than the model can do.
-
-    Args:
-        turn: What is wanted.
-        traits: What the model can do.
-        where: Names the connection and its model.
-        agent_id: The agent whose turn it is.
-
-    Raises:
-        UnsupportedContent: It wants tools or an output schema, and the model cannot have them.
-    """
-    for wanted, able, what in (
-        (bool(turn.tools), traits.tools, "call tools"),
-        (turn.output_schema is not None, traits.structured, "be held to an output schema"),
-    ):
-        if wanted and not able:
-            raise UnsupportedContent(
-                f"{where} cannot {what}, as its traits say; choose another model, or correct the "
-                "traits of its connection",
-                agent_id=agent_id,
-            )
 
 
 def chat_limit_parameter(
@@ -164,12 +137,7 @@ def chat_media(
     Raises:
         UnsupportedContent: It cannot be carried.
     """
-    if part.type not in inputs:
-        taken = ", ".join(sorted(inputs)) or "text only"
-        raise UnsupportedContent(
-            f"the model takes no {part.type!r} input (it takes: {taken}); leave it out, choose "
-            "another model, or correct the traits of its connection"
-        )
+    check_input(part, inputs)
     match part:
         case ImagePart():
             return part
@@ -192,34 +160,3 @@ def chat_media(
             return part.model_copy(update={"name": name})
         case _:
             assert_never(part)
-
-
-def only_text(message: Message, *, carrier: str, besides: type[ToolCall] | None = None) -> str:
-    """The text of a message that has no place for anything else.
-
-    Args:
-        message: The message.
-        carrier: The protocol or framework that it goes to, for the error.
-        besides: Parts that go another way.
-
-    Raises:
-        UnsupportedContent: It has a part that is neither.
-    """
-    for part in message.parts:
-        if not isinstance(part, TextPart) and (besides is None or not isinstance(part, besides)):
-            raise misplaced_part(part, message, carrier=carrier)
-    return message.text
-
-
-def misplaced_part(part: Part, message: Message, *, carrier: str) -> UnsupportedContent:
-    """The error for a part that has no place in a message of this role.
-
-    Args:
-        part: The part.
-        message: Where it stands.
-        carrier: The protocol or framework that has no place for it.
-    """
-    return UnsupportedContent(
-        f"{carrier} carries no part of type {part.type!r} in a message of role "
-        f"{message.role!r}; put media into a user message and tool results into a tool message"
-    )

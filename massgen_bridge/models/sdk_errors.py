@@ -6,6 +6,7 @@ ones, and a framework may bring any of them.
 
 from __future__ import annotations
 
+import json
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from massgen_bridge.errors import AgentError
 
-__all__ = ["SDK_ERRORS", "error_text", "sdk_error"]
+__all__ = ["SDK_ERRORS", "error_text", "model_call_error", "sdk_error"]
 
 SDK_ERRORS: Mapping[str, type[AgentError]] = {
     "APIConnectionError": NetworkFailed,
@@ -39,18 +40,37 @@ SDK_ERRORS: Mapping[str, type[AgentError]] = {
     "APIResponseValidationError": ProtocolFailed,
     "APIStatusError": BadRequest,
     "APITimeoutError": TimedOut,
+    "APIWebhookValidationError": ProtocolFailed,
+    "AnthropicError": AgentCrashed,
     "AuthenticationError": AuthFailed,
     "BadRequestError": BadRequest,
+    "ClientClosedRequestError": NetworkFailed,
     "ConflictError": ServerFailed,
     "ContentFilterFinishReasonError": BadRequest,
+    "ContentTooLargeError": BadRequest,
+    "ContractSpendLimitReachedError": PermissionDenied,
+    "CredentialsError": AuthFailed,
+    "DeadlineExceededError": ServerFailed,
+    "EnforcedSpendLimitReachedError": PermissionDenied,
+    "GatewayTimeoutError": ServerFailed,
+    "HTTPNotImplementedError": ServerFailed,
+    "IdentityTokenFileError": AuthFailed,
     "InternalServerError": ServerFailed,
     "InvalidWebhookSignatureError": ProtocolFailed,
     "LengthFinishReasonError": LimitReached,
     "NotFoundError": NotFound,
     "OAuthError": AuthFailed,
     "OpenAIError": AgentCrashed,
+    "OverloadedError": ServerFailed,
+    "PaymentRequiredError": PermissionDenied,
     "PermissionDeniedError": PermissionDenied,
+    "PreconditionFailedError": BadRequest,
     "RateLimitError": RateLimited,
+    "RequestHeaderFieldsTooLargeError": BadRequest,
+    "RequestTimeoutError": TimedOut,
+    "RequestTooLargeError": BadRequest,
+    "RetryableError": ServerFailed,
+    "ServiceUnavailableError": ServerFailed,
     "SubjectTokenProviderError": AuthFailed,
     "UnprocessableEntityError": BadRequest,
     "WebSocketConnectionClosedError": NetworkFailed,
@@ -77,24 +97,31 @@ _BY_STATUS: Mapping[int, type[AgentError]] = {
 }
 # What providers write into `code` and `type` of an error; the status of some of them misleads.
 _BY_WORD: Mapping[str, type[AgentError]] = {
+    "api_error": ServerFailed,
     "authentication_error": AuthFailed,
+    "billing_error": PermissionDenied,
     "context_length_exceeded": ContextOverflow,
     "exceed_context_size_error": ContextOverflow,
     "insufficient_quota": PermissionDenied,
     "invalid_api_key": AuthFailed,
     "invalid_request_error": BadRequest,
+    "not_found_error": NotFound,
     "overloaded_error": ServerFailed,
+    "permission_error": PermissionDenied,
     "rate_limit_error": RateLimited,
     "rate_limit_exceeded": RateLimited,
+    "request_too_large": BadRequest,
+    "timeout_error": TimedOut,
 }
 # These count whatever the status says.
 _DECISIVE = (ContextOverflow, PermissionDenied)
 _OVERFLOW = re.compile(
-    r"maximum context length|context (window|length|size)|prompt is too long|too many tokens"
+    r"maximum context length|context (window|length|limit|size)|prompt is too long|too many tokens"
     r"|input token count.{0,40}exceeds|tokens? .{0,40}must be <=",
     re.IGNORECASE,
 )
 _BAD_KEY = re.compile(r"(incorrect|invalid) api key|api key not valid", re.IGNORECASE)
+_NO_MONEY = re.compile(r"credit balance is too low", re.IGNORECASE)
 _LONGEST_TEXT = 500
 
 
@@ -122,7 +149,7 @@ def sdk_error(
     if kind is None:
         return None
     text = error_text(error)
-    status = getattr(error, "status_code", None)
+    status = _refusal(error)
     return kind(
         f"{where}: {text}" if status is None else f"{where}: HTTP {status}: {text}",
         agent_id=agent_id,
@@ -130,6 +157,24 @@ def sdk_error(
             getattr(getattr(error, "response", None), "headers", None) or {}
         ),
     )
+
+
+def model_call_error(error: Exception, *, where: str, agent_id: str, sdk: str) -> AgentError:
+    """The one error that stands for what came out of a model call by an SDK.
+
+    Args:
+        error: What the SDK raised or let through.
+        where: Names the connection and its model.
+        agent_id: The agent that made the call.
+        sdk: The SDK's package.
+    """
+    known = sdk_error(error, where=where, agent_id=agent_id, packages={sdk})
+    if known is not None:
+        return known
+    text = error_text(error)
+    if isinstance(error, json.JSONDecodeError):
+        text = f"an event of the stream is no JSON: {text}"
+    return _kind_of_foreign(error)(f"{where}: {text}", agent_id=agent_id)
 
 
 def error_text(error: BaseException) -> str:
@@ -159,14 +204,32 @@ def _kind(
 def _kind_of_nameless(
     error: BaseException, words: list[type[AgentError]]
 ) -> type[AgentError] | None:
-    status = getattr(error, "status_code", None)
-    if isinstance(status, int):
+    status = _refusal(error)
+    if status is not None:
         refused = BadRequest if status >= HTTPStatus.BAD_REQUEST else ProtocolFailed
         return _kind_by_status(status) or refused
     code = _body(error).get("code")  # reported in the middle of a stream
     if isinstance(code, int) and code >= HTTPStatus.BAD_REQUEST:
         return _kind_by_status(code) or BadRequest
-    return words[0] if words else None
+    if words:
+        return words[0]
+    return None if getattr(error, "status_code", None) is None else ServerFailed
+
+
+def _refusal(error: BaseException) -> int | None:
+    """The status of a refused request; None for what was reported in the middle of a stream."""
+    status = getattr(error, "status_code", None)
+    refused = isinstance(status, int) and status >= HTTPStatus.MULTIPLE_CHOICES
+    return status if refused else None
+
+
+def _kind_of_foreign(error: Exception) -> type[AgentError]:
+    """The kind of an exception that is neither the SDK's nor its HTTP library's."""
+    if isinstance(error, OSError):
+        return NetworkFailed
+    if isinstance(error, ValueError):  # no JSON, or no UTF-8
+        return ProtocolFailed
+    return AgentCrashed
 
 
 def _kind_by_status(status: int) -> type[AgentError] | None:
@@ -179,6 +242,8 @@ def _kind_by_text(text: str) -> type[AgentError] | None:
     """Some providers give away only in words what a refused request suffers from."""
     if _OVERFLOW.search(text):
         return ContextOverflow
+    if _NO_MONEY.search(text):
+        return PermissionDenied
     return AuthFailed if _BAD_KEY.search(text) else None
 
 
@@ -203,8 +268,10 @@ def _class_names(error: BaseException, packages: Collection[str]) -> list[str]:
 
 def _body(error: BaseException) -> Mapping[str, Any]:
     body = getattr(error, "body", None)
-    if isinstance(body, list) and body and isinstance(body[0], dict):  # Gemini's form
-        body = body[0].get("error")
+    if isinstance(body, list) and body:  # Gemini's form
+        body = body[0]
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):  # not every SDK unwraps it
+        body = body["error"]
     return body if isinstance(body, dict) else {}
 
 

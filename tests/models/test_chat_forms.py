@@ -7,17 +7,12 @@ from typing import Any, Literal
 import pytest
 
 from massgen_bridge.agent import InputKind, ToolDefinition
-from massgen_bridge.connection import ModelTraits
 from massgen_bridge.errors import UnsupportedContent
 from massgen_bridge.messages import (
     AudioPart,
     DocumentPart,
     ImagePart,
     MediaPart,
-    Message,
-    TextPart,
-    ToolCall,
-    ToolResult,
     VideoPart,
 )
 from massgen_bridge.models.chat_forms import (
@@ -25,11 +20,7 @@ from massgen_bridge.models.chat_forms import (
     chat_media,
     chat_response_format,
     chat_tools,
-    check_traits,
-    misplaced_part,
-    only_text,
 )
-from massgen_bridge.testing.agents import turn
 
 ALL: frozenset[InputKind] = frozenset({"image", "audio", "video", "document"})
 DATA = b"\x00\xffdata"
@@ -120,25 +111,6 @@ def test_what_is_wanted_comes_before_the_endpoint(
     assert chat_limit_parameter(base_url, wanted) == wanted
 
 
-@pytest.mark.parametrize(
-    ("change", "lacking", "what"),
-    [
-        ({"tools": (LOOK,)}, {"tools": False}, "call tools"),
-        ({"output_schema": {"type": "object"}}, {"structured": False}, "held to an output schema"),
-    ],
-)
-def test_a_turn_beyond_the_model_is_refused(
-    change: dict[str, Any], lacking: dict[str, bool], what: str
-) -> None:
-    wanting = turn("?", **change)
-    able, unable = ModelTraits(), ModelTraits(**lacking)
-    check_traits(wanting, able, where="'here'", agent_id="ann")
-    check_traits(turn("?"), unable, where="'here'", agent_id="ann")
-    with pytest.raises(UnsupportedContent, match=f"'here' cannot .*{what}") as caught:
-        check_traits(wanting, unable, where="'here'", agent_id="ann")
-    assert caught.value.agent_id == "ann"
-
-
 IMAGE = ImagePart(media_type="image/png", url="https://pictures.example/1.png")
 NAMED = DocumentPart(media_type="application/pdf", data=DATA, name="report.pdf")
 
@@ -181,31 +153,6 @@ def test_media_without_a_form_are_refused(part: MediaPart, said: str) -> None:
         chat_media(part, ALL)
 
 
-@pytest.mark.parametrize(
-    ("others", "taken"),
-    [(frozenset(), "text only"), (frozenset({"document", "audio"}), "audio, document")],
-)
-def test_media_that_the_model_does_not_take_are_refused(
-    others: frozenset[InputKind], taken: str
-) -> None:
-    with pytest.raises(UnsupportedContent, match=rf"no 'image' input \(it takes: {taken}\)"):
-        chat_media(IMAGE, others)
-
-
-CALL = ToolCall(call_id="c1", name="look")
-
-
-def test_the_text_of_a_message_is_joined_without_what_goes_another_way() -> None:
-    message = Message(role="assistant", parts=(TextPart(text="a\n"), CALL, TextPart(text=" b")))
-    assert only_text(message, carrier="It", besides=ToolCall) == "a\n b"
-
-
-@pytest.mark.parametrize("part", [IMAGE, CALL, ToolResult(call_id="c1", name="look", content="x")])
-def test_what_is_no_text_is_misplaced(part: ImagePart | ToolCall | ToolResult) -> None:
-    message = Message(role="system", parts=(TextPart(text="a"), part))
-    with pytest.raises(UnsupportedContent) as caught:
-        only_text(message, carrier="It")
-    assert str(caught.value) == str(misplaced_part(part, message, carrier="It"))
-    assert str(caught.value).startswith(
-        f"It carries no part of type {part.type!r} in a message of role 'system'"
-    )
+def test_media_that_the_model_does_not_take_are_refused() -> None:
+    with pytest.raises(UnsupportedContent, match="no 'image' input"):
+        chat_media(IMAGE, ALL - {"image"})

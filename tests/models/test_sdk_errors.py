@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from massgen_bridge.errors import (
+    AgentCrashed,
     AgentError,
     AuthFailed,
     BadRequest,
@@ -21,7 +23,12 @@ from massgen_bridge.errors import (
     ServerFailed,
     TimedOut,
 )
-from massgen_bridge.models.sdk_errors import SDK_ERRORS, error_text, sdk_error
+from massgen_bridge.models.sdk_errors import (
+    SDK_ERRORS,
+    error_text,
+    model_call_error,
+    sdk_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,13 +134,19 @@ def test_the_status_tells_of_errors_without_a_class_of_their_own(
         ({"code": "rate_limit_exceeded"}, RateLimited),
         ({"type": "authentication_error"}, AuthFailed),
         ({"code": "never heard of"}, ServerFailed),
+        ({"type": "error", "error": {"type": "rate_limit_error"}}, RateLimited),
+        ({"type": "error", "error": {"type": "timeout_error"}}, TimedOut),
         (None, ServerFailed),
     ],
 )
+@pytest.mark.parametrize("raised", [{}, {"status_code": 200}], ids=["no-status", "status-200"])
 def test_errors_within_a_stream_are_told_by_their_code(
-    body: dict[str, Any] | None, expected: type[AgentError]
+    body: dict[str, Any] | None, expected: type[AgentError], raised: dict[str, Any]
 ) -> None:
-    assert type(_mapped(_raised("sdk", "APIError", body=body))) is expected
+    name = "APIStatusError" if raised else "APIError"
+    found = _mapped(_raised("sdk", name, body=body, **raised))
+    assert type(found) is expected
+    assert "HTTP" not in str(found)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +155,9 @@ def test_errors_within_a_stream_are_told_by_their_code(
         ("RateLimitError", {"code": "insufficient_quota"}, PermissionDenied),
         ("InternalServerError", {"type": "exceed_context_size_error"}, ContextOverflow),
         ("BadRequestError", {"message": "prompt is too long: 9 > 8"}, ContextOverflow),
+        ("BadRequestError", {"error": {"message": "prompt is too long"}}, ContextOverflow),
+        ("BadRequestError", {"message": "… exceed context limit: 9 + 8 > 16"}, ContextOverflow),
+        ("BadRequestError", {"message": "Your credit balance is too low"}, PermissionDenied),
         ("BadRequestError", {"message": "Incorrect API key provided."}, AuthFailed),
         ("BadRequestError", [{"error": {"message": "API key not valid."}}], AuthFailed),
         ("BadRequestError", {"message": "x" * 900 + " maximum context length"}, ContextOverflow),
@@ -192,3 +208,24 @@ def test_a_text_is_one_line_of_bounded_length_and_never_empty() -> None:
     assert "\n" not in long
     assert len(long) == 501
     assert long.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (_raised("sdk", "RateLimitError"), RateLimited),
+        (ConnectionResetError("reset"), NetworkFailed),
+        (TimeoutError("too late"), TimedOut),
+        (FileNotFoundError("no certificates"), NetworkFailed),
+        (json.JSONDecodeError("no JSON", "{", 1), ProtocolFailed),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no UTF-8"), ProtocolFailed),
+        (RuntimeError("unforeseen"), AgentCrashed),
+    ],
+)
+def test_everything_that_comes_out_of_a_model_call_has_a_kind(
+    error: Exception, expected: type[AgentError]
+) -> None:
+    found = model_call_error(error, where="'here'", agent_id="ann", sdk="sdk")
+    assert type(found) is expected
+    assert str(found).startswith("'here': ")
+    assert found.agent_id == "ann"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -18,7 +17,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from massgen_bridge import Connection
-from massgen_bridge.adapting import is_plain_loopback, trusted_certificates
+from massgen_bridge.adapting import Endpoint, ambient_headers, transport
 
 __all__ = [
     "BRIDGE_MODEL",
@@ -33,8 +32,6 @@ __all__ = [
 BRIDGE_MODEL = "massgen_bridge_model"
 """Key in the metadata of each call of a model that was made here."""
 
-_CONNECT_S = 30.0
-_IDLE_CONNECTIONS = 200
 _NO_KEY = "none"
 
 
@@ -162,17 +159,14 @@ class Clients:
     """
 
     def __init__(self, connection: Connection, *, sync: bool, retries: int) -> None:
+        endpoint = Endpoint.of(connection)
+        http = transport(openai, endpoint)
+        settings = {**_endpoint(endpoint), "timeout": http["timeout"], "max_retries": retries}
         self.asynchronous = openai.AsyncOpenAI(
-            http_client=openai.DefaultAsyncHttpxClient(**_transport(connection)),
-            max_retries=retries,
-            **_endpoint(connection),
+            http_client=openai.DefaultAsyncHttpxClient(**http), **settings
         )
         self.synchronous = (
-            openai.OpenAI(
-                http_client=openai.DefaultHttpxClient(**_transport(connection)),
-                max_retries=retries,
-                **_endpoint(connection),
-            )
+            openai.OpenAI(http_client=openai.DefaultHttpxClient(**http), **settings)
             if sync
             else None
         )
@@ -188,34 +182,15 @@ class Clients:
             self.synchronous.close()
 
 
-def _transport(connection: Connection) -> dict[str, Any]:
-    timeout = connection.timeout_s
-    plain = is_plain_loopback(connection.base_url)
-    return {
-        "limits": type(openai.DEFAULT_CONNECTION_LIMITS)(
-            max_connections=None, max_keepalive_connections=_IDLE_CONNECTIONS
-        ),
-        "timeout": openai.Timeout(timeout, connect=min(timeout, _CONNECT_S), pool=None),
-        # No proxy stands before this machine.
-        "trust_env": not plain,
-        "verify": plain or trusted_certificates(),
-    }
-
-
-def _endpoint(connection: Connection) -> dict[str, Any]:
+def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
     """The connection's endpoint and headers, and nothing of what stands in the environment."""
-    key = connection.api_key.get_secret_value() if connection.api_key else None
-    ambient = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
-    headers: dict[str, Any] = {
-        line.partition(":")[0].strip(): openai.Omit() for line in ambient if line.strip()
-    }
-    if key is not None:
-        headers["Authorization"] = f"Bearer {key}"
+    headers = ambient_headers("OPENAI_CUSTOM_HEADERS", openai.Omit())
+    if endpoint.api_key is not None:
+        headers["Authorization"] = f"Bearer {endpoint.api_key}"
     return {
-        "base_url": connection.base_url,
-        "api_key": key or _NO_KEY,
-        "default_headers": headers | dict(connection.headers),
-        "timeout": _transport(connection)["timeout"],
+        "base_url": endpoint.base_url,
+        "api_key": endpoint.api_key or _NO_KEY,
+        "default_headers": headers | dict(endpoint.headers),
     }
 
 
@@ -274,7 +249,6 @@ def sampling_settings(connection: Connection) -> dict[str, Any]:
 
 def keyless(connection: Connection) -> dict[str, Any]:
     """What each request needs so that the SDK sends no key where there is none."""
-    names = {name.title() for name in connection.headers}
-    if connection.api_key is not None or "Authorization" in names:
+    if connection.api_key is not None or Endpoint.of(connection).has_header("Authorization"):
         return {}
     return {"extra_headers": {"Authorization": openai.Omit()}}

@@ -12,10 +12,9 @@ from massgen_bridge import (
     ReasoningDelta,
     StopReason,
     TextDelta,
-    ToolCall,
     Usage,
 )
-from massgen_bridge.adapting import StreamedToolCalls, check_finish
+from massgen_bridge.adapting import ModelAnswer, StreamedToolCalls, check_finish
 
 __all__ = ["Answer", "read_answer"]
 
@@ -30,16 +29,12 @@ _NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(ModelAnswer):
     """What one model call gave.
 
     `reasoning` is what DeepSeek and its like want to see again while the turn goes on.
     """
 
-    text: str
-    calls: tuple[ToolCall, ...]
-    stop_reason: StopReason
-    usage: Usage | None
     reasoning: str
 
 

@@ -1,0 +1,200 @@
+"""The turn of an agent that is one model: ask it, make its tool calls, ask it again."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from massgen_bridge.agent import TurnResult
+from massgen_bridge.errors import AgentCrashed, AgentError, LimitReached
+from massgen_bridge.events import ModelCallFinished, ToolCallFinished, ToolCallStarted
+from massgen_bridge.messages import Message, TextPart, ToolResult
+from massgen_bridge.models.answers import ModelAnswer, structured_answer
+from massgen_bridge.models.content import check_traits
+from massgen_bridge.models.sdk_errors import model_call_error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from massgen_bridge.agent import Emit, StopReason, Turn, Usage
+    from massgen_bridge.messages import JsonValue, ToolCall
+    from massgen_bridge.models.sdk_clients import ClientPool, Lease
+    from massgen_bridge.specs import AgentContext
+
+__all__ = ["ModelLoop"]
+
+A = TypeVar("A", bound=ModelAnswer)
+C = TypeVar("C")
+
+
+class ModelLoop(ABC, Generic[C, A]):
+    """An agent that is one model, asked again until it calls no more tools.
+
+    The tools that a model calls at once are called one after the other, in its order: what a
+    turn does never depends on which tool happens to be faster.
+
+    Args:
+        context: What the agent is made of; its connection is needed.
+        clients: The SDK's clients.
+
+    Attributes:
+        sdk: The package whose exceptions `ask` lets through.
+        agent_id: The agent's id.
+        connection: The model.
+        where: Names the connection and its model, for errors.
+
+    Raises:
+        AgentCrashed: There is no connection.
+    """
+
+    sdk: ClassVar[str]
+
+    def __init__(self, context: AgentContext, clients: ClientPool[C]) -> None:
+        if context.connection is None:
+            raise AgentCrashed("this kind of agent needs a model", agent_id=context.agent_id)
+        self.agent_id = context.agent_id
+        self.connection = context.connection
+        self.where = f"{self.connection.name!r} (model {self.connection.model!r})"
+        self._call_model = context.call_model
+        self._clients = clients
+        self._lease: Lease[C] | None = None
+
+    @abstractmethod
+    def first_request(self, turn: Turn) -> dict[str, Any]:
+        """The body of the turn's first model call.
+
+        Raises:
+            UnsupportedContent: The turn wants what the protocol has no form for.
+        """
+
+    @abstractmethod
+    async def ask(self, client: C, request: dict[str, Any], emit: Emit) -> A:
+        """Send one request, tell of the deltas of its answer and read it to its end.
+
+        What the SDK raises, or lets through, may come out as it is.
+        """
+
+    @abstractmethod
+    def go_on(self, request: dict[str, Any], answer: A, results: Sequence[ToolResult]) -> None:
+        """Make the body of a model call that of the next one.
+
+        Args:
+            request: The body that gave the answer; to be changed.
+            answer: What the model said.
+            results: What its tool calls gave, in order; none where it has paused.
+        """
+
+    async def run(self, turn: Turn, emit: Emit) -> TurnResult:
+        """Do one turn.
+
+        Raises:
+            AgentError: The turn failed; the class says how.
+        """
+        check_traits(turn, self.connection.traits, where=self.where, agent_id=self.agent_id)
+        request = self.first_request(turn)
+        history: list[Message] = []
+        usages: list[Usage] = []
+        for _ in range(turn.limits.max_model_calls):
+            answer = await self._answer(request, emit)
+            if answer.usage is not None:
+                usages.append(answer.usage)
+            message = _message(answer)
+            if message.parts or not answer.paused:
+                history.append(message)
+            if answer.paused:
+                self.go_on(request, answer, ())
+                continue
+            if not message.tool_calls:
+                structured = self._structured(turn, answer)
+                return _result(history, usages, answer.stop_reason, structured)
+            results = await _call_tools(turn, answer.calls, emit)
+            history.append(Message(role="tool", parts=results))
+            if any(result.ends_turn for result in results):
+                return _result(history, usages, "tool")
+            self.go_on(request, answer, results)
+        raise LimitReached(
+            f"the turn made {turn.limits.max_model_calls} model calls, as many as it may, and the "
+            "model has not finished",
+            agent_id=self.agent_id,
+        )
+
+    async def aclose(self) -> None:
+        """Give back the client."""
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            await lease.release()
+
+    async def _answer(self, request: dict[str, Any], emit: Emit) -> A:
+        async def attempt() -> A:
+            return await self._attempt(request, emit)
+
+        answer = await self._call_model(attempt, emit)
+        await emit(ModelCallFinished(model=self.connection.model, usage=answer.usage))
+        if answer.calls and answer.stop_reason == "length":
+            raise LimitReached(
+                f"{self.where}: the output limit was reached in the middle of a tool call",
+                agent_id=self.agent_id,
+            )
+        return answer
+
+    async def _attempt(self, request: dict[str, Any], emit: Emit) -> A:
+        if self._lease is None:
+            self._lease = self._clients.lease(self.connection)
+        try:
+            return await self.ask(self._lease.client, request, emit)
+        except AgentError as error:
+            raise type(error)(f"{self.where}: {error}", agent_id=self.agent_id) from error
+        except Exception as error:  # SDKs let errors of their HTTP libraries through
+            raise model_call_error(
+                error, where=self.where, agent_id=self.agent_id, sdk=self.sdk
+            ) from error
+
+    def _structured(self, turn: Turn, answer: A) -> JsonValue | None:
+        if turn.output_schema is None or answer.stop_reason == "refusal":
+            return None
+        return structured_answer(
+            answer.text,
+            stop_reason=answer.stop_reason,
+            where=self.where,
+            agent_id=self.agent_id,
+        )
+
+
+def _message(answer: ModelAnswer) -> Message:
+    text = (TextPart(text=answer.text),) if answer.text else ()
+    # A refusal stands in place of what the model was about to do.
+    calls = () if answer.stop_reason == "refusal" else answer.calls
+    return Message(role="assistant", parts=(*text, *calls))
+
+
+async def _call_tools(turn: Turn, calls: Sequence[ToolCall], emit: Emit) -> tuple[ToolResult, ...]:
+    """One result for each call, in order; once a tool ends the turn, no other is called."""
+    results: list[ToolResult] = []
+    ended = False
+    for call in calls:
+        if ended:
+            reason = "not called: the turn had ended"
+            result = ToolResult(call_id=call.call_id, name=call.name, content=reason, is_error=True)
+        else:
+            await emit(ToolCallStarted(call=call))
+            result = await turn.call_tool(call)
+            await emit(ToolCallFinished(result=result))
+        results.append(result)
+        ended = ended or result.ends_turn
+    return tuple(results)
+
+
+def _result(
+    history: Sequence[Message],
+    usages: Sequence[Usage],
+    stop_reason: StopReason,
+    structured: JsonValue | None = None,
+) -> TurnResult:
+    message = next(one for one in reversed(history) if one.role == "assistant")
+    return TurnResult(
+        message=message,
+        new_messages=tuple(history),
+        stop_reason=stop_reason,
+        structured=structured,
+        usage=sum(usages[1:], usages[0]) if usages else None,
+    )

@@ -1,0 +1,173 @@
+"""Clients of providers' SDKs, shared by the agents that speak to one endpoint in the same way.
+
+Making a client costs tens of milliseconds, nearly all of it for TLS, so agents share one. A
+connection pool looks at all its connections for every request, so not too many share one.
+
+No SDK is imported here: those of OpenAI and Anthropic come from one generator and have the same
+names for what is needed of them.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from anyio.lowlevel import RunVar
+
+from massgen_bridge.models.addresses import is_plain_loopback
+from massgen_bridge.models.certificates import trusted_certificates
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from massgen_bridge.connection import Connection
+
+__all__ = ["AGENTS_PER_CLIENT", "ClientPool", "Endpoint", "Lease", "ambient_headers", "transport"]
+
+AGENTS_PER_CLIENT = 50
+"""The most agents that share a client."""
+
+_CONNECT_S = 30.0
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What a client is made from; agents with equal ones can share it.
+
+    Attributes:
+        base_url: Where it leads.
+        api_key: The key; None for none.
+        headers: The connection's own headers, their names in title case.
+        timeout_s: Longest wait for bytes, in seconds.
+    """
+
+    base_url: str
+    api_key: str | None = field(repr=False)
+    headers: frozenset[tuple[str, str]] = field(repr=False)
+    timeout_s: float
+
+    @classmethod
+    def of(cls, connection: Connection) -> Endpoint:
+        """What a connection says of its client."""
+        return cls(
+            base_url=connection.base_url,
+            api_key=connection.api_key.get_secret_value() if connection.api_key else None,
+            headers=frozenset((name.title(), value) for name, value in connection.headers.items()),
+            timeout_s=connection.timeout_s,
+        )
+
+    def has_header(self, name: str) -> bool:
+        """Whether the connection has this header of its own; `name` is in title case."""
+        return any(name == own for own, _ in self.headers)
+
+
+@dataclass(slots=True, eq=False)
+class _Shared(Generic[C]):
+    client: C
+    users: int = 0
+
+
+class Lease(Generic[C]):
+    """One agent's share in a client; the last to give its share back closes the client.
+
+    Attributes:
+        client: The client.
+        endpoint: What it was made from.
+    """
+
+    __slots__ = ("_pool", "_shared", "client", "endpoint")
+
+    def __init__(self, pool: ClientPool[C], endpoint: Endpoint, shared: _Shared[C]) -> None:
+        self._pool = pool
+        self._shared = shared
+        self.client = shared.client
+        self.endpoint = endpoint
+
+    async def release(self) -> None:
+        """Give the share back; to be called once."""
+        await self._pool.give_back(self.endpoint, self._shared)
+
+
+class ClientPool(Generic[C]):
+    """The clients of one SDK; each event loop has its own, as its connections have.
+
+    Args:
+        name: Tells this pool from others.
+        make: Makes a client.
+        close: Closes one.
+    """
+
+    def __init__(
+        self, name: str, make: Callable[[Endpoint], C], close: Callable[[C], Awaitable[object]]
+    ) -> None:
+        self._make = make
+        self._close = close
+        self._clients: RunVar[dict[Endpoint, list[_Shared[C]]]] = RunVar(name)
+
+    def lease(self, connection: Connection) -> Lease[C]:
+        """Take a share in a client; call it in the event loop that the client shall work in."""
+        endpoint = Endpoint.of(connection)
+        clients = self._clients.get({})
+        self._clients.set(clients)
+        same = clients.setdefault(endpoint, [])
+        shared = next((one for one in same if one.users < AGENTS_PER_CLIENT), None)
+        if shared is None:
+            shared = _Shared(self._make(endpoint))
+            same.append(shared)
+        shared.users += 1
+        return Lease(self, endpoint, shared)
+
+    async def give_back(self, endpoint: Endpoint, shared: _Shared[C]) -> None:
+        """Take a share back, and close its client if it was the last."""
+        shared.users -= 1
+        if shared.users == 0:
+            clients = self._clients.get()
+            clients[endpoint].remove(shared)
+            if not clients[endpoint]:
+                del clients[endpoint]
+            await self._close(shared.client)
+
+    def users(self) -> list[list[int]]:
+        """How many agents share each client of this event loop, by endpoint."""
+        return [[one.users for one in same] for same in self._clients.get({}).values()]
+
+
+def transport(sdk: Any, endpoint: Endpoint) -> dict[str, Any]:
+    """What the HTTP client below an SDK's client is made with.
+
+    Args:
+        sdk: The SDK's module.
+        endpoint: Where it leads.
+    """
+    plain = is_plain_loopback(endpoint.base_url)
+    timeout = endpoint.timeout_s
+    return {
+        "limits": type(sdk.DEFAULT_CONNECTION_LIMITS)(
+            max_connections=None, max_keepalive_connections=AGENTS_PER_CLIENT
+        ),
+        "timeout": sdk.Timeout(timeout, connect=min(timeout, _CONNECT_S), pool=None),
+        "trust_env": not plain,  # no proxy stands before this machine
+        # Loading the certificates costs most of the time, and here nobody shows one.
+        "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else trusted_certificates(),
+    }
+
+
+def ambient_headers(
+    variable: str, omit: object, environ: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The headers that an SDK takes from an environment variable, as ones to leave out.
+
+    The connection alone says what is sent.
+
+    Args:
+        variable: Its name; it holds a header a line.
+        omit: What stands for a header that is not to be sent.
+        environ: The environment variables; those of this process by default.
+    """
+    lines = (os.environ if environ is None else environ).get(variable, "").split("\n")
+    return {line.partition(":")[0].strip(): omit for line in lines if line.strip()}

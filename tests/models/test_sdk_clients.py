@@ -1,0 +1,129 @@
+"""Clients: shared by agents whose connections are alike, and closed by the last of them."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import anyio
+import pytest
+
+from massgen_bridge.models.sdk_clients import ClientPool, Endpoint, ambient_headers, transport
+from massgen_bridge.testing.agents import TEST_KEY, connection_to
+
+pytestmark = pytest.mark.anyio
+
+URL = "http://127.0.0.1:9/v1"
+
+
+class _Client:
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def _pool() -> ClientPool[_Client]:
+    return ClientPool("tests_sdk_clients", _Client, _Client.close)
+
+
+async def test_alike_connections_share_a_client_until_the_last_has_gone() -> None:
+    pool = _pool()
+    first, second = pool.lease(connection_to(URL)), pool.lease(connection_to(URL))
+    assert first.client is second.client
+    await first.release()
+    assert not second.client.closed
+    await second.release()
+    assert second.client.closed
+    assert pool.users() == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"api_key": "another"},
+        {"api_key": None},
+        {"headers": {"x-team": "red"}},
+        {"timeout_s": 7.0},
+    ],
+)
+async def test_unlike_connections_share_nothing(other: dict[str, Any]) -> None:
+    pool = _pool()
+    leases = [pool.lease(connection_to(URL)), pool.lease(connection_to(URL, **other))]
+    assert pool.users() == [[1], [1]]
+    for lease in leases:
+        await lease.release()
+    assert pool.users() == []
+
+
+async def test_names_of_headers_are_alike_in_any_case() -> None:
+    pool = _pool()
+    leases = [pool.lease(connection_to(URL, headers={n: "1"})) for n in ("x-team", "X-Team")]
+    assert pool.users() == [[2]]
+    for lease in leases:
+        assert lease.endpoint.has_header("X-Team")
+        await lease.release()
+
+
+async def test_not_too_many_share_a_client() -> None:
+    """A connection pool looks at all its connections for every request."""
+    pool = _pool()
+    leases = [pool.lease(connection_to(URL)) for _ in range(120)]
+    assert pool.users() == [[50, 50, 20]]
+    await leases.pop(0).release()
+    leases.append(pool.lease(connection_to(URL)))
+    assert pool.users() == [[50, 50, 20]], "room is used again"
+    for lease in leases:
+        await lease.release()
+
+
+def test_each_event_loop_has_clients_of_its_own() -> None:
+    pool = _pool()
+
+    async def main() -> _Client:
+        assert pool.users() == []
+        return pool.lease(connection_to(URL)).client
+
+    assert anyio.run(main) is not anyio.run(main)
+
+
+async def test_a_lease_shows_no_key() -> None:
+    lease = _pool().lease(connection_to(URL, headers={"X-Key": TEST_KEY}))
+    assert TEST_KEY not in f"{lease!r} {lease.endpoint!r}"
+    await lease.release()
+
+
+class _Parts:
+    def __init__(self, *whole: float, **parts: float | None) -> None:
+        self.whole = whole
+        self.parts = parts
+
+
+class _Sdk:
+    """The names that the SDKs have for what is needed of them."""
+
+    DEFAULT_CONNECTION_LIMITS = _Parts()
+    Timeout = _Parts
+
+
+@pytest.mark.parametrize(
+    ("url", "trust_env"),
+    [(URL, False), ("https://127.0.0.1:9/v1", True), ("https://api.example.com/v1", True)],
+)
+def test_proxies_and_certificates_count_but_for_plain_text_on_this_machine(
+    url: str, *, trust_env: bool
+) -> None:
+    settings = transport(_Sdk, Endpoint.of(connection_to(url, timeout_s=90)))
+    assert settings["trust_env"] is trust_env
+    assert isinstance(settings["verify"], ssl.SSLContext) or trust_env
+    timeout, limits = settings["timeout"], settings["limits"]
+    assert (timeout.whole, timeout.parts) == ((90,), {"connect": 30, "pool": None})
+    assert limits.parts == {"max_connections": None, "max_keepalive_connections": 50}
+
+
+def test_headers_of_the_environment_are_left_out() -> None:
+    environ = {"SDK_HEADERS": "X-One: a\n\nx-two:b:c"}
+    assert ambient_headers("SDK_HEADERS", None, environ) == {"X-One": None, "x-two": None}
+    assert ambient_headers("SDK_HEADERS", None, {}) == {}
