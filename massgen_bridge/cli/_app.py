@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
-from typer.main import get_command
+from typer.core import TyperGroup
 
 import massgen_bridge
+from massgen_bridge.cli._deferred import Deferred
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ __all__ = ["COMMANDS", "app"]
 
 COMMANDS: Mapping[str, str] = {
     "run": "Let a team of agents answer a question.",
-    "adapters": "List the kinds of agents: installed, installable, broken.",
+    "adapters": "List the kinds of agents; put an adapter to the test.",
     "doctor": "Look for what keeps massgen-bridge from working here.",
     "config": "Check configurations; print their JSON Schema.",
     "runs": "List, show and delete the runs of the past.",
@@ -26,27 +26,13 @@ COMMANDS: Mapping[str, str] = {
 """Every command with one line of help. The file of a command has the same name and an `app`."""
 
 
-class _Deferred(TyperCommand):
-    """Stands for a command whose file is not imported yet."""
-
-    def __init__(self, name: str, summary: str) -> None:
-        super().__init__(name, help=summary, rich_markup_mode=None)
-
-    def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
-        """Make the context of the real command, which is run by it."""
-        module = __import__(f"{__package__}.{self.name}", fromlist=["app"])
-        command = get_command(module.app)
-        command.name = self.name
-        return command.make_context(info_name, args, parent=parent, **extra)
-
-
 class _Commands(TyperGroup):
     """The group of all commands."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         for name, summary in COMMANDS.items():
-            self.add_command(_Deferred(name, summary))
+            self.add_command(Deferred(name, summary))
 
 
 app = typer.Typer(

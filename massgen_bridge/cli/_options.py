@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 __all__ = ["AsJson", "Debug", "Output", "new_app"]
 
@@ -23,9 +24,15 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
 
 
-def new_app(summary: str | None = None) -> typer.Typer:
-    """The Typer of a command's file, set up like all others; `summary` is for a group."""
+def new_app(summary: str | None = None, *, cls: type[TyperGroup] | None = None) -> typer.Typer:
+    """The Typer of a command's file, set up like all others.
+
+    Args:
+        summary: What a group is for; it does nothing without a command.
+        cls: The class of a group.
+    """
     return typer.Typer(
+        cls=cls,
         help=summary,
         no_args_is_help=summary is not None,
         rich_markup_mode=None,

@@ -1,4 +1,7 @@
-"""`massgen-bridge adapters`: the kinds of agents, and what hinders those that are missing."""
+"""`massgen-bridge adapters`: the kinds of agents, and what hinders those that are missing.
+
+`massgen-bridge adapters test` has a file of its own, `_adapters_test.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import typer
+from typer.core import TyperGroup
 
+from massgen_bridge.cli._deferred import Deferred
 from massgen_bridge.cli._options import AsJson, Debug, new_app
+from massgen_bridge.cli._output import BadUsage
 from massgen_bridge.cli._tables import table
 from massgen_bridge.plugins import PluginHost
 
@@ -18,12 +24,27 @@ if TYPE_CHECKING:
 
 __all__ = ["adapters", "app"]
 
-app = new_app()
+_TEST = "Hold an adapter to what every adapter promises, and report."
 
 
-@app.command()
-def adapters(*, as_json: AsJson = False, _debug: Debug = False) -> None:
+class _Commands(TyperGroup):
+    """What else there is to do with adapters."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.add_command(Deferred("test", _TEST, module="_adapters_test"))
+
+
+app = new_app(cls=_Commands)
+
+
+@app.callback(invoke_without_command=True)
+def adapters(context: typer.Context, *, as_json: AsJson = False, _debug: Debug = False) -> None:
     """List the kinds of agents: the values of `backend.type` in a configuration."""
+    if context.invoked_subcommand is not None:
+        if as_json:
+            raise BadUsage("--json belongs to the list of kinds; to 'test', give '--output json'")
+        return
     found = PluginHost().adapters()
     if as_json:
         typer.echo(json.dumps({"adapters": [_plain(one) for one in found]}, indent=2))

@@ -1,0 +1,36 @@
+"""The adapter that this process tests."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from massgen_bridge.specs import AdapterSpec
+
+__all__ = ["TARGET", "Target"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """An adapter, and what is known of it before it is tested.
+
+    Attributes:
+        spec: The adapter.
+        options: Its options, as they stand in YAML.
+        base_dir: The folder that import paths in the options are relative to.
+        expected: Checks that are expected to fail, and why.
+    """
+
+    spec: AdapterSpec
+    options: Mapping[str, Any]
+    base_dir: Path
+    expected: Mapping[str, str]
+
+
+TARGET: ContextVar[Target] = ContextVar("TARGET")
+"""Set before pytest looks at the checks."""
