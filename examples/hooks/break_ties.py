@@ -1,4 +1,4 @@
-"""Break ties: among answers with equally many votes, the shortest one wins."""
+"""Break ties: a whole answer beats a cut one, then more authors win, then the shorter text."""
 
 from __future__ import annotations
 
@@ -14,5 +14,10 @@ if TYPE_CHECKING:
 
 @hookimpl
 def bridge_tie_break(candidates: Sequence[AnswerInfo]) -> str:
-    """Choose the answer with the fewest characters."""
-    return min(candidates, key=lambda candidate: len(candidate.text)).label
+    """Choose the best by what can be counted; the first of equals, as without this hook."""
+    return min(candidates, key=_rank).label
+
+
+def _rank(answer: AnswerInfo) -> tuple[bool, int, int]:
+    # Several authors: agents that gave the same answer without knowing of each other.
+    return answer.stop_reason != "end", -len(answer.authors), len(answer.text)

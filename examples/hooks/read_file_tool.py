@@ -11,6 +11,8 @@ from massgen_bridge import ToolDefinition, ToolSpec, hookimpl
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+MOST_CHARACTERS = 50_000
+
 READ_FILE = ToolDefinition(
     name="read_file",
     description="Read a text file.",
@@ -25,7 +27,10 @@ READ_FILE = ToolDefinition(
 
 async def read_file(arguments: Mapping[str, Any]) -> str:
     """The file's text; what is raised here is told to the model as an error."""
-    return await anyio.Path(arguments["path"]).read_text(encoding="utf-8")
+    text = await anyio.Path(arguments["path"]).read_text(encoding="utf-8")
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(f"the file has {len(text)} characters; at most {MOST_CHARACTERS} fit")
+    return text
 
 
 @hookimpl

@@ -37,7 +37,7 @@ def test_filter_answers() -> None:
     records: list[Record] = []
     assert _run("filter-answers.yaml", records).answer == "It is easy to read."
     refused = [one.event.reason for one in records if one.event.type == "answer_rejected"]
-    assert refused == ["it has 33 words; use at most 20"]
+    assert refused == ["it holds an e-mail address; leave personal data out"]
 
 
 def test_break_ties() -> None:
@@ -48,12 +48,12 @@ def test_break_ties() -> None:
 
 def test_watch_runs(capfd: pytest.CaptureFixture[str]) -> None:
     result = _run("watch-runs.yaml")
-    told = sorted(line for line in capfd.readouterr().err.splitlines() if "watch: " in line)
-    assert told == [
-        f"watch: {result.run_id} answered after 4 calls",
-        "watch: ada chose agent1",
-        "watch: lin chose agent1",
-    ]
+    about = f"watch {result.run_id}: "
+    told = [line.removeprefix(about) for line in capfd.readouterr().err.splitlines()]
+    assert told[0] == "consensus of ada (scripted), lin (scripted)"
+    assert sorted(told[1:3]) == ["ada chose agent1", "lin chose agent1"]
+    tokens = result.usage.input_tokens + result.usage.output_tokens
+    assert told[3] == f"answered after 4 model calls, {tokens} tokens"
 
 
 def test_csv_sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_reader_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = CONFIGS / "guard-tool-calls.yaml"
     for question, answer in (
         ("Read notes.txt", "Python is easy to read."),
-        ("Read .env", "denied: hidden files may hold secrets"),
+        ("Read .env", "denied: '.env' is hidden, and hidden files may hold secrets"),
     ):
         assert run(file, question, trust=True, keep=False).answer == answer
 
@@ -103,8 +103,9 @@ def test_reader_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("asked_for", "told"),
     [
         ("notes.txt", "Python is easy to read."),
-        (".env", "denied: hidden files may hold secrets"),
-        ("../outside.txt", "denied: this file is outside the working directory"),
+        (".env", "denied: '.env' is hidden"),
+        ("../outside.txt", "denied: '../outside.txt' is outside the working directory"),
+        ("huge.txt", "at most 50000 fit"),
         ("missing.txt", "FileNotFoundError"),
     ],
 )
@@ -117,6 +118,7 @@ def test_a_tool_and_a_guard_before_it(
     work.mkdir()
     (work / "notes.txt").write_text("Python is easy to read.")
     (work / ".env").write_text("SECRET=1")
+    (work / "huge.txt").write_text("x" * 50_001)
     (tmp_path / "outside.txt").write_text("not for you")
     monkeypatch.chdir(work)
     script: list[Reply] = [ToolCalls(("read_file", {"path": asked_for})), Text("Done.")]

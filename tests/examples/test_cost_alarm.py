@@ -1,0 +1,147 @@
+"""The cost alarm of examples/hooks: what it counts, when it sounds, and how it stops a run."""
+
+from __future__ import annotations
+
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from massgen_bridge import Record, RunResult, Usage, price_of, run
+from massgen_bridge.testing import servers
+from massgen_bridge.testing.servers import ModelServer, Text
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "configs" / "hooks" / "cost-alarm.yaml"
+
+
+def _run(config: Path | dict[str, Any] = CONFIG, **options: Any) -> RunResult:
+    return run(config, "Why learn Python?", trust=True, keep=False, **options)
+
+
+def _told(capfd: pytest.CaptureFixture[str]) -> list[str]:
+    lines = capfd.readouterr().err.splitlines()
+    return [line.removeprefix("cost alarm: ") for line in lines if line.startswith("cost alarm: ")]
+
+
+def test_without_a_limit_nothing_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    assert _run().status == "answered"
+    assert _told(capfd) == []
+
+
+def test_it_sounds_once_and_calls_the_command(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "tell.py"
+    script.write_text(
+        "import sys; open(sys.argv[1], 'a').write(sys.argv[-1] + '\\n'); print('never an answer')"
+    )
+    calls = tmp_path / "calls.txt"
+    monkeypatch.setenv("COST_ALARM_TOKENS", "10")
+    monkeypatch.setenv("COST_ALARM_COMMAND", f"'{sys.executable}' '{script}' '{calls}'")
+    result = _run()
+    assert result.status == "answered"
+    (alarm,) = _told(capfd)
+    assert alarm.startswith(f"run {result.run_id} has used ")
+    assert alarm.endswith(" of 10 tokens")
+    assert calls.read_text() == alarm + "\n"
+
+
+def test_it_stops_the_run_with_the_best_answer_so_far(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COST_ALARM_TOKENS", "10")
+    monkeypatch.setenv("COST_ALARM_STOP", "yes")
+    result = _run()
+    assert (result.status, result.winner, result.calls) == ("best_so_far", "ada", 2)
+    assert [(error.turn_id, error.kind) for error in result.errors] == [
+        ("ada.2", "limit"),
+        ("lin.2", "limit"),
+    ]
+    (alarm,) = _told(capfd)
+    assert alarm in result.errors[0].message
+
+
+def test_tool_calls_are_denied_once_the_budget_is_used_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first agent uses up the budget; the second one's tool call comes after that."""
+    (tmp_path / "notes.txt").write_text("Python is easy to read.")
+    monkeypatch.chdir(tmp_path)
+    hooks = ROOT / "examples" / "hooks"
+    reader = {"type": "scripted", "calls": [{"read_file": {"path": "notes.txt"}}], "delay_s": 0.5}
+    config = {
+        "version": 1,
+        "plugins": [str(hooks / "cost_alarm.py"), str(hooks / "read_file_tool.py")],
+        "agents": [
+            {"id": "ada", "backend": {"type": "scripted", "answers": ["It is easy to read."]}},
+            {"id": "lin", "backend": reader, "tools": ["read_file"]},
+        ],
+    }
+    results = {}
+    for stop in ("", "yes"):
+        records: list[Record] = []
+        monkeypatch.setenv("COST_ALARM_TOKENS", "5")
+        monkeypatch.setenv("COST_ALARM_STOP", stop)
+        _run(config, on_record=records.append)
+        results[stop] = [
+            one.event.result.content
+            for one in records
+            if one.event.type == "tool_call_finished" and one.turn_id == "lin.1"
+        ]
+    assert results[""] == ["Python is easy to read."]
+    assert results["yes"] == ["denied: the budget is used up; answer with what you have"]
+
+
+@pytest.mark.parametrize("limit", ["0.0001", "100"])
+def test_it_adds_up_what_models_cost(
+    limit: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COST_ALARM_USD", limit)
+    used = Usage(input_tokens=3000, output_tokens=500, calls=1)
+    price = price_of(used, provider="openai", model="gpt-4o-mini")
+    assert price is not None
+    told = servers.Usage(input_tokens=3000, output_tokens=500)
+    with ModelServer([Text("It is easy to read.", usage=told)], api_key="a-key") as server:
+        monkeypatch.setenv("A_KEY", "a-key")
+        model = {
+            "provider": "openai",
+            "model": "gpt-4o-mini",
+            "base_url": server.url,
+            "api_key": "${A_KEY}",
+        }
+        result = _run(
+            {
+                "version": 1,
+                "plugins": [str(ROOT / "examples" / "hooks" / "cost_alarm.py")],
+                "models": {"priced": model},
+                "agents": [{"id": "ada", "backend": {"type": "openai", "model": "priced"}}],
+                "strategy": "single",
+            }
+        )
+    assert result.answer == "It is easy to read."
+    expected = [f"run {result.run_id} has used ${price:.4f} of ${limit}"]
+    assert _told(capfd) == (expected if price > Decimal(limit) else [])
+
+
+def test_it_says_what_it_cannot_price(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COST_ALARM_USD", "1")
+    result = _run()
+    assert _told(capfd) == [
+        f"run {result.run_id}: the calls of scripted are not counted; no usage or price is known"
+    ]
+
+
+def test_a_limit_that_is_no_number_is_told_and_the_run_goes_on(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COST_ALARM_TOKENS", "many")
+    assert _run().status == "answered"
+    (message,) = caplog.messages
+    assert "cost_alarm.py" in message
+    assert "bridge_run_started: ValueError" in message
+    assert "'many'" in message
