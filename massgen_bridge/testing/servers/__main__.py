@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 
 from massgen_bridge.testing.servers.answers import Text
-from massgen_bridge.testing.servers.scenarios import SCENARIOS, reply_by_model
+from massgen_bridge.testing.servers.scenarios import COUNTED, SCENARIOS, reply_by_model
 from massgen_bridge.testing.servers.script import Echo
 from massgen_bridge.testing.servers.server import ModelServer
 
@@ -17,7 +17,7 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Serve until SIGINT or SIGTERM; the URL is printed when connections are taken."""
+    """Serve until SIGINT or SIGTERM; the URLs are printed when connections are taken."""
     options = _parser().parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
         port=options.port,
     )
     with suppress(KeyboardInterrupt), server:
-        sys.stdout.write(f"{server.url}\n")
+        sys.stdout.write(f"{server.base_url('chat')}\n{server.base_url('messages')}\n")
         sys.stdout.flush()
         if options.while_stdin_is_open:
             sys.stdin.read()
@@ -42,11 +42,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
+    counted = ", ".join(f"{name} for {meaning}" for name, meaning in COUNTED.items())
     parser = argparse.ArgumentParser(
         prog="python -m massgen_bridge.testing.servers",
         description="A model server on this machine that answers by script. The model's name "
-        "chooses the reply; any other name gives the default, an echo.",
-        epilog=f"Models: {', '.join(SCENARIOS)}, and tokens-N for an answer of N tokens.",
+        "chooses the reply; any other name gives the default, an echo. It prints two base URLs: "
+        "for clients of OpenAI Chat Completions, and for those of Anthropic Messages.",
+        epilog=f"Models: {', '.join(SCENARIOS)}. With a number in place of N: {counted}.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
     parser.add_argument("--port", type=int, default=0, help="0 for any that is free (default)")

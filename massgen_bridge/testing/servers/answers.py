@@ -18,6 +18,7 @@ __all__ = [
     "Text",
     "ToolCalls",
     "Usage",
+    "is_large",
     "split_evenly",
 ]
 
@@ -36,6 +37,7 @@ it wants tools called. A protocol without a word for it says what comes nearest.
 
 _WORD = re.compile(r"\s*\S+|\s+\Z")
 _PIECE_CHARS = 4
+_LARGE_CHARS = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +222,13 @@ class Structured(_Answer):
 
 Answer = Text | Refusal | ToolCalls | Structured
 """What a model says when nothing goes wrong."""
+
+
+def is_large(answer: Answer) -> bool:
+    """Whether it is so long that no rendered form of it should be kept for the next time."""
+    calls = answer.calls if isinstance(answer, ToolCalls) else ()
+    called = sum(len(arguments) for _, arguments in calls)
+    return len(answer.text) + len(answer.reasoning) + called > _LARGE_CHARS
 
 
 def split_evenly(text: str, size: int = _PIECE_CHARS) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ _ERRORS = {
     529: ("overloaded_error", "Overloaded"),
 }
 _FIRST_SERVER_ERROR = 500
+_MOST_BYTES = 32 * 1024 * 1024
 
 
 class AnthropicMessages:
@@ -65,6 +66,8 @@ class AnthropicMessages:
         Raises:
             RefusedRequest: it is not well formed, or says no version of the protocol.
         """
+        if self._strict and len(request.body) > _MOST_BYTES:
+            raise RefusedRequest(HttpError(status=413))
         fault = None if self.speaks(request.headers) else f"{_VERSION}: header is required"
         if self._strict:
             fault = fault or check_request(body)

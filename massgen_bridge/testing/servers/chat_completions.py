@@ -14,6 +14,7 @@ from massgen_bridge.testing.servers.answers import (
     Text,
     ToolCalls,
     Usage,
+    is_large,
     split_evenly,
 )
 from massgen_bridge.testing.servers.chat_history import check_messages, read_messages, text_of
@@ -42,6 +43,7 @@ _ERRORS = {
     401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
     403: ("invalid_request_error", "model_not_found", "This project may not use the model."),
     404: ("invalid_request_error", "model_not_found", "The model does not exist."),
+    413: ("invalid_request_error", None, "The request is too large."),
     429: ("requests", "rate_limit_exceeded", "Rate limit reached for requests."),
     500: ("server_error", None, "The server had an error while processing the request."),
     503: ("server_error", "service_unavailable", "The engine is currently overloaded."),
@@ -191,7 +193,8 @@ class _Template:
 def _stream(request: ModelRequest, answer: Answer) -> Rendered:
     options = request.body.get("stream_options") or {}
     with_usage = options.get("include_usage") is True and answer.usage != "absent"
-    template = _template(answer, request.model, request.max_tokens, with_usage)
+    make = _template.__wrapped__ if is_large(answer) else _template
+    template = make(answer, request.model, request.max_tokens, with_usage)
     closing = template.finish
     if with_usage:
         usage = encoded(_usage(request, answer, len(template.tokens)))

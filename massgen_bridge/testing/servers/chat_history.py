@@ -49,6 +49,12 @@ def check_messages(messages: Sequence[Any]) -> str | None:
                 f"each 'tool_call_id'; no answer before 'messages[{index}]' to: "
                 f"{', '.join(sorted(unanswered))}"
             )
+        for number, call in enumerate(message.get("tool_calls") or ()):
+            if not isinstance(call.get("function", {}).get("arguments", ""), str):
+                return (
+                    f"invalid type for 'messages[{index}].tool_calls[{number}].function."
+                    "arguments': expected a string of JSON"
+                )
         unanswered = {call["id"] for call in message.get("tool_calls") or ()}
     if unanswered:
         return f"no tool messages answer the 'tool_calls': {', '.join(sorted(unanswered))}"
