@@ -9,12 +9,14 @@ import re
 import subprocess
 import sys
 from importlib.metadata import packages_distributions
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from massgen_bridge.connection import ModelTraits
+from massgen_bridge.plugins import source_files
 from massgen_bridge.testing.agents import collect, connection_to, turn
 from massgen_bridge.testing.conformance._base import ConformanceBase
 from massgen_bridge.testing.servers import ModelServer
@@ -23,9 +25,10 @@ __all__ = ["RuleTests"]
 
 _SUITE = __name__.rpartition(".")[0]
 _IMPORT = """
-import json, sys
+import json, pathlib, sys
 sys.path[:] = json.loads(sys.argv[1])
-module = __import__(sys.argv[2], fromlist=["bridge_adapters"])
+from massgen_bridge.plugins.importing import load_module
+module = load_module(sys.argv[2], pathlib.Path.cwd())
 list(getattr(module, "bridge_adapters", tuple)())
 print(json.dumps(sorted(sys.modules.keys() & set(json.loads(sys.argv[3])))))
 """
@@ -113,7 +116,7 @@ class RuleTests(ConformanceBase):
             if wanted & {_normal(name) for name in names}
         ]
         assert bool(framework) == bool(wanted), f"{wanted} is not installed"
-        package = spec.factory.__module__.partition(".")[0]
+        package = _importable(spec.factory.__module__.partition(".")[0])
         arguments = [json.dumps(sys.path), package, json.dumps(framework)]
         done = subprocess.run(  # noqa: S603 - our own code by the running interpreter
             [sys.executable, "-c", _IMPORT, *arguments],
@@ -141,6 +144,11 @@ class RuleTests(ConformanceBase):
             for name, test in one.__dict__.items():
                 if name.startswith("test_") and _in_suite(type(self), name):
                     assert _expects_failure(test), f"{name} is overridden without xfail(reason=…)"
+
+
+def _importable(package: str) -> str:
+    """The package, or the file of a plugin that is one and was loaded by its path."""
+    return package if source_files(package, Path.cwd()) else str(sys.modules[package].__file__)
 
 
 def _expects_failure(test: object) -> bool:
