@@ -105,6 +105,7 @@ if TYPE_CHECKING:
     from massgen_bridge.messages import (
         AudioPart,
         DocumentPart,
+        Frozen,
         ImagePart,
         JsonValue,
         MediaPart,
@@ -182,6 +183,7 @@ __all__ = [
     "ErrorKind",
     "Event",
     "Finish",
+    "Frozen",
     "Happening",
     "HookFailed",
     "ImagePart",

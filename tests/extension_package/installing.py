@@ -16,21 +16,23 @@ FOLDERS = sorted(path.parent.name for path in HERE.glob("*/pyproject.toml"))
 def install(target: Path, *folders: str) -> None:
     """Put distributions into a folder: their packages and the metadata that an installer writes."""
     for folder in folders:
-        project = tomllib.loads((HERE / folder / "pyproject.toml").read_text())["project"]
         for package in (HERE / folder).glob("bridge_*"):
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(package, target / package.name, ignore=ignored)
-        name, version = project["name"], project["version"]
-        metadata = target / f"{name.replace('-', '_')}-{version}.dist-info"
-        metadata.mkdir(parents=True)
-        (metadata / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        )
-        lines = [
-            f"{entry} = {value}"
-            for entry, value in project["entry-points"]["massgen_bridge"].items()
-        ]
-        (metadata / "entry_points.txt").write_text("\n".join(["[massgen_bridge]", *lines, ""]))
+        write_metadata(HERE / folder / "pyproject.toml", target)
+
+
+def write_metadata(pyproject: Path, target: Path) -> None:
+    """Write what an installer writes of a project: its name, version and entry points."""
+    project = tomllib.loads(pyproject.read_text())["project"]
+    name, version = project["name"], project["version"]
+    metadata = target / f"{name.replace('-', '_')}-{version}.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    lines = [
+        f"{entry} = {value}" for entry, value in project["entry-points"]["massgen_bridge"].items()
+    ]
+    (metadata / "entry_points.txt").write_text("\n".join(["[massgen_bridge]", *lines, ""]))
 
 
 @contextmanager

@@ -1,0 +1,19 @@
+"""What every kind of agent promises: tests that come with massgen-bridge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from massgen_bridge import AdapterSpec
+from massgen_bridge.testing.conformance import AgentConformance
+
+from massgen_bridge_your_name import bridge_adapters
+
+
+class TestConformance(AgentConformance):
+    def adapter(self) -> AdapterSpec:
+        (spec,) = bridge_adapters()
+        return spec
+
+    def options(self) -> dict[str, Any]:
+        return {}
