@@ -1,6 +1,7 @@
-"""Writes the pages of docs/reference that follow from the code: `python docs/generate.py`.
+"""Writes what follows from the code: `python docs/generate.py`.
 
-With `--check` it writes nothing and fails where a page is not what the code says; so does a test.
+These are pages of docs/reference and, on other pages, the files that they show whole. With
+`--check` it writes nothing and fails where a page is not what the code says; so does a test.
 """  # noqa: INP001 - a script beside the pages that it writes, no package
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pages import cli, configuration, contract, errors, events, hooks, providers
+from pages import cli, configuration, contract, errors, events, hooks, providers, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["PAGES", "fresh", "main"]
 
-FOLDER = Path(__file__).parent / "reference"
+DOCS = Path(__file__).parent
+FOLDER = DOCS / "reference"
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": cli.page,
@@ -43,17 +45,27 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code: 1 if a page is not fresh.
     """
-    stale = []
-    for name in PAGES:
-        file = FOLDER / name
-        text = fresh(name)
-        if "--check" not in arguments:
+    stale = [(file, text) for file, text in _pages() if _read(file) != text]
+    for file, text in stale:
+        if "--check" in arguments:
+            name = file.relative_to(DOCS.parent).as_posix()
+            sys.stderr.write(f"{name} is stale: run `python docs/generate.py`\n")
+        else:
             file.write_text(text, encoding="utf-8")
-        elif not file.exists() or file.read_text(encoding="utf-8") != text:
-            stale.append(name)
-    for name in stale:
-        sys.stderr.write(f"docs/reference/{name} is stale: run `python docs/generate.py`\n")
-    return 1 if stale else 0
+    return 1 if stale and "--check" in arguments else 0
+
+
+def _pages() -> Iterator[tuple[Path, str]]:
+    """Every page that is written, and the text that it should have."""
+    written = {FOLDER / name for name in PAGES}
+    for file in written:
+        yield file, fresh(file.name)
+    for file in set(DOCS.rglob("*.md")) - written:
+        yield file, shown.with_files(file.read_text(encoding="utf-8"), DOCS.parent)
+
+
+def _read(file: Path) -> str | None:
+    return file.read_text(encoding="utf-8") if file.exists() else None
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ A fenced block is treated by its language, and by the comments right above it:
 - `python` is run as a script. `console` is a terminal: each line that starts with `$ ` is run.
 - `json`, `toml` and `yaml` have to be well-formed.
 - `<!-- config -->`: the YAML below is a configuration that `config validate` accepts.
+- `<!-- from: PATH -->`: the block below is that file of the repository, to the letter;
+  `python docs/generate.py` copies it. It is not run.
 - `<!-- file: NAME -->`: the block below is that file, for the blocks that follow it.
 - `<!-- continues -->`: the Python below goes on where the page's last Python block ended.
 - `<!-- exit: N -->`: the command below ends with this exit code, not with 0.
@@ -41,7 +43,7 @@ SECONDS = 120
 
 MARKER = re.compile(r"\s*<!-- (?P<name>[a-z ]+?)(?:: (?P<value>.+?))? -->\s*")
 FENCE = re.compile(r"(?P<indent>\s*)(?P<ticks>`{3,})(?P<language>[\w+-]*)(?P<rest>.*)")
-MARKERS = {"config", "continues", "exit", "file", "not run", "output"}
+MARKERS = {"config", "continues", "exit", "file", "from", "not run", "output"}
 SHOWN_ONLY = {"text", "mermaid", "diff"}
 SHELLS = {"bash", "powershell", "sh", "shell", "zsh"}
 SET_UP = ("python3 -m venv .venv && .venv/bin/pip install ",)
@@ -195,7 +197,10 @@ def test_a_page_shows_what_works(page: Path, tmp_path: Path, home: Path) -> None
             assert len(block.markers["not run"].split()) > 2, f"{where}: give a reason"
             continue
         check_form(block, where=where)
-        reader.follow(block, where=where)
+        if name := block.markers.get("from"):
+            assert block.text == (ROOT / name).read_text(), f"{where}: run docs/generate.py"
+        else:
+            reader.follow(block, where=where)
 
 
 def test_a_page_is_read_as_it_is_written() -> None:

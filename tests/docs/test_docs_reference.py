@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,3 +39,18 @@ def test_a_page_that_was_changed_by_hand_is_noticed(page: str, tmp_path: Path) -
     done = _check(copied)
     assert done.returncode == 1
     assert page in done.stderr
+
+
+def test_a_file_that_a_page_shows_is_copied_anew(tmp_path: Path) -> None:
+    shutil.copytree(GENERATOR.parent / "pages", tmp_path / "docs" / "pages")
+    shutil.copy(GENERATOR, tmp_path / "docs")
+    (tmp_path / "docs" / "reference").mkdir()
+    page = tmp_path / "docs" / "page.md"
+    around = "Look:\n\n<!-- from: a/b.py -->\n```python\n{}\n```\n\n```python\nx\n```\n"
+    page.write_text(around.format("old = 1"))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b.py").write_text("new = 2\n\nmore = 3\n")
+    copied = tmp_path / "docs" / "generate.py"
+    assert "docs/page.md is stale" in _check(copied).stderr
+    subprocess.run([sys.executable, str(copied)], check=True)
+    assert page.read_text() == around.format("new = 2\n\nmore = 3")
