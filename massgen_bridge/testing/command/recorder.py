@@ -27,12 +27,10 @@ if TYPE_CHECKING:
     from massgen_bridge.specs import AdapterSpec
     from massgen_bridge.testing.conformance._base import ConformanceBase
 
-__all__ = ["CONFORMANCE", "NOT_CLAIMED", "Recorder"]
+__all__ = ["CONFORMANCE", "Recorder"]
 
 CONFORMANCE = "massgen_bridge.testing.conformance"
-
-NOT_CLAIMED = "not_claimed"
-"""The user property of a check whose adapter does not claim what it asks for."""
+"""Where the suites are put together from groups."""
 
 _LONGEST_REASON = 12
 _MOST_LEAVES = 3
@@ -159,10 +157,8 @@ class Recorder:
             running.outcome = "failed"
             running.reason.append(_told(report, call))
             running.details.append(report.longreprtext)
-        elif running.outcome == "passed":
-            claims = [str(value) for name, value in item.user_properties if name == NOT_CLAIMED]
-            if claims:
-                running.outcome, running.reason = "not_claimed", claims[:1]
+        elif report.when == "call" and (lacking := getattr(item, "instance").unclaimed):  # noqa: B009 - as below
+            running.outcome, running.reason = "not_claimed", [f"it does not claim {lacking}"]
         return report
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:

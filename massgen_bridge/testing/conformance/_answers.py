@@ -1,20 +1,18 @@
-"""The model's words, and what is counted."""
+"""The model's words."""
 
-# ruff: noqa: S101, PLR2004 - tests assert, and count
+# ruff: noqa: D205, S101 - tests assert, and their guarantees take several lines
 
 from __future__ import annotations
 
 import pytest
 
-from massgen_bridge.agent import Limits, StopReason, Usage
+from massgen_bridge.agent import Limits, StopReason
 from massgen_bridge.connection import Sampling
 from massgen_bridge.errors import ProtocolFailed
-from massgen_bridge.events import ModelCallFinished, TextDelta, TurnEvent
-from massgen_bridge.testing import servers
-from massgen_bridge.testing.agents import ScriptedTools, collect, turn
+from massgen_bridge.events import ReasoningDelta, TextDelta, TurnEvent
+from massgen_bridge.testing.agents import collect, turn
 from massgen_bridge.testing.conformance._checks import assert_refused
 from massgen_bridge.testing.conformance._model import ModelConformanceBase
-from massgen_bridge.testing.conformance._turns import LOOKUP
 from massgen_bridge.testing.fixtures import StartModelServer
 from massgen_bridge.testing.servers import (
     Drip,
@@ -28,18 +26,20 @@ from massgen_bridge.testing.servers import (
 
 __all__ = ["AnswerTests"]
 
+_MEGABYTE = 1 << 20
 _CODE = "def f(x):\n\n    if x:\n\t\treturn  [1,  2]\n\n\n    return None\r\n"
 _UNICODE = (
     "na\u00efve caf\u00e9 \u2014 \u65e5\u672c\u8a9e \u202b\u05d0\u05d1\u202c "
     "\U0001f469\u200d\U0001f680 e\u0301 \U0001d7d8"
 )
-_LONG = "".join(f"line {number}\n    indented {number:>9}\n" for number in range(6500))
+_LONG = "".join(f"line {number:>7}\n    indented {number:>9}\n" for number in range(30_000))[:_MEGABYTE]
 _TEXTS = {
     "code": Text(_CODE),
     "edges": Text("  \n\tspace around all of it \n\n "),
     "empty": Text(""),
-    "long": Text(
-        _LONG, chunks=tuple(_LONG[start : start + 160] for start in range(0, len(_LONG), 160))
+    "megabyte": Text(
+        _LONG,
+        chunks=tuple(_LONG[start : start + 512] for start in range(0, len(_LONG), 512)),
     ),
     "markup": Text('</s><|im_end|>\n```json\n{"a": "\\n"}\n```\ndata: [DONE]\n\n<b>&amp;</b>'),
     "unicode": Text(_UNICODE),
@@ -51,16 +51,24 @@ _SCHEMA = {
     "additionalProperties": False,
 }
 _VALUE = {"choice": "agent2, größer", "score": 7}
+_NO_JSON = {
+    "prose": Text("I would choose agent2."),
+    "cut": Text('{"choice": "agent2", "sco', finish_reason="length"),
+}
+_THOUGHT = "First this,\n  then that: größer?\n"
 
 
 class AnswerTests(ModelConformanceBase):
-    """Answers are exactly what the model said."""
+    """An answer is exactly what the model said, whole or told apart from what it is not."""
 
     @pytest.mark.parametrize("text", _TEXTS.values(), ids=_TEXTS)
     async def test_the_answer_is_exactly_what_the_model_said(
         self, serve: StartModelServer, text: Text
     ) -> None:
-        """Not a space is lost, neither in the result nor in what was streamed."""
+        """Code, indentation, white space at both ends, markup that looks like a protocol's own,
+        unicode, an empty text and one megabyte come out as the model said them: not a space is
+        lost, neither in the result nor in the deltas. One answer takes one model call.
+        """
         server, events = serve(text), collect()
         async with self.agent_at(server) as agent:
             result = await agent.run(turn("Speak."), events)
@@ -75,7 +83,9 @@ class AnswerTests(ModelConformanceBase):
     async def test_characters_cut_apart_on_the_way_are_joined(
         self, serve: StartModelServer
     ) -> None:
-        """However the network cuts the bytes."""
+        """Characters of several bytes come out whole, however the network cuts the stream: here
+        after every seventh byte.
+        """
         events = collect()
         async with self.agent_at(serve(Drip(answer=Text(_UNICODE + _CODE)))) as agent:
             result = await agent.run(turn("Speak."), events)
@@ -84,7 +94,7 @@ class AnswerTests(ModelConformanceBase):
             assert events.text == result.text
 
     async def test_text_is_told_of_while_the_model_speaks(self, serve: StartModelServer) -> None:
-        """An agent that streams does not save up its words."""
+        """The first delta of an agent that streams comes while the model still speaks."""
         server = serve(Text.of_tokens(20, tokens_per_second=40))
         running: list[int] = []
 
@@ -99,6 +109,18 @@ class AnswerTests(ModelConformanceBase):
             assert running
             assert running[0] == 1, "the model had finished when its first words were told"
 
+    async def test_reasoning_is_told_apart_from_the_answer(self, serve: StartModelServer) -> None:
+        """What a model thinks before it answers comes as `ReasoningDelta`, to the letter; it is
+        neither in the answer nor in the deltas of its text.
+        """
+        server, events = serve(Text("The answer.", reasoning=_THOUGHT)), collect()
+        async with self.agent_at(server) as agent:
+            result = await agent.run(turn("Think."), events)
+        assert result.text == "The answer."
+        if self.capabilities().streaming:
+            assert events.text == result.text
+            assert "".join(event.text for event in events.of(ReasoningDelta)) == _THOUGHT
+
     @pytest.mark.parametrize(
         ("reply", "expected"),
         [
@@ -110,14 +132,18 @@ class AnswerTests(ModelConformanceBase):
     async def test_why_the_model_stopped_is_told(
         self, serve: StartModelServer, reply: Text | Refusal, expected: StopReason
     ) -> None:
-        """A cut or refused answer does not pass for a whole one."""
+        """An answer that was cut off by a limit has the stop reason `length`, one that was filtered
+        or refused has `refusal`, and its text is what came; neither passes for a whole one.
+        """
         async with self.agent_at(serve(reply)) as agent:
             result = await agent.run(turn("Speak."), collect())
         assert result.stop_reason == expected
         assert result.text == reply.text
 
     async def test_the_output_limit_of_a_turn_holds(self, serve: StartModelServer) -> None:
-        """It comes before that of the connection."""
+        """The limit of output tokens is that of the turn where it has one, else the connection's;
+        the answer ends there with the stop reason `length`.
+        """
         server = serve(Text.of_tokens(30))
         sampling = Sampling(max_output_tokens=9)
         async with self.agent_at(server, sampling=sampling) as agent:
@@ -131,7 +157,9 @@ class AnswerTests(ModelConformanceBase):
         assert (by_turn.text, by_turn.stop_reason) == (Text.of_tokens(4).text, "length")
 
     async def test_structured_output_is_decoded(self, serve: StartModelServer) -> None:
-        """An agent that can be held to a schema sends the schema and decodes the answer."""
+        """An agent that can be held to an output schema sends it to the model, as it is, and
+        decodes the answer; one that cannot refuses such a turn before any model call.
+        """
         schemas = []
 
         def script(request: ModelRequest) -> Reply:
@@ -144,7 +172,7 @@ class AnswerTests(ModelConformanceBase):
         server = serve(script)
         asked = turn("Choose.", output_schema=_SCHEMA)
         async with self.agent_at(server) as agent:
-            if not self.capabilities().structured:
+            if self.lacks("structured"):
                 await assert_refused(agent, asked)
                 assert server.calls == 0
                 return
@@ -152,55 +180,19 @@ class AnswerTests(ModelConformanceBase):
         assert result.structured == _VALUE
         assert [set(schema.get("properties", ())) for schema in schemas] == [{"choice", "score"}]
 
+    @pytest.mark.parametrize("answer", _NO_JSON.values(), ids=_NO_JSON)
     async def test_structured_output_that_is_no_json_is_a_failure(
-        self, serve: StartModelServer
+        self, serve: StartModelServer, answer: Text
     ) -> None:
-        """Prose never passes for a decision."""
-        server = serve(Text("I would choose agent2."))
+        """Prose in place of JSON, and JSON that was cut off, fail a turn with an output schema as
+        `ProtocolFailed`; they never pass for a decision.
+        """
+        server = serve(answer)
         asked = turn("Choose.", output_schema=_SCHEMA, limits=Limits(max_model_calls=3))
         async with self.agent_at(server) as agent:
-            if not self.capabilities().structured:
+            if self.lacks("structured"):
                 await assert_refused(agent, asked)
                 assert server.calls == 0
                 return
             with pytest.raises(ProtocolFailed):
                 await agent.run(asked, collect())
-
-    async def test_usage_has_one_meaning(self, serve: StartModelServer) -> None:
-        """Input counts what came from a cache, output counts what was spent on reasoning."""
-        counted = servers.Usage(
-            input_tokens=100, output_tokens=30, cached_tokens=40, reasoning_tokens=12
-        )
-        events = collect()
-        async with self.agent_at(serve(Text("Counted.", usage=counted))) as agent:
-            result = await agent.run(turn("Count."), events)
-        assert result.usage == Usage(
-            input_tokens=100, cached_tokens=40, output_tokens=30, reasoning_tokens=12, calls=1
-        )
-        assert [event.usage for event in events.of(ModelCallFinished)] == [result.usage]
-
-    async def test_usage_of_several_calls_is_added_up(self, serve: StartModelServer) -> None:
-        """A turn's usage is that of all its model calls."""
-        if not self.capabilities().tools:
-            return  # a turn without tools makes one call
-        replies: list[Reply] = [
-            ToolCalls(
-                ("lookup", {"query": "x", "limit": 1}),
-                usage=servers.Usage(input_tokens=10, output_tokens=5),
-            ),
-            Text("Done.", usage=servers.Usage(input_tokens=20, output_tokens=7, cached_tokens=10)),
-        ]
-        events = collect()
-        asked = turn("Look it up.", tools=[LOOKUP], call_tool=ScriptedTools("found"))
-        async with self.agent_at(serve(replies)) as agent:
-            result = await agent.run(asked, events)
-        assert result.usage == Usage(input_tokens=30, cached_tokens=10, output_tokens=12, calls=2)
-        parts = [event.usage for event in events.of(ModelCallFinished)]
-        assert len(parts) == 2
-        assert sum((part for part in parts if part), Usage()) == result.usage
-
-    async def test_usage_that_nobody_counted_is_unknown(self, serve: StartModelServer) -> None:
-        """Unknown is not zero."""
-        async with self.agent_at(serve(Text("Uncounted.", usage="absent"))) as agent:
-            result = await agent.run(turn("Count."), collect())
-        assert result.usage is None

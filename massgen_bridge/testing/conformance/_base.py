@@ -106,6 +106,21 @@ class ConformanceBase(ABC):
             return spec.capabilities
         return spec.refine(spec.options.model_validate(self.options()), self.traits())
 
+    unclaimed: str | None = None
+    """What the running test is about and the adapter does not claim; told in reports."""
+
+    def lacks(self, ability: str) -> bool:
+        """Whether the agent does not claim what a test is about, which is noted then.
+
+        Args:
+            ability: A flag of `Capabilities`, or a kind of media.
+        """
+        able = self.capabilities()
+        if ability in able.inputs or getattr(able, ability, False):
+            return False
+        self.unclaimed = ability
+        return True
+
     def make(self, connection: Connection | None) -> Agent:
         """An agent, made as the host does; to be closed by whoever wanted it."""
         return make_agent(self.adapter(), self.options(), connection, load=self.load)

@@ -103,7 +103,7 @@ class CancellationTests(StoppingTests, ModelConformanceBase):
         tools = ScriptedTools(wait)
         asked = turn("Look it up.", tools=[LOOKUP], call_tool=tools)
         async with self.agent_at(server) as agent:
-            if not self.capabilities().tools:
+            if self.lacks("tools"):
                 await assert_refused(agent, asked)
                 return
             await cancelled(agent, asked, inside.wait)

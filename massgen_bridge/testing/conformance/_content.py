@@ -69,7 +69,7 @@ class ContentTests(ModelConformanceBase):
         async with self.agent_at(server) as agent:
             await agent.run(turn(*history), collect())
         sent = conversation(server)
-        if not self.capabilities().history:
+        if self.lacks("history"):
             assert "And the second?" in sent[-1][1]
             return
         assert sent == [(message.role, message.text) for message in history]
@@ -85,7 +85,7 @@ class ContentTests(ModelConformanceBase):
         async with self.agent_at(server) as agent:
             await agent.run(turn(*history), collect())
         sent = conversation(server)
-        if not self.capabilities().history:
+        if self.lacks("history"):
             assert history[-1].text in sent[-1][1]
             return
         assert sent == [(message.role, message.text) for message in history]
@@ -94,7 +94,6 @@ class ContentTests(ModelConformanceBase):
         """A tool call of an earlier turn and its result arrive as a pair, with the call's name and
         arguments and the result's text.
         """
-        capabilities = self.capabilities()
         server = serve(Text("As before."))
         call = ToolCall(call_id="call-7", name="lookup", arguments={"query": "größe", "limit": 3})
         result = ToolResult(call_id="call-7", name="lookup", content="17 °C,\nrising")
@@ -107,11 +106,11 @@ class ContentTests(ModelConformanceBase):
         )
         wanted = turn(*history, tools=[LOOKUP], call_tool=ScriptedTools())
         async with self.agent_at(server) as agent:
-            if not capabilities.tools:
+            if self.lacks("tools"):
                 await assert_refused(agent, wanted)
                 return
             await agent.run(wanted, collect())
-        if not capabilities.history:
+        if self.lacks("history"):
             return
         sent = [message for message in asked(server).messages if message.role != "system"]
         assert [message.role for message in sent] == [message.role for message in history]
@@ -145,7 +144,7 @@ class ContentTests(ModelConformanceBase):
         part = MEDIA[kind]
         shown = turn(Message(role="user", parts=(TextPart(text="What is it?"), part)))
         async with self.agent_at(server) as agent:
-            if kind not in self.capabilities().inputs:
+            if self.lacks(kind):
                 await assert_refused(agent, shown)
                 assert server.calls == 0
                 return
@@ -180,7 +179,7 @@ class ContentTests(ModelConformanceBase):
         picture = ImagePart(media_type="image/png", url=url)
         shown = turn(Message(role="user", parts=(TextPart(text="What is it?"), picture)))
         async with self.agent_at(server) as agent:
-            if "image" not in self.capabilities().inputs:
+            if self.lacks("image"):
                 await assert_refused(agent, shown)
                 assert server.calls == 0
                 return

@@ -138,7 +138,7 @@ class FailureTests(ModelConformanceBase):
         server, tools = serve(EndsEarly(after=whole, answer=call)), ScriptedTools("done")
         asked = turn("Look it up.", tools=[LOOKUP], call_tool=tools)
         async with self.agent_at(server) as agent:
-            if not self.capabilities().tools:
+            if self.lacks("tools"):
                 await assert_refused(agent, asked)
                 return
             error = await _failure(agent, asked)

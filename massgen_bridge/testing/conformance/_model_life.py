@@ -70,7 +70,7 @@ class ModelLifeTests(LifeTests, ModelConformanceBase):
 
         server, answers = serve(script), {}
         async with self.agent_at(server) as agent:
-            if not self.capabilities().tools:
+            if self.lacks("tools"):
                 await assert_refused(agent, turn("Look.", tools=[LOOKUP]))
                 return
 

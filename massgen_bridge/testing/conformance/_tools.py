@@ -38,7 +38,7 @@ class ToolTests(ModelConformanceBase):
     async def _run(self, server: ModelServer, wanted: Turn, events: EventLog) -> TurnResult | None:
         """Do a turn with tools; None where the agent has none and has refused it."""
         async with self.agent_at(server) as agent:
-            if not self.capabilities().tools:
+            if self.lacks("tools"):
                 await assert_refused(agent, wanted)
                 assert server.calls == 0
                 return None
@@ -163,7 +163,7 @@ class ToolTests(ModelConformanceBase):
         server = serve([_CALL, Text("This must not be asked for.")])
         wanted = _ask(ScriptedTools(error))
         async with self.agent_at(server) as agent:
-            if not self.capabilities().tools:
+            if self.lacks("tools"):
                 await assert_refused(agent, wanted)
                 assert server.calls == 0
                 return
@@ -178,7 +178,7 @@ class ToolTests(ModelConformanceBase):
         server = serve(AutoToolCall(again=True))
         wanted = _ask(ScriptedTools("once more"), limits=Limits(max_model_calls=3))
         async with self.agent_at(server) as agent:
-            if not self.capabilities().tools:
+            if self.lacks("tools"):
                 await assert_refused(agent, wanted)
                 assert server.calls == 0
                 return
