@@ -180,6 +180,51 @@ def test_a_refusal_is_no_content(server: ModelServer, client: OpenAI) -> None:
     assert {delta.content for delta in deltas} == {None}
 
 
+def test_reasoning_comes_before_the_content(server: ModelServer, client: OpenAI) -> None:
+    thoughtful = Text("Tea.", reasoning="Hm, let me think.")
+    calling = ToolCalls(("lookup", {}), reasoning="Look.")
+    server.enqueue(thoughtful, thoughtful, calling, Structured([1], reasoning="One."))
+    whole = ask(client)
+    message = whole.choices[0].message
+    assert message.content == "Tea."
+    assert message.model_dump()["reasoning_content"] == "Hm, let me think."
+    assert whole.usage is not None
+    assert whole.usage.completion_tokens_details is not None
+    assert (whole.usage.completion_tokens, whole.usage.completion_tokens_details) == (
+        5,
+        whole.usage.completion_tokens_details.model_copy(update={"reasoning_tokens": 4}),
+    )
+    deltas = [chunk.choices[0].delta.model_dump() for chunk in stream(client)]
+    assert [delta.get("reasoning_content") or delta["content"] for delta in deltas[1:-1]] == [
+        "Hm,",
+        " let",
+        " me",
+        " think.",
+        "Tea.",
+    ]
+    called = ask(client, tools=[TOOL]).choices[0].message
+    assert called.model_dump()["reasoning_content"] == "Look."
+    assert called.tool_calls is not None
+    assert ask(client).choices[0].message.content == "[1]"
+
+
+def test_reasoning_counts_for_the_limit_of_tokens(server: ModelServer, client: OpenAI) -> None:
+    server.enqueue(*[Text("one two", reasoning="Let me think")] * 2)
+    for limit, reasoning, text in ((2, "Let me", ""), (4, "Let me think", "one")):
+        choice = ask(client, max_tokens=limit).choices[0]
+        assert (choice.message.content, choice.finish_reason) == (text, "length")
+        assert choice.message.model_dump()["reasoning_content"] == reasoning
+
+
+@pytest.mark.parametrize("reason", ["pause", "stop_sequence", "context_window"])
+def test_a_reason_that_the_protocol_has_no_word_for_is_told_as_another(
+    server: ModelServer, client: OpenAI, reason: Any
+) -> None:
+    server.enqueue(Text("cut", finish_reason=reason))
+    told = "length" if reason == "context_window" else "stop"
+    assert ask(client).choices[0].finish_reason == told
+
+
 def test_tool_calls_are_answered_whole(server: ModelServer, client: OpenAI) -> None:
     calls = ToolCalls(("lookup", {"query": "Tee?"}), ("lookup", "not json"), text="Let me see.")
     server.enqueue(calls, calls)
@@ -306,6 +351,13 @@ RESULT = {"role": "tool", "tool_call_id": "call_1", "content": "ok"}
         ([USER, ASSISTANT], "no tool messages answer the 'tool_calls': call_1"),
         ([{"role": "robot", "content": "x"}], "has no role that is known"),
         (["hello"], "has no role that is known"),
+        (
+            [
+                USER,
+                {**ASSISTANT, "tool_calls": [{**CALL, "function": {"name": "a", "arguments": {}}}]},
+            ],
+            r"'messages\[1\].tool_calls\[0\].function.arguments': expected a string",
+        ),
     ],
 )
 def test_a_history_that_openai_refuses_is_refused(

@@ -6,7 +6,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testing.servers.plain_http import post
+from testing.servers.plain_http import events_of, post
 
 from massgen_bridge.testing.servers import (
     ModelRequest,
@@ -19,7 +19,7 @@ from massgen_bridge.testing.servers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 DATA = b"\x00\xff not a text"
 BASE64 = base64.b64encode(DATA).decode()
@@ -32,12 +32,20 @@ def server() -> Iterator[ModelServer]:
         yield running
 
 
-def chat(server: ModelServer, *messages: dict[str, Any], **more: Any) -> ModelRequest:
-    body = {"model": "m", "messages": messages, **more}
-    assert post(server, "/v1/chat/completions", body).status == 200
+def asked_of(server: ModelServer, path: str, body: Mapping[str, Any]) -> ModelRequest:
+    headers = {"anthropic-version": "2023-06-01"}
+    assert post(server, path, {"model": "m", **body}, headers=headers).status == 200
     asked = server.requests[-1].asked
     assert asked is not None
     return asked
+
+
+def chat(server: ModelServer, *messages: dict[str, Any], **more: Any) -> ModelRequest:
+    return asked_of(server, "/v1/chat/completions", {"messages": messages, **more})
+
+
+def claude(server: ModelServer, *messages: dict[str, Any], **more: Any) -> ModelRequest:
+    return asked_of(server, "/v1/messages", {"max_tokens": 9, "messages": messages, **more})
 
 
 def test_messages_of_a_chat_are_read(server: ModelServer) -> None:
@@ -123,20 +131,137 @@ def test_media_that_are_no_base64_are_an_error(server: ModelServer) -> None:
         _ = asked.messages
 
 
+def test_messages_for_anthropic_are_read(server: ModelServer) -> None:
+    image = {"type": "image", "source": {"type": "url", "url": "https://a.example/b"}}
+    asked = claude(
+        server,
+        {"role": "user", "content": "What is it?"},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "Hm.", "signature": "x"},
+                {"type": "text", "text": "Let me "},
+                {"type": "text", "text": "see."},
+                {"type": "tool_use", "id": "c1", "name": "lookup", "input": {"query": "Tee?"}},
+                {"type": "tool_use", "id": "c2", "name": "lookup", "input": {}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "c1", "content": "Tea."},
+                {
+                    "type": "tool_result",
+                    "tool_use_id": "c2",
+                    "is_error": True,
+                    "content": [{"type": "text", "text": "No."}, image],
+                },
+                {"type": "text", "text": "So?"},
+            ],
+        },
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c3"}]},
+        system=[{"type": "text", "text": "Be "}, {"type": "text", "text": "brief."}],
+    )
+    assert asked.messages == (
+        SentMessage(role="system", text="Be brief."),
+        SentMessage(role="user", text="What is it?"),
+        SentMessage(
+            role="assistant",
+            text="Let me see.",
+            reasoning="Hm.",
+            calls=(
+                SentCall(call_id="c1", name="lookup", arguments={"query": "Tee?"}),
+                SentCall(call_id="c2", name="lookup", arguments={}),
+            ),
+        ),
+        SentMessage(role="tool", text="Tea.", answers="c1", is_error=False),
+        SentMessage(
+            role="tool",
+            text="No.",
+            media=(SentMedia(media_type="image/*", url="https://a.example/b"),),
+            answers="c2",
+            is_error=True,
+        ),
+        SentMessage(role="user", text="So?"),
+        SentMessage(role="tool", answers="c3", is_error=False),
+    )
+    assert (asked.last_text, asked.ends_with_tool_result) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "media"),
+    [
+        (
+            "image",
+            {"type": "base64", "media_type": "image/png", "data": BASE64},
+            SentMedia(media_type="image/png", data=DATA),
+        ),
+        (
+            "document",
+            {"type": "base64", "media_type": "application/pdf", "data": BASE64},
+            SentMedia(media_type="application/pdf", data=DATA),
+        ),
+        (
+            "document",
+            {"type": "text", "media_type": "text/plain", "data": "ä"},
+            SentMedia(media_type="text/plain", data="ä".encode()),
+        ),
+        (
+            "document",
+            {"type": "url", "url": "https://a.example/b"},
+            SentMedia(media_type="application/*", url="https://a.example/b"),
+        ),
+        ("image", {"type": "file", "file_id": "f"}, SentMedia(media_type="image/*")),
+    ],
+)
+def test_media_for_anthropic_are_decoded(
+    server: ModelServer, kind: str, source: Any, media: SentMedia
+) -> None:
+    blocks = [{"type": "text", "text": "What is it?"}, {"type": kind, "source": source}]
+    asked = claude(server, {"role": "user", "content": blocks})
+    assert asked.messages == (SentMessage(role="user", text="What is it?", media=(media,)),)
+    assert (asked.last_text, asked.ends_with_tool_result) == ("What is it?", False)
+
+
 def test_sampling_is_seen_as_it_was_sent(server: ModelServer) -> None:
     sent = {"temperature": 0.5, "top_p": None, "seed": 3, "stop": ["x"]}
     asked = chat(server, {"role": "user", "content": "x"}, **sent, max_tokens=5, user="me")
     assert asked.sampling == sent
+    others = {"temperature": 0.5, "top_k": 3, "stop_sequences": ["x"]}
+    assert claude(server, {"role": "user", "content": "x"}, **others).sampling == others
 
 
 def test_offered_tools_are_seen(server: ModelServer) -> None:
     described = {"name": "lookup", "description": "Looks up.", "parameters": SCHEMA}
     tools = [{"type": "function", "function": given} for given in (described, {"name": "end"})]
     asked = chat(server, {"role": "user", "content": "x"}, tools=tools)
-    assert asked.tools == (
-        OfferedTool(name="lookup", description="Looks up.", parameters=SCHEMA),
-        OfferedTool(name="end", description=None, parameters={}),
-    )
+    offered = OfferedTool(name="lookup", description="Looks up.", parameters=SCHEMA)
+    assert asked.tools == (offered, OfferedTool(name="end", description=None, parameters={}))
+    given = [{"name": "lookup", "description": "Looks up.", "input_schema": SCHEMA}]
+    user = {"role": "user", "content": "x"}
+    assert claude(server, user, tools=given).tools == (offered,)
+    assert claude(server, user, tools=given, tool_choice={"type": "none"}).tools == ()
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+def test_messages_of_many_megabytes_pass(path: str) -> None:
+    text = "".join(f"{number:08d}" for number in range(1024 * 1024))  # 8 MiB
+    answer = Text(text, chunks=tuple(text[at : at + 65536] for at in range(0, len(text), 65536)))
+    body = {
+        "model": "m",
+        "max_tokens": 1000,
+        "messages": [{"role": "user", "content": text}],
+        "stream": True,
+    }
+    with ModelServer(answer) as server:
+        streamed = post(server, path, body, headers={"anthropic-version": "2023-06-01"})
+        whole = post(server, path, {**body, "stream": False}, headers={"anthropic-version": "1"})
+        asked = [request.asked for request in server.requests]
+    assert (streamed.status, whole.status) == (200, 200)
+    assert text in whole.body.decode()
+    pieces = [event.data for event in events_of(streamed.body) if "0000" in event.data]
+    assert sum(map(len, pieces)) > len(text)
+    assert all(one is not None and one.messages[0].text == text for one in asked)
 
 
 def test_a_refused_request_asks_for_nothing(server: ModelServer) -> None:

@@ -9,6 +9,7 @@ import sys
 import openai
 import pytest
 from openai import OpenAI
+from testing.servers.plain_http import events_of, post
 
 from massgen_bridge.testing.servers import ModelServerProcess
 from massgen_bridge.testing.servers.scenarios import SCENARIOS
@@ -53,6 +54,7 @@ def test_the_command_serves_until_it_is_told_to_end(ending: signal.Signals | Non
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         assert url.startswith("http://127.0.0.1:")
+        assert process.stdout.readline().strip() == url.removesuffix("/v1")
         assert ask(url, "m", key="secret") == " word0 word1"
         with pytest.raises(openai.AuthenticationError):
             ask(url, "m", key="wrong")
@@ -60,6 +62,21 @@ def test_the_command_serves_until_it_is_told_to_end(ending: signal.Signals | Non
             process.send_signal(ending)
         rest, errors = process.communicate(timeout=20)
     assert (process.returncode, rest, errors) == (0, "", "")
+
+
+def test_a_server_process_speaks_both_protocols() -> None:
+    body = {"max_tokens": 1000, "messages": [{"role": "user", "content": "Hello"}], "stream": True}
+    headers = {"anthropic-version": "2023-06-01"}
+    with ModelServerProcess() as server:
+        assert f"{server.base_url('messages')}/v1" == server.base_url("chat") == server.url
+        for model, status in (("tokens-3", 200), ("http-529", 529), ("context-overflow", 400)):
+            for path in ("/v1/messages", "/v1/chat/completions"):
+                answer = post(server.url, path, {**body, "model": model}, headers=headers)
+                assert answer.status == status
+        events = events_of(
+            post(server.url, "/v1/messages", {**body, "model": "tokens-3"}, headers=headers).body
+        )
+        assert [event.name for event in events].count("content_block_delta") == 3
 
 
 def test_a_process_that_cannot_serve_is_an_error() -> None:
