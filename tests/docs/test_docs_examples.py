@@ -6,7 +6,8 @@ A fenced block is treated by its language, and by the comments right above it:
 - `json`, `toml` and `yaml` have to be well-formed.
 - `<!-- config -->`: the YAML below is a configuration that `config validate` accepts.
 - `<!-- from: PATH -->`: the block below is that file of the repository, to the letter;
-  `python docs/generate.py` copies it. It is not run.
+  `python docs/generate.py` copies it. It is not run; with `file` as well, it is there for what
+  follows.
 - `<!-- file: NAME -->`: the block below is that file, for the blocks that follow it.
 - `<!-- continues -->`: the Python below goes on where the page's last Python block ended.
 - `<!-- exit: N -->`: the command below ends with this exit code, not with 0.
@@ -199,7 +200,7 @@ def test_a_page_shows_what_works(page: Path, tmp_path: Path, home: Path) -> None
         check_form(block, where=where)
         if name := block.markers.get("from"):
             assert block.text == (ROOT / name).read_text(), f"{where}: run docs/generate.py"
-        else:
+        if not name or "file" in block.markers:
             reader.follow(block, where=where)
 
 
