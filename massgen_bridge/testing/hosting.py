@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
-    from massgen_bridge.agent import Emit, Turn
+    from massgen_bridge.agent import Emit, ToolCaller, Turn
     from massgen_bridge.connection import Connection, ModelCaller
     from massgen_bridge.runtime.executor import TurnOutcome
     from massgen_bridge.specs import AdapterSpec, ToolSpec
@@ -51,18 +51,21 @@ class HostedAgent:
         self._tools = tools
         self._judge = decisions.tool_verdict if decisions.judges_tools else None
 
-    async def run(self, turn: Turn, emit: Emit) -> TurnOutcome:
-        """Do a turn; its tool calls go to the host's tool desk.
+    async def run(
+        self, turn: Turn, emit: Emit, *, call_tool: ToolCaller | None = None
+    ) -> TurnOutcome:
+        """Do a turn.
 
         Args:
             turn: The turn; it offers those of the tools that it lists.
             emit: Takes the turn's events.
+            call_tool: Answers its tool calls; None: the host's tool desk.
 
         Returns:
             The turn's one terminal event.
         """
         desk = ToolDesk(turn, self._tools, judge=self._judge)
-        return await self._executor.run_turn(self._setup, turn.bind(desk.call), emit)
+        return await self._executor.run_turn(self._setup, turn.bind(call_tool or desk.call), emit)
 
     def cancel(self, turn_id: str, reason: str = "the test wants it") -> None:
         """Stop a turn, as the host does."""

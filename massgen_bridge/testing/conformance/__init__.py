@@ -38,16 +38,20 @@ pytest.register_assert_rewrite(
             "cancellation",
             "checks",
             "content",
+            "desk",
             "failures",
+            "kinds",
             "life",
             "model",
             "model_life",
-            "rules",
             "model_rules",
+            "retries",
+            "rules",
             "sent",
             "stopping",
             "tools",
             "turns",
+            "usage",
         )
     )
 )
@@ -55,14 +59,18 @@ pytest.register_assert_rewrite(
 from massgen_bridge.testing.conformance._answers import AnswerTests
 from massgen_bridge.testing.conformance._cancellation import CancellationTests
 from massgen_bridge.testing.conformance._content import ContentTests
+from massgen_bridge.testing.conformance._desk import DeskTests
 from massgen_bridge.testing.conformance._failures import FailureTests
+from massgen_bridge.testing.conformance._kinds import KindTests
 from massgen_bridge.testing.conformance._life import LifeTests
 from massgen_bridge.testing.conformance._model_life import ModelLifeTests
 from massgen_bridge.testing.conformance._model_rules import ModelRuleTests
+from massgen_bridge.testing.conformance._retries import RetryTests
 from massgen_bridge.testing.conformance._rules import RuleTests
 from massgen_bridge.testing.conformance._stopping import StoppingTests
 from massgen_bridge.testing.conformance._tools import ToolTests
 from massgen_bridge.testing.conformance._turns import LOOKUP, TurnTests
+from massgen_bridge.testing.conformance._usage import UsageTests
 
 __all__ = ["LOOKUP", "AgentConformance", "ModelAgentConformance"]
 
@@ -79,9 +87,13 @@ class AgentConformance(TurnTests, StoppingTests, LifeTests, RuleTests):
 
 class ModelAgentConformance(
     AnswerTests,
+    UsageTests,
     ContentTests,
     ToolTests,
+    DeskTests,
     FailureTests,
+    KindTests,
+    RetryTests,
     CancellationTests,
     ModelLifeTests,
     ModelRuleTests,

@@ -32,7 +32,9 @@ _UNICODE = (
     "na\u00efve caf\u00e9 \u2014 \u65e5\u672c\u8a9e \u202b\u05d0\u05d1\u202c "
     "\U0001f469\u200d\U0001f680 e\u0301 \U0001d7d8"
 )
-_LONG = "".join(f"line {number:>7}\n    indented {number:>9}\n" for number in range(30_000))[:_MEGABYTE]
+_LONG = "".join(f"line {number:>7}\n    indented {number:>9}\n" for number in range(30_000))[
+    :_MEGABYTE
+]
 _TEXTS = {
     "code": Text(_CODE),
     "edges": Text("  \n\tspace around all of it \n\n "),

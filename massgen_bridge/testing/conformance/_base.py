@@ -62,10 +62,10 @@ class ConformanceBase(ABC):
         """Tests that the framework makes impossible, and why.
 
         Returns:
-            Reasons by the test's name, with its parameter where it has one, such as
-            `test_media_pass_or_are_refused[audio]`. Where an adapter is proven on several wire
-            protocols the name stands for all of them; with the protocol as its first parameter,
-            `[messages-audio]`, for one. A test that then passes is an error.
+            Reasons by the test's name, for all its parameters, or by the name with one of them,
+            such as `test_media_pass_or_are_refused[audio]`. Where an adapter is proven on several
+            wire protocols, that stands for all of them; the protocol comes first where it is for
+            one: `[messages-audio]`. A test that then passes is an error.
         """
         return {}
 
@@ -81,7 +81,7 @@ class ConformanceBase(ABC):
 
     def _names(self, item: Any) -> Sequence[str]:
         """The names by which `expected_failures` may know a test."""
-        return [item.name]
+        return [item.name, item.name.partition("[")[0]]
 
     @pytest.fixture
     def anyio_backend(self) -> str:

@@ -1,6 +1,6 @@
 """Failures: told by kind, told once, and never taken for success."""
 
-# ruff: noqa: S101 - tests assert
+# ruff: noqa: D205, S101 - tests assert, and their guarantees take several lines
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from massgen_bridge.errors import (
     AuthFailed,
     BadRequest,
     ContextOverflow,
+    LimitReached,
     NetworkFailed,
     NotFound,
     PermissionDenied,
@@ -68,13 +69,16 @@ _FAULTS: dict[str, tuple[Reply, type[AgentError]]] = {
 
 
 class FailureTests(ModelConformanceBase):
-    """Each way in which a provider fails has its kind of error."""
+    """Each way to fail has its kind of error, and none passes for success."""
 
     @pytest.mark.parametrize(("fault", "expected"), _FAULTS.values(), ids=_FAULTS)
     async def test_each_fault_has_its_kind(
         self, serve: StartModelServer, fault: Reply, expected: type[AgentError]
     ) -> None:
-        """The error's class says what happened; the framework tries nothing on its own."""
+        """HTTP errors, broken connections, streams that end early, hold an error or cannot be read
+        each come out as the class of `AgentError` that says so, in one readable line. One request
+        is sent: whether a call is made again is the host's policy, never the framework's.
+        """
         server = serve(fault)
         async with self.agent_at(server) as agent:
             error = await _failure(agent, turn("Speak."))
@@ -86,7 +90,9 @@ class FailureTests(ModelConformanceBase):
     async def test_the_time_to_wait_is_handed_on(
         self, serve: StartModelServer, asked_for: float
     ) -> None:
-        """What the provider asks for in Retry-After, in seconds."""
+        """`RateLimited.retry_after_s` is what the provider asks for in Retry-After, in seconds,
+        fractions included.
+        """
         server = serve(HttpError(status=429, retry_after=asked_for))
         async with self.agent_at(server) as agent:
             error = await _failure(agent, turn("Speak."))
@@ -94,14 +100,14 @@ class FailureTests(ModelConformanceBase):
         assert error.retry_after_s == asked_for
 
     async def test_a_key_does_not_get_out_with_an_error(self, serve: StartModelServer) -> None:
-        """A text for people and journals holds no secret."""
+        """Neither the text of an error nor anything that it carries holds the connection's key."""
         server = serve(HttpError(status=401))
         async with self.agent_at(server) as agent:
             error = await _failure(agent, turn("Speak."))
         assert TEST_KEY not in f"{error} {error!r} {error.__dict__}"
 
     async def test_nobody_there_is_a_network_failure(self) -> None:
-        """A refused connection."""
+        """A refused connection is a `NetworkFailed`."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         async with self.agent_at(self.address(f"http://127.0.0.1:{port}")) as agent:
@@ -113,26 +119,32 @@ class FailureTests(ModelConformanceBase):
     async def test_silence_beyond_the_time_limit_is_told_as_such(
         self, serve: StartModelServer, after: int | None
     ) -> None:
-        """The connection's limit bounds each wait for bytes."""
+        """A server that says nothing for `timeout_s` seconds, before its first byte or in the
+        middle of its answer, makes the turn fail as `TimedOut`.
+        """
         async with self.agent_at(serve(Hang(after=after)), timeout_s=0.4) as agent:
             error = await _failure(agent, turn("Speak."))
         assert type(error) is TimedOut, f"{type(error).__name__}: {error}"
 
     async def test_a_slow_answer_is_no_silence(self, serve: StartModelServer) -> None:
-        """An answer may take longer than one wait may."""
+        """The connection's `timeout_s` bounds each wait for bytes, not the whole answer."""
         server = serve(Text.of_tokens(15, tokens_per_second=10))
         async with self.agent_at(server, timeout_s=1.0) as agent:
             result = await agent.run(turn("Speak."), collect())
         assert result.text == Text.of_tokens(15).text
 
     async def test_a_cut_stream_is_no_success(self, serve: StartModelServer) -> None:
-        """A stream that ends in order, but without its end, is a truncated answer."""
+        """A stream that ends in order, but without its end marker, is `Truncated`: half an answer
+        never passes for a whole one.
+        """
         async with self.agent_at(serve(EndsEarly(after=3))) as agent:
             error = await _failure(agent, turn("Speak."))
         assert type(error) is Truncated, f"{type(error).__name__}: {error}"
 
     async def test_a_cut_tool_call_is_not_made(self, serve: StartModelServer) -> None:
-        """Half a call may look like a whole one."""
+        """A stream that breaks off after a whole tool call, in the middle of the next, is
+        `Truncated`, and no tool is called.
+        """
         call = ToolCalls(("lookup", {"query": "all", "limit": 12345678}), ("lookup", {}))
         whole = 12  # the first call is complete, the second has begun
         server, tools = serve(EndsEarly(after=whole, answer=call)), ScriptedTools("done")
@@ -145,8 +157,27 @@ class FailureTests(ModelConformanceBase):
         assert type(error) is Truncated, f"{type(error).__name__}: {error}"
         assert tools.calls == []
 
+    async def test_a_tool_call_that_the_limit_cut_off_is_not_made(
+        self, serve: StartModelServer
+    ) -> None:
+        """A tool call in an answer that the output limit cut off fails the turn; no tool is called
+        and the model is not asked again.
+        """
+        cut = ToolCalls(("lookup", '{"query": "unf'), finish_reason="length")
+        server, tools = serve([cut, Text("This must not be asked for.")]), ScriptedTools("done")
+        asked = turn("Look it up.", tools=[LOOKUP], call_tool=tools)
+        async with self.agent_at(server) as agent:
+            if self.lacks("tools"):
+                await assert_refused(agent, asked)
+                return
+            error = await _failure(agent, asked)
+        assert type(error) is LimitReached, f"{type(error).__name__}: {error}"
+        assert (tools.calls, server.calls) == ([], 1)
+
     async def test_an_agent_survives_its_failures(self, serve: StartModelServer) -> None:
-        """The next turn is done as if nothing had been."""
+        """After each of these failures, one after the other, the next turn is done as if nothing
+        had been.
+        """
         faults = [fault for fault, _ in _FAULTS.values()]
         server = serve([*faults, Text("Here again.")])
         async with self.agent_at(server) as agent:

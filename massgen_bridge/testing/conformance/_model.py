@@ -107,12 +107,7 @@ class ModelConformanceBase(ConformanceBase):
         return [one for one in self.adapter().protocols if one in _SERVED]
 
     def _names(self, item: Any) -> Sequence[str]:
-        protocols = self._protocols()
-        name: str = item.name
-        function, bracket, rest = name.partition("[")
-        for protocol in protocols if bracket else ():
-            if rest == f"{protocol}]":
-                return [name, function]
-            if rest.startswith(f"{protocol}-"):
-                return [name, f"{function}[{rest.removeprefix(f'{protocol}-')}"]
-        return [name]
+        names = super()._names(item)
+        function, _, rest = names[0].partition("[")
+        spoken = [one for one in self._protocols() if rest.startswith(f"{one}-")]
+        return [*names, *(f"{function}[{rest.removeprefix(f'{one}-')}" for one in spoken)]

@@ -1,6 +1,6 @@
 """Tools: called through the turn, with what the model wrote, and their results go back to it."""
 
-# ruff: noqa: S101, PLR2004 - tests assert, and count
+# ruff: noqa: D205, S101, PLR2004 - tests assert, and their guarantees take several lines
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from massgen_bridge.errors import AgentError, LimitReached, ToolFailed
 from massgen_bridge.events import ToolCallFinished, ToolCallStarted
 from massgen_bridge.messages import ToolResult
 from massgen_bridge.testing.agents import EventLog, ScriptedTools, collect, turn
-from massgen_bridge.testing.conformance._checks import assert_refused
+from massgen_bridge.testing.conformance._checks import assert_events, assert_refused
 from massgen_bridge.testing.conformance._model import ModelConformanceBase
 from massgen_bridge.testing.conformance._sent import asked, conversation
 from massgen_bridge.testing.conformance._turns import LOOKUP
@@ -47,7 +47,9 @@ class ToolTests(ModelConformanceBase):
     async def test_a_tool_gets_its_arguments_and_the_model_its_result(
         self, serve: StartModelServer
     ) -> None:
-        """Both unchanged, and the history of the turn is complete."""
+        """Arguments and result pass unchanged, quotes, accents, lines and indentation included. The
+        history of the turn holds the call, its result and the final answer, in that order.
+        """
         server, tools, events = (
             serve([_CALL, Text("Found it.")]),
             ScriptedTools("42,\n  so"),
@@ -71,7 +73,9 @@ class ToolTests(ModelConformanceBase):
     async def test_tools_are_offered_as_the_host_defines_them(
         self, serve: StartModelServer
     ) -> None:
-        """Name, description and schema reach the model, and no other tool does."""
+        """Name, description and schema of the turn's tools reach the model, and no other tool
+        does.
+        """
         server = serve(Text("No need."))
         if await self._run(server, _ask(ScriptedTools()), collect()) is None:
             return
@@ -82,8 +86,39 @@ class ToolTests(ModelConformanceBase):
         assert schema["properties"].keys() == {"query", "limit"}
         assert set(schema["required"]) == {"query", "limit"}
 
+    async def test_no_tool_is_called_unless_the_model_does(self, serve: StartModelServer) -> None:
+        """A model that is offered tools and answers in words has called none: the agent calls
+        none in its name, such as a vote, and its answer is the model's.
+        """
+        server, tools, events = serve(Text("I abstain.")), ScriptedTools("done"), collect()
+        result = await self._run(server, _ask(tools), events)
+        if result is None:
+            return
+        assert tools.calls == []
+        assert events.of(ToolCallStarted) == []
+        assert (result.text, result.stop_reason) == ("I abstain.", "end")
+        assert server.calls == 1
+
+    async def test_what_the_model_says_before_a_call_is_kept(self, serve: StartModelServer) -> None:
+        """Words that come with a tool call stay with it in the history, and go back to the model;
+        the answer of the turn is what follows the call.
+        """
+        calling = ToolCalls(("lookup", _ARGUMENTS), text="Let me see:\n")
+        server, events = serve([calling, Text("Found it.")]), collect()
+        result = await self._run(server, _ask(ScriptedTools("42")), events)
+        if result is None:
+            return
+        assert result.new_messages[0].text == "Let me see:\n"
+        assert result.text == "Found it."
+        assert [m.text for m in asked(server).messages if m.role == "assistant"] == [
+            "Let me see:\n"
+        ]
+        assert_events(events.events, result, streaming=self.capabilities().streaming)
+
     async def test_tool_calls_are_told_of_in_order(self, serve: StartModelServer) -> None:
-        """Start, end, then the words that follow from it."""
+        """A tool call is told of by its start, its end, and then the words that follow from it;
+        start and end are matched by the call's id.
+        """
         server, events = serve([_CALL, Text("Found it.")]), collect()
         if await self._run(server, _ask(ScriptedTools("42")), events) is None:
             return
@@ -96,7 +131,9 @@ class ToolTests(ModelConformanceBase):
             assert events.text == "Found it."
 
     async def test_calls_made_at_once_keep_their_order(self, serve: StartModelServer) -> None:
-        """Every result goes back to the call that it belongs to."""
+        """Of three calls that a model makes in one answer, every result goes back to the call that
+        it belongs to, in the order of the calls.
+        """
         arguments = [{"query": f"q{number}", "limit": number} for number in range(3)]
         server = serve([ToolCalls(*(("lookup", given) for given in arguments)), Text("All.")])
         tools = ScriptedTools("zero", "one", "two")
@@ -114,7 +151,9 @@ class ToolTests(ModelConformanceBase):
         assert [one.text for one in results] == given
 
     async def test_a_tool_may_end_the_turn(self, serve: StartModelServer) -> None:
-        """No further model call is made: the host has what it wanted."""
+        """After a result with `ends_turn` no further model call is made. The turn's stop reason is
+        `tool`, and its message is the one that made the call.
+        """
         server = serve([ToolCalls(("vote", _ARGUMENTS)), Text("This must not be asked for.")])
         ending = ToolResult(call_id="", name="", content="counted", ends_turn=True)
         result = await self._run(server, _ask(ScriptedTools(ending)), collect())
@@ -126,7 +165,9 @@ class ToolTests(ModelConformanceBase):
         assert result.message == result.new_messages[0]
 
     async def test_a_failed_call_is_told_to_the_model(self, serve: StartModelServer) -> None:
-        """An error result is a result: the model reads it and goes on."""
+        """A result with `is_error` goes to the model with its words, which goes on; it stays an
+        error in the history.
+        """
         failed = ToolResult(call_id="", name="", content="error: no such thing", is_error=True)
         server = serve([_CALL, Text("There is no such thing.")])
         result = await self._run(server, _ask(ScriptedTools(failed)), collect())
@@ -141,7 +182,9 @@ class ToolTests(ModelConformanceBase):
     async def test_arguments_that_are_no_json_are_never_made_up(
         self, serve: StartModelServer
     ) -> None:
-        """The host learns what the model wrote, and the model that it was wrong."""
+        """Arguments that are no JSON object come to the host as `malformed`, to the letter, with
+        empty `arguments`; its answer goes to the model.
+        """
         wrong = '{"query": "unfinished'
         refused = ToolResult(call_id="", name="", content="error: no JSON", is_error=True)
         server, tools = (
@@ -159,7 +202,9 @@ class ToolTests(ModelConformanceBase):
     async def test_a_tool_that_cannot_be_called_fails_the_turn(
         self, serve: StartModelServer, error: AgentError
     ) -> None:
-        """What the host raises comes out as it is, and the model is not asked again."""
+        """What `call_tool` raises comes out of the turn as it is, and the model is not asked
+        again.
+        """
         server = serve([_CALL, Text("This must not be asked for.")])
         wanted = _ask(ScriptedTools(error))
         async with self.agent_at(server) as agent:
@@ -174,7 +219,7 @@ class ToolTests(ModelConformanceBase):
     async def test_a_model_that_never_stops_calling_is_stopped(
         self, serve: StartModelServer
     ) -> None:
-        """The limit of model calls holds to the call."""
+        """A turn that may make three model calls makes three; then it fails as `LimitReached`."""
         server = serve(AutoToolCall(again=True))
         wanted = _ask(ScriptedTools("once more"), limits=Limits(max_model_calls=3))
         async with self.agent_at(server) as agent:
