@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pages import cli, configuration, contract, errors, events, hooks, providers, shown
+from pages import cli, configuration, contract, errors, events, hooks, providers, servers, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +26,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "errors.md": errors.page,
     "events.md": events.page,
     "hooks.md": hooks.page,
+    "model-servers.md": servers.page,
     "providers.md": providers.page,
     "yaml.md": configuration.page,
 }

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ChatCompletions"]
 
+_FIRST_SERVER_ERROR = 500
 _DONE = b"data: [DONE]\n\n"
 
 # By status: the error's type, its code, its text.
@@ -119,8 +120,11 @@ class ChatCompletions:
 
     def error_document(self, error: HttpError) -> bytes:
         """The body of an HTTP error."""
+        unlisted = (
+            "server_error" if error.status >= _FIRST_SERVER_ERROR else "invalid_request_error"
+        )
         kind, code, message = _ERRORS.get(
-            error.status, ("server_error", None, f"The provider answered with {error.status}.")
+            error.status, (unlisted, None, f"The provider answered with {error.status}.")
         )
         code = error.code or code
         return encoded(

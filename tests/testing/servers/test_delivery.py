@@ -19,6 +19,7 @@ from massgen_bridge.testing.servers import (
     HttpError,
     MalformedSSE,
     ModelServer,
+    QuotaExhausted,
     Reply,
     RequestState,
     Text,
@@ -100,7 +101,13 @@ async def read(client: AsyncOpenAI, into: list[str]) -> str | None:
             "service_unavailable",
         ),
         (HttpError(status=529), openai.InternalServerError, "overloaded_error", "overloaded"),
-        (HttpError(status=418), openai.APIStatusError, "server_error", None),
+        (HttpError(status=418), openai.APIStatusError, "invalid_request_error", None),
+        (
+            QuotaExhausted(),
+            openai.RateLimitError,
+            "insufficient_quota",
+            "insufficient_quota",
+        ),
         (
             ContextOverflow(),
             openai.BadRequestError,
