@@ -1,0 +1,81 @@
+"""Anthropic's SDK, fed by the connection alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import anthropic
+
+from massgen_bridge import Connection
+from massgen_bridge.adapting import ClientPool, Endpoint, ambient_headers, transport
+
+__all__ = ["CLIENTS", "request_options", "stream"]
+
+_NO_KEY = "none"
+# Later versions refuse these, even from models that know them; an earlier one leaves it to those.
+_SAMPLING = ("temperature", "top_k", "top_p")
+_VERSION_WITH_SAMPLING = "2023-06-01"
+
+
+def _new_client(endpoint: Endpoint) -> anthropic.AsyncAnthropic:
+    settings = transport(anthropic, endpoint)
+    headers = ambient_headers("ANTHROPIC_CUSTOM_HEADERS", anthropic.Omit())
+    if endpoint.api_key is not None:
+        headers["Authorization"] = f"Bearer {endpoint.api_key}"
+    return anthropic.AsyncAnthropic(
+        base_url=endpoint.base_url,
+        # Not as `api_key`, which the majors of the SDK send by different headers: this one is
+        # understood by every server that speaks the protocol.
+        auth_token=endpoint.api_key or _NO_KEY,
+        default_headers=headers | dict(endpoint.headers),
+        timeout=settings["timeout"],
+        max_retries=0,
+        http_client=anthropic.DefaultAsyncHttpxClient(**settings),
+    )
+
+
+CLIENTS = ClientPool(
+    "massgen_bridge_anthropic_clients", _new_client, anthropic.AsyncAnthropic.close
+)
+"""The clients of all agents."""
+
+
+def request_options(connection: Connection) -> anthropic.RequestOptions:
+    """What each request of a connection needs beside its body."""
+    endpoint = Endpoint.of(connection)
+    headers: dict[str, Any] = {}
+    if endpoint.api_key is None and not endpoint.has_header("Authorization"):
+        headers["Authorization"] = anthropic.Omit()  # there is no key, so none is sent
+    sampling = connection.sampling
+    sampled = any(
+        getattr(sampling, name, None) is not None or name in sampling.extra for name in _SAMPLING
+    )
+    if sampled and not endpoint.has_header("Anthropic-Version"):
+        headers["anthropic-version"] = _VERSION_WITH_SAMPLING
+    return {"headers": headers} if headers else {}
+
+
+async def stream(
+    client: anthropic.AsyncAnthropic,
+    request: Mapping[str, Any],
+    options: anthropic.RequestOptions,
+) -> anthropic.AsyncStream[object]:
+    """Ask for an answer and stream its events, as they come from JSON.
+
+    The SDK's own method for it knows no sampling, and makes models of the request and of every
+    event, which costs several times as much as all the rest and tells nothing more.
+
+    Args:
+        client: Sends the request.
+        request: The body.
+        options: Settings of this request.
+    """
+    return await client.post(
+        "/v1/messages",
+        cast_to=object,
+        body=request,
+        options=options,
+        stream=True,
+        stream_cls=anthropic.AsyncStream[object],
+    )

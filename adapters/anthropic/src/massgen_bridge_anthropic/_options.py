@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from massgen_bridge import NoOptions
+
+__all__ = ["AnthropicOptions"]
+
+
+class AnthropicOptions(NoOptions):
+    """What can be set under `backend` beside `type`, `model` and `isolation`."""
+
+    thinking: Literal["adaptive", "disabled"] | Annotated[int, Field(ge=1024)] | None = Field(
+        default=None,
+        description="Whether the model thinks before it answers: `adaptive` lets it decide, "
+        "`disabled` keeps it from it, a number is the most tokens it may think. None leaves it "
+        "to the model. Not every model takes all of them.",
+    )
+    thinking_display: Literal["summarized", "omitted"] | None = Field(
+        default=None,
+        description="Whether a summary of the thinking is shown; None leaves it to the model, "
+        "and newer ones show none. Only with `thinking: adaptive` or a number.",
+    )
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = Field(
+        default=None,
+        description="How much effort the model puts into an answer, thinking and tool calls "
+        "included; None leaves it to the model.",
+    )
+    parallel_tool_calls: bool | None = Field(
+        default=None,
+        description="Whether the model may call several tools at once; None leaves it to the "
+        "provider. Sent only in turns with tools.",
+    )
+    cache: Literal["5m", "1h"] | None = Field(
+        default=None,
+        description="How long the provider keeps a prompt for the next one that begins alike. "
+        "Writing to the cache costs more than plain input and reading a fraction of it, so it "
+        "pays for turns of many tool calls with long prompts. None: prompts are not kept.",
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.thinking_display is not None and self.thinking in {None, "disabled"}:
+            raise ValueError(
+                "'thinking_display' has a meaning only with 'thinking: adaptive' or with a number "
+                "of tokens for 'thinking': give one of them, or leave 'thinking_display' out"
+            )
+        return self
