@@ -19,6 +19,7 @@ PROJECTS = {"core": ROOT, **{kind: ROOT / "adapters" / kind for kind in ADAPTERS
 
 # Where the majors of an SDK split the world, its adapter is also held to the oldest it promises.
 OLDEST = [
+    nox.param("anthropic", "anthropic>=1.9,<2", id="anthropic-1"),
     nox.param("openai", "openai>=2.30,<3", id="openai-2"),
     nox.param("langchain", "openai>=2.45,<3", id="langchain-openai-2"),
 ]
@@ -149,30 +150,85 @@ def docs(session: nox.Session) -> None:
     session.run("mkdocs", "build", "--quiet", "--strict", "--config-file", ".mkdocs.yml")
 
 
+class Outside:
+    """A folder far from the source tree, with built wheels and environments that hold them."""
+
+    def __init__(self, session: nox.Session, folder: Path) -> None:
+        self._session = session
+        self.folder = folder
+        self.built = folder / "dist"
+
+    def build(self, name: str) -> Path:
+        """Build the wheel of a project."""
+        options = ("--quiet", "--wheel", "--out-dir", str(self.built))
+        self._session.run("uv", "build", *options, str(PROJECTS[name]))
+        return next(self.built.glob(f"{_distribution(name)}-*.whl"))
+
+    def lock(self, name: str, *options: str) -> Path:
+        """Write down the versions of a project's lock file, for `make`."""
+        locked = self.folder / f"{name}.txt"
+        self._session.run(
+            *("uv", "export", "--quiet", "--frozen", "--no-dev", "--no-emit-local"),
+            *("--no-hashes", "--project", str(PROJECTS[name]), "--output-file", str(locked)),
+            *options,
+        )
+        return locked
+
+    def make(self, name: str, *requirements: str, locked: Path, pip: bool = False) -> Path:
+        """Make an environment that holds built wheels, and their dependencies as locked."""
+        environment = self.folder / "environments" / name
+        self._session.run("uv", "venv", "--quiet", *(["--seed"] if pip else []), str(environment))
+        self._session.run(
+            *("uv", "pip", "install", "--quiet", "--python", str(environment)),
+            *("--find-links", str(self.built), "--constraint", str(locked), *requirements),
+        )
+        return environment
+
+    def test(self, file: str) -> None:
+        """Run the tests of a file of tests/wheels there."""
+        shutil.copytree(ROOT / "tests" / "wheels", self.folder / "tests" / "wheels")
+        tests = self.folder / "tests"
+        with self._session.chdir(self.folder):
+            options = ("-p", "no:cacheprovider", "-W", "error", "--import-mode=importlib")
+            target = str(tests / "wheels" / file)
+            self._session.run("pytest", *options, target, env={"PYTHONPATH": str(tests)})
+
+
 @nox.session
 def wheels(session: nox.Session) -> None:
     """The built wheels work in empty environments, far from the source tree."""
     sync(session)
     with tempfile.TemporaryDirectory() as directory:
-        outside = Path(directory)
-        built = outside / "dist"
-        for name, project in PROJECTS.items():
-            session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(built), str(project))
-            wheel = next(built.glob(f"{_distribution(name)}-*.whl"))
-            environment = outside / "environments" / name
-            locked = outside / f"{name}.txt"
-            session.run("uv", "venv", "--quiet", str(environment))
-            session.run(
-                *("uv", "export", "--quiet", "--frozen", "--no-dev", "--no-emit-local"),
-                *("--no-hashes", "--project", str(project), "--output-file", str(locked)),
-            )
-            session.run(
-                *("uv", "pip", "install", "--quiet", "--python", str(environment)),
-                *("--find-links", str(built), "--constraint", str(locked), str(wheel)),
-            )
-        shutil.copytree(ROOT / "tests" / "wheels", outside / "tests")
-        with session.chdir(outside):
-            session.run("pytest", "-p", "no:cacheprovider", "-W", "error", "tests")
+        outside = Outside(session, Path(directory))
+        for name in PROJECTS:
+            outside.make(name, str(outside.build(name)), locked=outside.lock(name))
+        outside.test("test_wheels.py")
+
+
+@nox.session
+def templates(session: nox.Session) -> None:
+    """Plugins work once pip has installed them: each template, the tutorial's, one of one file."""
+    sync(session)
+    with tempfile.TemporaryDirectory() as directory:
+        outside = Outside(session, Path(directory))
+        core = outside.build("core").as_uri()
+        outside.build("openai")
+        locked = outside.lock("core", "--extra", "openai", "--extra", "testing")
+        for name in ("adapter", "author", "hook", "tool", "strategy", "sink", "tutorial"):
+            outside.make(name, f"massgen-bridge[testing] @ {core}", locked=locked, pip=True)
+        python = outside.make(
+            "provider", f"massgen-bridge[openai,testing] @ {core}", locked=locked, pip=True
+        )
+        outside.make("one_file", f"massgen-bridge @ {core}", locked=locked)
+        # With what builds them at hand, nothing else than what is tested comes from an index.
+        session.run(
+            *(str(python / "bin" / "python"), "-m", "pip", "download", "--quiet"),
+            *("--dest", str(outside.built), "hatchling>=1.27", "editables"),
+            external=True,
+        )
+        for tree in ("configs", "examples"):
+            shutil.copytree(ROOT / tree, outside.folder / tree)
+        outside.test("test_plugins.py")
 
 
 @nox.session

@@ -21,7 +21,7 @@ app = new_app()
 
 @app.command()
 def new(
-    kind: Annotated[Kind, typer.Argument(metavar="KIND", help=f"What it adds: {', '.join(Kind)}.")],
+    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="What the plugin adds.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name in configurations.")],
     *,
     into: Annotated[

@@ -1,20 +1,18 @@
 """The built wheels, each set installed into an empty environment far from the source tree.
 
-noxfile.py copies this file out of the repository and makes the environments: `core` holds the
+noxfile.py copies this folder out of the repository and makes the environments: `core` holds the
 core alone, every other one is named after an adapter and holds that as well.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from wheels.environments import ENVIRONMENTS, Environment
 
-ENVIRONMENTS = Path(__file__).parents[1] / "environments"
 NAMES = sorted(path.name for path in ENVIRONMENTS.iterdir())
 
 # What `pip install massgen-bridge` may cost.
@@ -54,25 +52,7 @@ print(json.dumps(size))
 
 
 def _run(name: str, *command: str, cwd: Path) -> str:
-    """Start a command of an environment, with nothing of ours in its surroundings.
-
-    Returns:
-        What it wrote to its standard output.
-    """
-    program = ENVIRONMENTS / name / "bin" / command[0]
-    env = {"PATH": os.defpath, "HOME": str(cwd), "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [program, *command[1:]],
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    return Environment(name)(*command, cwd=cwd)
 
 
 def _ask(name: str, code: str, *arguments: str, cwd: Path) -> Any:
