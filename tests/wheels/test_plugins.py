@@ -53,6 +53,7 @@ def test_a_new_plugin_works_once_it_is_installed(kind: str, tmp_path: Path) -> N
     name = f"my_{kind}"
     environment("massgen-bridge", "new", kind, name, cwd=tmp_path)
     project = tmp_path / f"massgen-bridge-my-{kind}"
+    assert {".github", ".gitignore"} <= {path.name for path in project.iterdir()}
     _install(environment, project)
     shutil.move(project / "src", project / "elsewhere")  # what is installed stands alone
     _test(environment, project)
