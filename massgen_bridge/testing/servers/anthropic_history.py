@@ -70,7 +70,10 @@ def _is_result(block: Block) -> bool:
 def _chars(content: str | Sequence[Block] | None) -> int:
     if isinstance(content, str):
         return len(content)
-    return sum(len(block.get("text", "")) + _chars(block.get("content")) for block in content or ())
+    return sum(
+        _chars(block.get("content")) if _is_result(block) else len(block.get("text", ""))
+        for block in content or ()
+    )
 
 
 def _text(blocks: Iterable[Block]) -> str:

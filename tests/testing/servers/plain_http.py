@@ -52,6 +52,7 @@ def post(
     *,
     headers: Mapping[str, str] | None = None,
     method: str = "POST",
+    timeout_s: float = _TIMEOUT_S,
 ) -> Answer:
     """Send a request.
 
@@ -61,13 +62,15 @@ def post(
         body: sent as JSON; bytes are sent as they are.
         headers: of the request.
         method: of the request.
+        timeout_s: seconds to wait for bytes.
 
     Raises:
         http.client.HTTPException: the response breaks off.
         ConnectionError: the connection does.
+        TimeoutError: no bytes came in time.
     """
     address = urlsplit(server if isinstance(server, str) else server.url).netloc
-    connection = http.client.HTTPConnection(address, timeout=_TIMEOUT_S)
+    connection = http.client.HTTPConnection(address, timeout=timeout_s)
     encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
     try:
         connection.request(method, path, encoded, dict(headers or {}))

@@ -179,7 +179,7 @@ def test_what_came_before_the_cut_is_there(
 @pytest.mark.parametrize(("after", "expected"), [(None, []), (2, ["one", " two"])])
 def test_the_server_can_hang(server: ModelServer, after: int | None, expected: list[str]) -> None:
     server.enqueue(Hang(after=after, answer=ANSWER))
-    assert texts(broken(server, seconds=0.2)) == expected
+    assert texts(broken(server, seconds=1)) == expected
     server.wait_for_close()
 
 
