@@ -1,9 +1,10 @@
-"""Every hook is documented as it is, and some test implements it."""
+"""Every hook is documented as it is, has a guide with an example, and some test implements it."""
 
 from __future__ import annotations
 
 import ast
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from massgen_bridge import hookspecs
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "hooks.md"
+GUIDES = ROOT / "docs" / "how-to" / "hooks"
+INDEX = (GUIDES / "index.md").read_text()
+ROW = re.compile(r"^\| \[.+?\]\((\S+?)\) \| (.+?) \|", re.MULTILINE)
+SECTIONS = ["## Run it", "## What comes in", "## Rules", "## Test it", "## Pitfalls"]
 
 HOOKS = {
     name: list(inspect.signature(function).parameters)
@@ -25,15 +30,29 @@ def _is_marked(node: ast.FunctionDef) -> bool:
     return any(getattr(n, "id", getattr(n, "attr", "")) == "hookimpl" for n in marks)
 
 
-def _implemented_in_tests() -> set[str]:
-    trees = [ROOT / "tests", *ROOT.glob("adapters/*/tests")]
-    files = (path for tree in trees for path in tree.rglob("test_*.py"))
+def _hooks_in(path: Path) -> set[str]:
+    """The hooks that a file implements."""
     return {
         node.name
-        for path in files
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef) and _is_marked(node)
     }
+
+
+def _implemented_in_tests() -> set[str]:
+    trees = [ROOT / "tests", *ROOT.glob("adapters/*/tests")]
+    return {name for tree in trees for path in tree.rglob("test_*.py") for name in _hooks_in(path)}
+
+
+def _guides(hook: str) -> list[Path]:
+    """The guides that the index names for a hook."""
+    return [GUIDES / page for page, hooks in ROW.findall(INDEX) if f"`{hook}`" in hooks]
+
+
+def _shown_by(guide: Path, folder: str) -> list[Path]:
+    """The files of a folder that a guide shows whole."""
+    shown = re.findall(r"<!-- from: (\S+) -->", guide.read_text())
+    return [ROOT / path for path in shown if path.startswith(f"{folder}/")]
 
 
 def test_the_specification_has_hooks() -> None:
@@ -50,3 +69,27 @@ def test_a_hook_stands_in_the_reference_with_its_exact_arguments(name: str) -> N
 @pytest.mark.parametrize("name", HOOKS)
 def test_a_hook_is_implemented_by_a_test(name: str) -> None:
     assert name in _implemented_in_tests(), f"no test has an @hookimpl named {name}"
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_a_hook_has_a_guide_that_shows_an_example_of_it(name: str) -> None:
+    (guide,) = _guides(name)
+    examples = [path for path in _shown_by(guide, "examples/hooks") if name in _hooks_in(path)]
+    assert examples, f"{guide.name} shows no file of examples/hooks that implements {name}"
+    configs = "".join(path.read_text() for path in _shown_by(guide, "configs/hooks"))
+    assert any(path.name in configs for path in examples), f"{guide.name}: no configuration runs it"
+    section = PAGE.read_text().partition(f"### {name}\n")[2].partition("\n##")[0]
+    assert f"](../how-to/hooks/{guide.name})" in section
+
+
+def test_every_guide_is_listed_and_says_everything() -> None:
+    guides = sorted(path for path in GUIDES.glob("*.md") if path.name != "index.md")
+    assert {page for page, _ in ROW.findall(INDEX)} == {path.name for path in guides}
+    navigation = (ROOT / ".mkdocs.yml").read_text()
+    for guide in guides:
+        text = guide.read_text()
+        assert f"how-to/hooks/{guide.name}" in navigation
+        assert [one for one in SECTIONS if f"\n{one}" not in text] == [], guide.name
+        (test,) = re.findall(r"<!-- file: (test_\w+\.py) -->", text)
+        runs = [line for line in text.splitlines() if line.startswith("$ python -m pytest ")]
+        assert [line.endswith(f" {test}") for line in runs] == [True], f"{guide.name}: run {test}"

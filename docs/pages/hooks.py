@@ -43,12 +43,29 @@ _GROUPS = (
     ),
 )
 
+_GUIDES = {
+    "adapters": ("Add a kind of agent", "add-a-kind-of-agent"),
+    "answer": ("Filter answers", "filter-answers"),
+    "classify_error": ("Name an unknown error", "name-an-unknown-error"),
+    "events": ("Watch a run", "watch-a-run"),
+    "providers": ("Add a provider", "add-a-provider"),
+    "run_finished": ("Watch a run", "watch-a-run"),
+    "run_started": ("Watch a run", "watch-a-run"),
+    "sinks": ("Post records to a webhook", "post-records-to-a-webhook"),
+    "strategies": ("Add a strategy", "add-a-strategy"),
+    "tie_break": ("Break ties", "break-ties"),
+    "tool_call": ("Guard tool calls", "guard-tool-calls"),
+    "tools": ("Add a tool", "add-a-tool"),
+    "turn_prepare": ("Change prompts", "change-prompts"),
+}
+"""For each hook the title and the file of its how-to guide."""
+
 _TOP = """\
 # Hooks
 
 A plugin is a module, or an object, with functions marked `massgen_bridge.hookimpl`. It is found by
 an entry point in the group `massgen_bridge`, by `plugins:` in the YAML, or by `plugins=` of a
-[`Team`](python.md). How to write one: [Write your own hooks](../how-to/write-your-own-hooks.md).
+[`Team`](python.md). How to write one: [Write your own hooks](../how-to/hooks/index.md).
 
 Hooks are plain functions, never `async`; what is asynchronous lives on the objects that they
 return. An implementation takes any of the hook's arguments, by name. A hook that is misspelt, has
@@ -93,6 +110,7 @@ def _hook(name: str) -> str:
     function = getattr(hookspecs, name)
     signature = inspect.signature(function)
     told = docstring(function)
+    title, guide = _GUIDES[name.removeprefix("bridge_")]
     gives = f"Returns {_type(signature.return_annotation)}: {_lower(told.returns)}"
     parts = [
         f"### {name}",
@@ -108,6 +126,7 @@ def _hook(name: str) -> str:
         if signature.parameters
         else "",
         gives if told.returns else "",
+        f"How to: [{title}](../how-to/hooks/{guide}.md).",
     ]
     return "\n\n".join(part for part in parts if part)
 

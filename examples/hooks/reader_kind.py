@@ -12,6 +12,8 @@ from massgen_bridge import (
     Agent,
     AgentContext,
     Capabilities,
+    Message,
+    TextDelta,
     ToolCall,
     ToolCallFinished,
     ToolCallStarted,
@@ -25,18 +27,33 @@ if TYPE_CHECKING:
 
     from massgen_bridge import Emit, Turn
 
+ABLE = Capabilities(tools=True)
+TOOL = "read_file"
+
 
 class Reader:
     """Serves many turns, also at the same time, so it keeps nothing of a turn."""
 
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
         """Answer with what the tool gives, be it the file or why there is none."""
-        path = turn.question.split()[-1]
-        call = ToolCall(call_id=turn.turn_id, name="read_file", arguments={"path": path})
-        await emit(ToolCallStarted(call=call))
-        result = await turn.call_tool(call)
-        await emit(ToolCallFinished(result=result))
-        return TurnResult(message=assistant(result.content))
+        ABLE.check(turn)
+        called: tuple[Message, ...] = ()
+        text = f"I was given no tool {TOOL!r}."
+        if any(tool.name == TOOL for tool in turn.tools):
+            path = (turn.question.split() or [""])[-1]
+            call = ToolCall(call_id=f"{turn.turn_id}-read", name=TOOL, arguments={"path": path})
+            await emit(ToolCallStarted(call=call))
+            result = await turn.call_tool(call)
+            await emit(ToolCallFinished(result=result))
+            # The call and its result are part of the history.
+            called = (
+                Message(role="assistant", parts=(call,)),
+                Message(role="tool", parts=(result,)),
+            )
+            text = result.content
+        await emit(TextDelta(text=text))
+        answer = assistant(text)
+        return TurnResult(message=answer, new_messages=(*called, answer))
 
     async def aclose(self) -> None:
         """Nothing to give back."""
@@ -54,6 +71,6 @@ def bridge_adapters() -> Iterable[AdapterSpec]:
             kind="reader",
             summary="Reads the file that the question names last.",
             factory=_make,
-            capabilities=Capabilities(tools=True),
+            capabilities=ABLE,
         )
     ]
