@@ -90,7 +90,7 @@ class _Answer:
     @property
     def reasoning_pieces(self) -> tuple[str, ...]:
         """The reasoning as the server's tokens."""
-        return tuple(_WORD.findall(self.reasoning))
+        return tuple(_WORD.findall(self.reasoning)) if self.reasoning else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +226,10 @@ Answer = Text | Refusal | ToolCalls | Structured
 
 def is_large(answer: Answer) -> bool:
     """Whether it is so long that no rendered form of it should be kept for the next time."""
-    calls = answer.calls if isinstance(answer, ToolCalls) else ()
-    called = sum(len(arguments) for _, arguments in calls)
-    return len(answer.text) + len(answer.reasoning) + called > _LARGE_CHARS
+    chars = len(answer.text) + len(answer.reasoning)
+    if isinstance(answer, ToolCalls):
+        chars += sum(len(arguments) for _, arguments in answer.calls)
+    return chars > _LARGE_CHARS
 
 
 def split_evenly(text: str, size: int = _PIECE_CHARS) -> tuple[str, ...]:
