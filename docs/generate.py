@@ -10,7 +10,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pages import cli, configuration, contract, errors, events, hooks, providers, servers, shown
+from pages import (
+    cli,
+    configuration,
+    contract,
+    errors,
+    events,
+    hooks,
+    providers,
+    python,
+    servers,
+    shown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +39,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "hooks.md": hooks.page,
     "model-servers.md": servers.page,
     "providers.md": providers.page,
+    "python.md": python.page,
     "yaml.md": configuration.page,
 }
 
