@@ -9,6 +9,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 import pytest
+from anyio import to_thread
 
 from massgen_bridge.agent import Agent, Capabilities
 from massgen_bridge.connection import Connection, ModelTraits
@@ -121,14 +122,17 @@ class ConformanceBase(ABC):
         self.unclaimed = ability
         return True
 
-    def make(self, connection: Connection | None) -> Agent:
-        """An agent, made as the host does; to be closed by whoever wanted it."""
-        return make_agent(self.adapter(), self.options(), connection, load=self.load)
+    async def make(self, connection: Connection | None) -> Agent:
+        """An agent, made in a thread as the host does; to be closed by whoever wanted it."""
+        spec, options = self.adapter(), self.options()
+        return await to_thread.run_sync(
+            lambda: make_agent(spec, options, connection, load=self.load)
+        )
 
     @asynccontextmanager
     async def agent(self, connection: Connection | None) -> AsyncIterator[Agent]:
         """`make`, closed in the end."""
-        agent = self.make(connection)
+        agent = await self.make(connection)
         try:
             yield agent
         finally:

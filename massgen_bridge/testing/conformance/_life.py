@@ -28,7 +28,7 @@ class LifeTests(ConformanceBase):
 
     async def test_it_can_be_closed_unused_and_twice(self, connection: Connection | None) -> None:
         """`aclose` may be called on an agent that never ran a turn, and again on a closed one."""
-        agent = self.make(connection)
+        agent = await self.make(connection)
         await agent.aclose()
         await agent.aclose()
 

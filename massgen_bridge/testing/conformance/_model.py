@@ -76,14 +76,10 @@ class ModelConformanceBase(ConformanceBase):
             },
         )
 
-    def make_at(self, server: ModelServer | str, **settings: Any) -> Agent:
-        """An agent at a server, to be closed by whoever wanted it; `connect` has the settings."""
-        return self.make(self.connect(server, **settings))
-
     def agent_at(
         self, server: ModelServer | str, **settings: Any
     ) -> AbstractAsyncContextManager[Agent]:
-        """`make_at`, closed in the end."""
+        """An agent at a server, closed in the end; `connect` has the settings."""
         return self.agent(self.connect(server, **settings))
 
     def address(self, root: str) -> str:
