@@ -36,8 +36,6 @@ __all__ = [
     "surroundings",
 ]
 
-_BROKEN = frozenset({"failed", "not_run"})
-
 
 class Package(Frozen):
     """A distribution that the adapter builds on; `version` is the installed one."""
@@ -109,10 +107,20 @@ class CheckResult(Check):
 
 
 class Totals(Frozen):
-    """Everything together. A guarantee is broken if any check of it failed or was not run."""
+    """Everything together.
+
+    Attributes:
+        guarantees: How many guarantees there are.
+        broken: Those of which a check failed.
+        open: Those that are not broken, but of which a check was not run.
+        checks: How the checks ended.
+        wall_s: Seconds that it took.
+        cpu_s: Seconds of CPU; 0 where the system does not tell.
+    """
 
     guarantees: int
     broken: int
+    open: int
     checks: Counts
     wall_s: float
     cpu_s: float
@@ -202,16 +210,18 @@ def make_report(
     """
     assert run.ready is not None  # noqa: S101 - it has ended, so it was set up
     checks = tuple(_result(one, run, scrub) for one in run.ready.checks)
-    broken = {one.guarantee for one in checks if one.outcome in _BROKEN}
+    broken = {one.guarantee for one in checks if one.outcome == "failed"}
+    not_run = {one.guarantee for one in checks if one.outcome == "not_run"}
     totals = Totals(
         guarantees=len({one.guarantee for one in checks}),
         broken=len(broken),
+        open=len(not_run - broken),
         checks=_counts(checks),
         wall_s=round(times[0], 1),
         cpu_s=round(times[1], 1),
     )
     return Report(
-        verdict="none" if only else "does_not_conform" if broken else "conforms",
+        verdict="none" if only else "does_not_conform" if broken or not_run else "conforms",
         only=tuple(only),
         suite=run.ready.suite,
         adapter=facts,

@@ -55,7 +55,8 @@ def verdict(report: Report) -> str:
         )
     if report.verdict == "does_not_conform":
         of = counted(totals.guarantees, "guarantee")
-        return f"{kind} does not conform ({totals.broken} of {of} broken)"
+        and_open = f", {totals.open} not run" if totals.open else ""
+        return f"{kind} does not conform ({totals.broken} of {of} broken{and_open})"
     excused = len({one.guarantee for one in report.of("expected_failure")})
     but = f", but for {excused} expected to fail" if excused else ""
     return f"{kind} conforms ({counted(totals.guarantees, 'guarantee')} hold{but})"

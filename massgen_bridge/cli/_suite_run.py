@@ -100,7 +100,9 @@ class SuiteRun:
     def _note_loss(self, name: str, why: str, said: str) -> None:
         before = self.ended.get(name)
         if before is not None:
-            why = "\n".join([one for one in (before.reason, f"afterwards {why}") if one])
+            if before.outcome == "failed":
+                return
+            why = f"after it had passed, {why}"
         self._take(CheckEnded(name=name, outcome="failed", reason=why, details=said))
 
     def _give_up(self) -> None:

@@ -71,13 +71,15 @@ def main() -> None:
         spec = host.adapter(request.kind)
     except BridgeError as error:
         channel.send(SuiteRefused(usage=False, message=str(error)))
+        code = 1
     else:
-        _run(request, spec, channel)
+        code = _run(request, spec, channel)
     sys.stderr.flush()
-    os._exit(0)  # threads that the adapter has left behind are not waited for
+    os._exit(code)  # threads that the adapter has left behind are not waited for
 
 
-def _run(request: SuiteRequest, spec: AdapterSpec, channel: _Channel) -> None:
+def _run(request: SuiteRequest, spec: AdapterSpec, channel: _Channel) -> int:
+    """Run the suite; the exit code is 0 if all of it was run, whatever came out."""
     TARGET.set(
         Target(
             spec=spec,
@@ -89,8 +91,10 @@ def _run(request: SuiteRequest, spec: AdapterSpec, channel: _Channel) -> None:
     recorder = Recorder(request, spec, channel.send)
     suite = "TestModelAgent" if spec.protocols and not request.without_model else "TestAgent"
     code = pytest.main([*_ARGUMENTS, f"{_CHECKS}::{suite}"], plugins=[recorder])
-    if code in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
-        channel.send(SuiteDone())
+    if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+        return 1
+    channel.send(SuiteDone())
+    return 0
 
 
 def _end_with_stdin() -> None:

@@ -17,6 +17,7 @@ from massgen_bridge.cli._suite_wire import (
     SuiteReady,
     SuiteRefused,
 )
+from massgen_bridge.display.text import clip
 from massgen_bridge.plugins.records import nearest
 from massgen_bridge.testing import guards
 
@@ -32,7 +33,8 @@ __all__ = ["CONFORMANCE", "Recorder"]
 CONFORMANCE = "massgen_bridge.testing.conformance"
 """Where the suites are put together from groups."""
 
-_LONGEST_REASON = 12
+_MOST_LINES = 12
+_LONGEST_LINE = 240
 _MOST_LEAVES = 3
 
 
@@ -61,14 +63,16 @@ class Recorder:
         self._request = request
         self._spec = spec
         self._send = send
+        self._name = ""
         self._running = _Running()
         self._refused = False
 
     # --- before --------------------------------------------------------------------------------
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Keep tracebacks short, and every connection on this machine."""
+        """Keep tracebacks short, differences whole, and every connection on this machine."""
         config.option.tbstyle = "short"
+        config.option.verbose = 2
         guards.stay_on_loopback()
 
     @pytest.fixture(scope="session", autouse=True)
@@ -139,8 +143,9 @@ class Recorder:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Tell that a check begins, should it never end."""
+        self._name = nodeid.rpartition("::")[2]
         self._running = _Running()
-        self._send(CheckStarted(name=nodeid.rpartition("::")[2]))
+        self._send(CheckStarted(name=self._name))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -161,15 +166,21 @@ class Recorder:
             running.outcome, running.reason = "not_claimed", [f"it does not claim {lacking}"]
         return report
 
-    def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        """Tell how a check ended."""
-        self._end(nodeid.rpartition("::")[2])
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Tell what ends all of pytest, and so this process; another one goes on."""
+        self._running.outcome = "failed"
+        self._running.reason.append(_reason(excinfo.value))
+        self._end()
 
-    def _end(self, name: str) -> None:
+    def pytest_runtest_logfinish(self) -> None:
+        """Tell how a check ended."""
+        self._end()
+
+    def _end(self) -> None:
         running = self._running
         self._send(
             CheckEnded(
-                name=name,
+                name=self._name,
                 outcome=running.outcome,
                 reason="\n".join(running.reason),
                 details="\n".join(running.details),
@@ -250,9 +261,9 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _words(error: BaseException) -> str:
-    lines = [line.rstrip() for line in str(error).splitlines() if line.strip()]
-    if len(lines) > _LONGEST_REASON:
-        lines = [*lines[:_LONGEST_REASON], "…"]
+    lines = [clip(line.rstrip(), _LONGEST_LINE) for line in str(error).splitlines() if line.strip()]
+    if len(lines) > _MOST_LINES:
+        lines = [*lines[:_MOST_LINES], "…"]
     text = "\n".join(lines)
     if isinstance(error, AssertionError | pytest.fail.Exception) and text:
         return text
