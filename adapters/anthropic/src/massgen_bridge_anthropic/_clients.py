@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import anthropic
+import httpx2
 
 from massgen_bridge import Connection
 from massgen_bridge.adapting import ClientPool, Endpoint, ambient_headers, transport
@@ -16,6 +17,13 @@ _NO_KEY = "none"
 # Later versions refuse these, even from models that know them; an earlier one leaves it to those.
 _SAMPLING = ("temperature", "top_k", "top_p")
 _VERSION_WITH_SAMPLING = "2023-06-01"
+
+
+def _http_client(settings: Mapping[str, Any]) -> httpx2.AsyncClient:
+    if not settings["trust_env"]:
+        # The SDK's own takes the environment's proxies whatever it is told.
+        return httpx2.AsyncClient(**settings, follow_redirects=True)
+    return anthropic.DefaultAsyncHttpxClient(**settings)
 
 
 def _new_client(endpoint: Endpoint) -> anthropic.AsyncAnthropic:
@@ -31,7 +39,7 @@ def _new_client(endpoint: Endpoint) -> anthropic.AsyncAnthropic:
         default_headers=headers | dict(endpoint.headers),
         timeout=settings["timeout"],
         max_retries=0,
-        http_client=anthropic.DefaultAsyncHttpxClient(**settings),
+        http_client=_http_client(settings),
     )
 
 
