@@ -1,0 +1,81 @@
+"""A kind of agents that goes wrong as its option says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Literal
+
+import anyio
+from pydantic import Field
+
+from massgen_bridge import (
+    AdapterSpec,
+    Agent,
+    AgentContext,
+    AgentCrashed,
+    Capabilities,
+    Emit,
+    NoOptions,
+    Turn,
+    TurnResult,
+    assistant,
+    hookimpl,
+)
+
+
+class FaultyOptions(NoOptions):
+    fault: Literal["", "exits", "hangs", "interrupts", "loops", "forgets", "tells"] = Field(
+        default="", description="What goes wrong; nothing by default."
+    )
+    text: str = Field(default="", description="What an error tells.")
+
+
+class Faulty:
+    def __init__(self, options: FaultyOptions) -> None:
+        self._options = options
+
+    async def run(self, turn: Turn, emit: Emit) -> TurnResult:
+        del emit
+        Capabilities(streaming=False).check(turn)
+        match self._options.fault:
+            case "exits":
+                os._exit(7)
+            case "hangs":
+                await anyio.sleep_forever()
+            case "interrupts":
+                raise KeyboardInterrupt("pressed by itself")
+            case "loops":
+                while True:
+                    pass
+            case "tells":
+                raise AgentCrashed(f"{__file__}: {self._options.text}")
+            case _:
+                pass
+        message = assistant(f"You ask: {turn.question}")
+        kept = () if self._options.fault == "forgets" else (message,)
+        return TurnResult(message=message, new_messages=kept)
+
+    async def aclose(self) -> None:
+        pass
+
+
+def _make(context: AgentContext) -> Agent:
+    return Faulty(context.options)
+
+
+@hookimpl
+def bridge_adapters() -> Iterable[AdapterSpec]:
+    yield AdapterSpec(
+        kind="faulty",
+        summary="Goes wrong.",
+        factory=_make,
+        options=FaultyOptions,
+        capabilities=Capabilities(streaming=False),
+    )
+    yield AdapterSpec(
+        kind="unmet",
+        summary="Needs a framework that nobody has.",
+        factory=_make,
+        requires=("no-such-framework>=3",),
+    )
