@@ -6,7 +6,9 @@ as the plain JSON of the wire protocol.
 
 from __future__ import annotations
 
+from massgen_bridge.models.addresses import is_plain_loopback
 from massgen_bridge.models.answers import ModelAnswer, structured_answer, tool_call_from_json
+from massgen_bridge.models.certificates import trusted_certificates
 from massgen_bridge.models.chat_answers import StreamedToolCalls, check_finish
 from massgen_bridge.models.chat_forms import (
     chat_limit_parameter,
@@ -43,6 +45,7 @@ __all__ = [
     "check_input",
     "check_traits",
     "error_text",
+    "is_plain_loopback",
     "misplaced_part",
     "model_call_error",
     "only_text",
@@ -51,4 +54,5 @@ __all__ = [
     "structured_answer",
     "tool_call_from_json",
     "transport",
+    "trusted_certificates",
 ]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["find_provider", "reference", "resolve", "secret_values"]
 
 _DEFAULT_LOCAL_CONTEXT = 4096
+_SEEDLESS = frozenset({"messages", "responses"})
 
 
 def reference(
@@ -165,11 +166,16 @@ def resolve(
         agent_id: The agent, for errors.
 
     Raises:
-        ConfigError: A variable is not set, no protocol is common to both sides, the usual key
-            would go to a foreign host, or no model is named.
+        ConfigError: A variable is not set, no protocol is common to both sides, the protocol lacks
+            what is set, the usual key would go to a foreign host, or no model is named.
     """
     case = _Case(name=name, config=config, provider=provider, environ=environ, agent_id=agent_id)
     protocol = _protocol(case, protocols)
+    if config.seed is not None and protocol in _SEEDLESS:
+        raise case.wrong(
+            f"the protocol {protocol!r} of this agent's kind has no 'seed': leave it out, or give "
+            "what the server has instead in 'extra_body'"
+        )
     base_url = _base_url(case, protocol)
     model = config.model or provider.default_model
     if model is None:

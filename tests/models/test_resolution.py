@@ -240,6 +240,15 @@ def test_a_protocol_that_the_provider_does_not_speak_is_refused() -> None:
     assert "provider 'openai' does not speak the protocol 'messages', only 'chat'" in said
 
 
+def test_a_seed_is_refused_where_the_protocol_has_none() -> None:
+    environ = {**_ENVIRON, "ANTHROPIC_API_KEY": "a"}
+    said = _refusal(["messages"], environ, provider="anthropic", seed=7)
+    assert "the protocol 'messages' of this agent's kind has no 'seed'" in said
+    extra = {"extra_body": {"seed": 7}}
+    connection = _resolve(["messages"], environ, provider="anthropic", **extra)
+    assert connection.sampling.extra == {"seed": 7}
+
+
 # --- keys and addresses --------------------------------------------------------------------------
 
 
