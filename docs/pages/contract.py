@@ -14,7 +14,7 @@ from massgen_bridge.testing import conformance
 from pages.host_guarantees import HOST_GUARANTEES, HostGuarantee
 from pages.markdown import anchor, docstring
 
-__all__ = ["page", "proofs", "suites"]
+__all__ = ["page", "proofs", "suites", "title_of"]
 
 _TOP = """\
 # The contract
@@ -111,9 +111,9 @@ def _suite(suite: type[Any], told: set[str]) -> Iterator[str]:
             continue
         if part not in {group, suite}:
             group = part
-            yield f"### {_words(part)}\n\n{docstring(part).text}"
+            yield f"### {_group(part)}\n\n{docstring(part).text}"
         told.add(f"{part.__name__}.{name}")
-        title = _title(name)
+        title = title_of(name)
         if anchor(title) in earlier:
             title = f"{title} ({_who(suite).lower()})"
         told.add(title)
@@ -127,12 +127,12 @@ def _who(suite: type[Any]) -> str:
     return f"Agents with a {words.lower()}" if words else "Every agent"
 
 
-def _words(part: type[Any]) -> str:
-    """`ToolCallTests` as `Tool call`."""
-    return " ".join(re.findall("[A-Z][a-z]*", part.__name__.removesuffix("Tests"))).capitalize()
+def _group(part: type[Any]) -> str:
+    """The name of a group of guarantees, as reports write it: that of its module."""
+    return part.__module__.rpartition(".")[2].strip("_").replace("_", " ").capitalize()
 
 
-def _title(name: str) -> str:
+def title_of(name: str) -> str:
     """`test_it_is_an_agent` as `It is an agent`."""
     words = name.removeprefix("test_").replace("_", " ").replace(" json", " JSON")
     return f"{words[:1].upper()}{words[1:]}"
