@@ -46,6 +46,7 @@ __all__ = [
     "TextDelta",
     "TieBroken",
     "ToolCallFinished",
+    "ToolCallJudged",
     "ToolCallStarted",
     "TurnCancelled",
     "TurnDone",
@@ -177,6 +178,21 @@ class TurnCancelled(Frozen):
 
     type: Literal["turn_cancelled"] = "turn_cancelled"
     reason: str
+
+
+class ToolCallJudged(Frozen):
+    """Plugins had an opinion on a tool call; written before the call is made or denied.
+
+    `by` is the plugin that decided; `arguments` are those that the call was made with where a
+    plugin changed them.
+    """
+
+    type: Literal["tool_call_judged"] = "tool_call_judged"
+    call_id: str
+    action: Literal["deny", "ask", "edit", "allow"]
+    by: str
+    reason: str = ""
+    arguments: dict[str, JsonValue] | None = None
 
 
 # --- happenings: the only input of a strategy ---------------------------------------------------
@@ -393,6 +409,7 @@ Event = Annotated[
     | TurnDone
     | TurnFailed
     | TurnCancelled
+    | ToolCallJudged
     | Answered
     | AnswerRejected
     | Voted

@@ -13,12 +13,13 @@ class ToolVerdict(Frozen):
     """A decision on a tool call.
 
     `ask` leaves it to a person; where nobody can be asked, it denies. `edit` allows the call with
-    `arguments` in place of the model's.
+    `arguments` in place of the model's. The host fills in `by`: the plugin that gave it.
     """
 
     action: Literal["deny", "ask", "edit", "allow"]
     reason: str = ""
     arguments: dict[str, JsonValue] | None = None
+    by: str | None = None
 
 
 class AnswerVerdict(Frozen):

@@ -15,6 +15,7 @@ from massgen_bridge.events import (
     Record,
     RunFinished,
     RunStarted,
+    ToolCallJudged,
     TurnCancelled,
     TurnDone,
     TurnEvent,
@@ -30,7 +31,7 @@ __all__ = ["page"]
 
 _TURN: tuple[type[BaseModel], ...] = get_args(TurnEvent)
 _HAPPENINGS: tuple[type[BaseModel], ...] = get_args(Happening)
-_FRAME = (TurnStarted, TurnDone, TurnFailed, TurnCancelled)
+_FRAME = (TurnStarted, ToolCallJudged, TurnDone, TurnFailed, TurnCancelled)
 _RUN = (RunStarted, AnswerListed, RunFinished)
 _PARTS: tuple[type[BaseModel], ...] = get_args(get_args(Part)[0])
 
@@ -83,7 +84,7 @@ _GROUPS = (
         "The frame of a turn",
         (
             "Each turn that starts ends with exactly one of `turn_done`, `turn_failed` and"
-            " `turn_cancelled`."
+            " `turn_cancelled`; `tool_call_judged` stands in between where plugins decide on calls."
         ),
         _FRAME,
     ),

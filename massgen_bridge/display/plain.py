@@ -25,6 +25,7 @@ from massgen_bridge.events import (
     TextDelta,
     TieBroken,
     ToolCallFinished,
+    ToolCallJudged,
     ToolCallStarted,
     TurnCancelled,
     TurnDone,
@@ -52,6 +53,7 @@ _PURPOSES: dict[Purpose, str] = {
     "improve": "improves its answer",
     "repair": "tries again",
 }
+_VERDICTS = {"deny": "denied", "ask": "left to a person", "edit": "changed"}
 
 
 class PlainDisplay(BaseDisplay):
@@ -121,7 +123,7 @@ def _said_of_agent(event: AgentEvent, view: RunView) -> str | None:
         case ModelRetried(attempt=attempt, delay_s=delay_s, kind=kind, message=message):
             why = f"{kind}: {clip(one_line(message), _LONG)}"
             return f"model call {attempt} failed, next try in {delay_s:.1f} s: {why}"
-        case ToolCallStarted() | ToolCallFinished():
+        case ToolCallStarted() | ToolCallJudged() | ToolCallFinished():
             return _said_of_tool(event)
         case Voted() | Answered() | AnswerRejected() | BallotSpoiled() | ImprovementPromised():
             return _came_of_it(event, view)
@@ -133,10 +135,19 @@ def _said_of_agent(event: AgentEvent, view: RunView) -> str | None:
             assert_never(event)
 
 
-def _said_of_tool(event: ToolCallStarted | ToolCallFinished) -> str | None:
-    if isinstance(event, ToolCallStarted):
-        return f"calls the tool {one_line(event.call.name)}"
-    return f"the tool {one_line(event.result.name)} failed" if event.result.is_error else None
+def _said_of_tool(event: ToolCallStarted | ToolCallJudged | ToolCallFinished) -> str | None:
+    match event:
+        case ToolCallStarted(call=call):
+            return f"calls the tool {one_line(call.name)}"
+        case ToolCallJudged(action="allow"):
+            return None
+        case ToolCallJudged(action=action, by=by, reason=reason):
+            why = f": {clip(one_line(reason), _LONG)}" if reason else ""
+            return f"the call is {_VERDICTS[action]} by {one_line(by)}{why}"
+        case ToolCallFinished(result=result):
+            return f"the tool {one_line(result.name)} failed" if result.is_error else None
+        case _:
+            assert_never(event)
 
 
 def _came_of_it(

@@ -28,6 +28,7 @@ from massgen_bridge.events import (
     TextDelta,
     TieBroken,
     ToolCallFinished,
+    ToolCallJudged,
     ToolCallStarted,
     TurnCancelled,
     TurnDone,
@@ -72,7 +73,7 @@ _Call = ModelCallStarted | ModelCallFinished | ModelRetried | ToolCallStarted | 
 _Frame = TurnStarted | TurnDone | TurnFailed | TurnCancelled
 _News = Answered | AnswerRejected | Voted | ImprovementPromised | BallotSpoiled | TurnLost
 
-AgentEvent = _Delta | LogLine | _Call | _Frame | _News
+AgentEvent = _Delta | LogLine | _Call | _Frame | ToolCallJudged | _News
 """Everything that happens to one agent."""
 
 
@@ -275,7 +276,7 @@ class RunView:
                 self.finish(result)
             case AnswerListed():
                 self._list(event)
-            case TieBroken() | DeadlinePassed():
+            case TieBroken() | DeadlinePassed() | ToolCallJudged():
                 pass
             case _:
                 self._apply_to_agent(event, record)

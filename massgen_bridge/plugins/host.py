@@ -196,13 +196,15 @@ class PluginHost:
             edited = call.model_copy(update={"arguments": edits[0]})
             again = self._tool_opinions(turn, edited)
             edits += [one.arguments for one in again if one.action == "edit"]
-            if any(arguments != edits[0] for arguments in edits):
-                return ToolVerdict(action="deny", reason="plugins edit this call differently")
             opinions += again
-        for action in ("deny", "ask", "edit"):
+            if any(arguments != edits[0] for arguments in edits):
+                editors = dict.fromkeys(one.by or "" for one in opinions if one.action == "edit")
+                reason = "plugins edit this call differently"
+                return ToolVerdict(action="deny", reason=reason, by=" and ".join(editors))
+        for action in ("deny", "ask", "edit", "allow"):
             for one in opinions:
                 if one.action == action:
-                    arguments = edits[0] if edits and action != "deny" else None
+                    arguments = edits[0] if edits and action in {"ask", "edit"} else None
                     return one.model_copy(update={"arguments": arguments})
         return ToolVerdict(action="allow")
 
@@ -217,7 +219,7 @@ class PluginHost:
                 reason = f"plugin {one.plugin.key!r} failed to decide on this call"
                 opinion = ToolVerdict(action="deny", reason=reason)
             if opinion is not None:
-                opinions.append(opinion)
+                opinions.append(opinion.model_copy(update={"by": one.plugin.key}))
         return opinions
 
     def answer_verdict(self, turn: Turn, text: str) -> AnswerVerdict:

@@ -16,6 +16,7 @@ from massgen_bridge.events import (
     BallotSpoiled,
     Happening,
     ImprovementPromised,
+    ToolCallJudged,
     TurnCancelled,
     TurnDone,
     TurnFailed,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from massgen_bridge.runtime.plan import PlannedAgent
     from massgen_bridge.runtime.recorder import Recorder
     from massgen_bridge.strategy import StartTurn
+    from massgen_bridge.verdicts import ToolVerdict
 
 __all__ = ["Stage", "TurnTask", "prepare"]
 
@@ -109,7 +111,7 @@ class TurnTask:
         self._desk = ToolDesk(
             self.turn,
             {tool.definition.name: tool for tool in self.agent.tools},
-            judge=self.stage.decisions.tool_verdict if self.stage.decisions.judges_tools else None,
+            judge=self._judge if self.stage.decisions.judges_tools else None,
         )
 
     async def run(self, tell: Callable[[Happening], None]) -> None:
@@ -155,6 +157,19 @@ class TurnTask:
         if vote is not None and self._vote is None:
             self._vote = vote
         return result
+
+    async def _judge(self, turn: Turn, call: ToolCall) -> ToolVerdict:
+        verdict = await self.stage.decisions.tool_verdict(turn, call)
+        if verdict.by is not None:
+            judged = ToolCallJudged(
+                call_id=call.call_id,
+                action=verdict.action,
+                by=verdict.by,
+                reason=verdict.reason,
+                arguments=verdict.arguments,
+            )
+            self.stage.recorder.record(judged, agent_id=turn.agent_id, turn_id=turn.turn_id)
+        return verdict
 
     @property
     def _who(self) -> dict[str, str]:

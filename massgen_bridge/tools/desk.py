@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from massgen_bridge.errors import AgentError, LimitReached
 from massgen_bridge.messages import ToolCall, ToolResult
@@ -63,10 +63,12 @@ class ToolDesk:
             why = verdict.reason or "not allowed"
             asked = " (it needs a person's consent, and nobody can be asked)"
             return _failure(call, f"denied: {why}{asked if verdict.action == 'ask' else ''}")
-        arguments = call.arguments
         if verdict is not None and verdict.action == "edit" and verdict.arguments is not None:
-            arguments = verdict.arguments
-        return await _run(tool, call, arguments)
+            call = call.model_copy(update={"arguments": verdict.arguments})
+            problem = _check(tool, call)
+            if problem is not None:
+                return _failure(call, f"denied: a plugin changed the arguments: {problem}")
+        return await _run(tool, call)
 
 
 def _check(tool: ToolSpec, call: ToolCall) -> str | None:
@@ -81,9 +83,9 @@ def _check(tool: ToolSpec, call: ToolCall) -> str | None:
     return None
 
 
-async def _run(tool: ToolSpec, call: ToolCall, arguments: Mapping[str, Any]) -> ToolResult:
+async def _run(tool: ToolSpec, call: ToolCall) -> ToolResult:
     try:
-        content = await tool.call(arguments)
+        content = await tool.call(call.arguments)
     except AgentError:
         raise
     except Exception as error:  # noqa: BLE001 - a tool is foreign code: the model hears of it

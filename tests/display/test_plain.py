@@ -25,6 +25,7 @@ from massgen_bridge.events import (
     RunResult,
     TieBroken,
     ToolCallFinished,
+    ToolCallJudged,
     ToolCallStarted,
     TurnCancelled,
     TurnLost,
@@ -90,6 +91,10 @@ def test_a_run_line_by_line() -> None:
         (ImprovementPromised(**OWN), "promises a better answer"),
         (TurnCancelled(reason="the run ended"), "stopped: the run ended"),
         (ToolCallStarted(call=ToolCall(call_id="c", name="search")), "calls the tool search"),
+        (
+            ToolCallJudged(call_id="c", action="deny", by="guard", reason="not\nthis"),
+            "the call is denied by guard: not this",
+        ),
         (
             ToolCallFinished(
                 result=ToolResult(call_id="c", name="search", content="", is_error=True)

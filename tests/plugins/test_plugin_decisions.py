@@ -173,7 +173,8 @@ def test_deny_beats_ask_beats_edit_beats_allow(opinions: list[ToolVerdict | None
 
 def test_a_reason_stays_with_its_verdict() -> None:
     reasoned = ToolVerdict(action="deny", reason="not on Sundays")
-    assert _Host(_Judge(ALLOW), _Judge(reasoned)).tool_verdict(TURN, CALL) == reasoned
+    decided = reasoned.model_copy(update={"by": "plugin1"})
+    assert _Host(_Judge(ALLOW), _Judge(reasoned)).tool_verdict(TURN, CALL) == decided
 
 
 def test_a_plugin_that_fails_to_decide_on_a_call_denies_it() -> None:
@@ -201,7 +202,8 @@ def test_an_edited_call_is_shown_to_everybody_again() -> None:
 
 def test_plugins_that_edit_differently_deny() -> None:
     for pair in itertools.permutations([_edit("x"), _edit("y")]):
-        assert _Host(*map(_Judge, pair)).tool_verdict(TURN, CALL).action == "deny"
+        verdict = _Host(*map(_Judge, pair)).tool_verdict(TURN, CALL)
+        assert (verdict.action, verdict.by) == ("deny", "plugin0 and plugin1")
 
 
 def test_a_plugin_that_edits_again_and_again_denies() -> None:
