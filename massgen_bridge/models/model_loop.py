@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+import anyio
+
 from massgen_bridge.agent import TurnResult
 from massgen_bridge.errors import AgentCrashed, AgentError, LimitReached
 from massgen_bridge.events import ModelCallFinished, ToolCallFinished, ToolCallStarted
@@ -58,6 +60,7 @@ class ModelLoop(ABC, Generic[C, A]):
         self._call_model = context.call_model
         self._clients = clients
         self._lease: Lease[C] | None = None
+        self._leasing = anyio.Lock()
 
     @abstractmethod
     def first_request(self, turn: Turn) -> dict[str, Any]:
@@ -138,16 +141,21 @@ class ModelLoop(ABC, Generic[C, A]):
         return answer
 
     async def _attempt(self, request: dict[str, Any], emit: Emit) -> A:
-        if self._lease is None:
-            self._lease = self._clients.lease(self.connection)
+        client = (self._lease or await self._leased()).client
         try:
-            return await self.ask(self._lease.client, request, emit)
+            return await self.ask(client, request, emit)
         except AgentError as error:
             raise type(error)(f"{self.where}: {error}", agent_id=self.agent_id) from error
         except Exception as error:  # SDKs let errors of their HTTP libraries through
             raise model_call_error(
                 error, where=self.where, agent_id=self.agent_id, sdk=self.sdk
             ) from error
+
+    async def _leased(self) -> Lease[C]:
+        async with self._leasing:
+            if self._lease is None:
+                self._lease = await self._clients.lease(self.connection)
+            return self._lease
 
     def _structured(self, turn: Turn, answer: A) -> JsonValue | None:
         if turn.output_schema is None or answer.stop_reason == "refusal":

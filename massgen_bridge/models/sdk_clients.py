@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import anyio
+from anyio import to_thread
 from anyio.lowlevel import RunVar
 
 from massgen_bridge.models.addresses import is_plain_loopback
@@ -108,19 +110,33 @@ class ClientPool(Generic[C]):
         self._make = make
         self._close = close
         self._clients: RunVar[dict[Endpoint, list[_Shared[C]]]] = RunVar(name)
+        self._making: RunVar[anyio.Lock] = RunVar(f"{name} making")
 
-    def lease(self, connection: Connection) -> Lease[C]:
-        """Take a share in a client; call it in the event loop that the client shall work in."""
+    async def lease(self, connection: Connection) -> Lease[C]:
+        """Take a share in a client; call it in the event loop that the client shall work in.
+
+        Where there is none with room, it is made in a thread: it may read certificates from disk.
+        """
         endpoint = Endpoint.of(connection)
-        clients = self._clients.get({})
-        self._clients.set(clients)
-        same = clients.setdefault(endpoint, [])
-        shared = next((one for one in same if one.users < AGENTS_PER_CLIENT), None)
+        shared = self._with_room(endpoint)
         if shared is None:
-            shared = _Shared(self._make(endpoint))
-            same.append(shared)
+            lock = self._making.get(None) or anyio.Lock()
+            self._making.set(lock)
+            async with lock:
+                shared = self._with_room(endpoint) or await self._new(endpoint)
         shared.users += 1
         return Lease(self, endpoint, shared)
+
+    def _with_room(self, endpoint: Endpoint) -> _Shared[C] | None:
+        same = self._clients.get({}).get(endpoint, ())
+        return next((one for one in same if one.users < AGENTS_PER_CLIENT), None)
+
+    async def _new(self, endpoint: Endpoint) -> _Shared[C]:
+        shared = _Shared(await to_thread.run_sync(self._make, endpoint))
+        clients = self._clients.get({})
+        self._clients.set(clients)
+        clients.setdefault(endpoint, []).append(shared)
+        return shared
 
     async def give_back(self, endpoint: Endpoint, shared: _Shared[C]) -> None:
         """Take a share back, and close its client if it was the last."""

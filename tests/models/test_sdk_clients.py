@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+import threading
+import time
 from typing import Any
 
 import anyio
@@ -31,7 +33,7 @@ def _pool() -> ClientPool[_Client]:
 
 async def test_alike_connections_share_a_client_until_the_last_has_gone() -> None:
     pool = _pool()
-    first, second = pool.lease(connection_to(URL)), pool.lease(connection_to(URL))
+    first, second = [await pool.lease(connection_to(URL)) for _ in range(2)]
     assert first.client is second.client
     await first.release()
     assert not second.client.closed
@@ -51,7 +53,7 @@ async def test_alike_connections_share_a_client_until_the_last_has_gone() -> Non
 )
 async def test_unlike_connections_share_nothing(other: dict[str, Any]) -> None:
     pool = _pool()
-    leases = [pool.lease(connection_to(URL)), pool.lease(connection_to(URL, **other))]
+    leases = [await pool.lease(connection_to(URL, **more)) for more in ({}, other)]
     assert pool.users() == [[1], [1]]
     for lease in leases:
         await lease.release()
@@ -60,7 +62,7 @@ async def test_unlike_connections_share_nothing(other: dict[str, Any]) -> None:
 
 async def test_names_of_headers_are_alike_in_any_case() -> None:
     pool = _pool()
-    leases = [pool.lease(connection_to(URL, headers={n: "1"})) for n in ("x-team", "X-Team")]
+    leases = [await pool.lease(connection_to(URL, headers={n: "1"})) for n in ("x-team", "X-Team")]
     assert pool.users() == [[2]]
     for lease in leases:
         assert lease.endpoint.has_header("X-Team")
@@ -70,13 +72,30 @@ async def test_names_of_headers_are_alike_in_any_case() -> None:
 async def test_not_too_many_share_a_client() -> None:
     """A connection pool looks at all its connections for every request."""
     pool = _pool()
-    leases = [pool.lease(connection_to(URL)) for _ in range(120)]
+    leases = [await pool.lease(connection_to(URL)) for _ in range(120)]
     assert pool.users() == [[50, 50, 20]]
     await leases.pop(0).release()
-    leases.append(pool.lease(connection_to(URL)))
+    leases.append(await pool.lease(connection_to(URL)))
     assert pool.users() == [[50, 50, 20]], "room is used again"
     for lease in leases:
         await lease.release()
+
+
+async def test_agents_that_ask_at_once_share_a_client_that_is_made_off_the_loop() -> None:
+    made: list[int] = []
+
+    def make(endpoint: Endpoint) -> _Client:
+        time.sleep(0.05)  # in the loop this would raise
+        made.append(threading.get_ident())
+        return _Client(endpoint)
+
+    pool = ClientPool("tests_sdk_clients_slow", make, _Client.close)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(pool.lease, connection_to(URL))
+    assert pool.users() == [[20]]
+    assert len(made) == 1
+    assert made != [threading.get_ident()]
 
 
 def test_each_event_loop_has_clients_of_its_own() -> None:
@@ -84,13 +103,13 @@ def test_each_event_loop_has_clients_of_its_own() -> None:
 
     async def main() -> _Client:
         assert pool.users() == []
-        return pool.lease(connection_to(URL)).client
+        return (await pool.lease(connection_to(URL))).client
 
     assert anyio.run(main) is not anyio.run(main)
 
 
 async def test_a_lease_shows_no_key() -> None:
-    lease = _pool().lease(connection_to(URL, headers={"X-Key": TEST_KEY}))
+    lease = await _pool().lease(connection_to(URL, headers={"X-Key": TEST_KEY}))
     assert TEST_KEY not in f"{lease!r} {lease.endpoint!r}"
     await lease.release()
 

@@ -154,7 +154,7 @@ async def test_otherwise_the_version_is_that_of_the_sdk(
     sampling = Sampling(extra=extra, max_output_tokens=9)
     connection = connection_to(server, protocol="messages", sampling=sampling)
     ours = await _sent(server, connection)
-    client = CLIENTS.lease(connection)
+    client = await CLIENTS.lease(connection)
     own = client.client.default_headers["anthropic-version"]
     await client.release()
     assert ours["anthropic-version"] == own
