@@ -25,6 +25,7 @@ VALUES = {
     "VLLM_URL": "http://gpu-1:8000/v1",
 }
 KEYS = (
+    "ANTHROPIC_API_KEY",
     "AZURE_OPENAI_API_KEY",
     "COMPANY_KEY",
     "GOOGLE_API_KEY",

@@ -17,7 +17,12 @@ from typing import Protocol
 
 import pytest
 
-KINDS = ("openai", "langchain")
+# By kind: what its address ends with, and the path that it asks.
+KINDS = {
+    "anthropic": ("", "/v1/messages"),
+    "langchain": ("/v1", "/v1/chat/completions"),
+    "openai": ("/v1", "/v1/chat/completions"),
+}
 CERTIFICATE = Path(__file__).parent / "a_invalid.pem"
 SETTINGS = (
     "HTTP_PROXY",
@@ -85,8 +90,9 @@ def start_proxy() -> Iterator[StartProxy]:
         yield start
 
 
-def _failure(kind: str, url: str, folder: Path, **settings: str) -> str:
+def _failure(kind: str, host: str, folder: Path, **settings: str) -> str:
     """Run one agent in a process of its own; what its only call failed with."""
+    url = host + KINDS[kind][0]
     config = {
         "version": 1,
         "models": {
@@ -112,29 +118,29 @@ def _failure(kind: str, url: str, folder: Path, **settings: str) -> str:
 
 def test_http_goes_through_the_proxy(kind: str, start_proxy: StartProxy, tmp_path: Path) -> None:
     proxy = start_proxy()
-    _failure(kind, "http://a.invalid/v1", tmp_path, HTTP_PROXY=proxy.url)
-    assert proxy.seen == ["POST http://a.invalid/v1/chat/completions HTTP/1.1"]
+    _failure(kind, "http://a.invalid", tmp_path, HTTP_PROXY=proxy.url)
+    assert proxy.seen == [f"POST http://a.invalid{KINDS[kind][1]} HTTP/1.1"]
 
 
 def test_https_goes_through_the_proxy(kind: str, start_proxy: StartProxy, tmp_path: Path) -> None:
     proxy = start_proxy()
-    _failure(kind, "https://a.invalid/v1", tmp_path, HTTPS_PROXY=proxy.url)
+    _failure(kind, "https://a.invalid", tmp_path, HTTPS_PROXY=proxy.url)
     assert proxy.seen == ["CONNECT a.invalid:443 HTTP/1.1"]
 
 
 @pytest.mark.parametrize(
-    ("url", "settings"),
+    ("host", "settings"),
     [
-        ("http://a.invalid/v1", {"NO_PROXY": "a.invalid"}),
-        ("http://127.0.0.1:9/v1", {}),
+        ("http://a.invalid", {"NO_PROXY": "a.invalid"}),
+        ("http://127.0.0.1:9", {}),
     ],
     ids=["NO_PROXY", "this machine"],
 )
 def test_what_the_proxy_never_sees(
-    kind: str, url: str, settings: dict[str, str], start_proxy: StartProxy, tmp_path: Path
+    kind: str, host: str, settings: dict[str, str], start_proxy: StartProxy, tmp_path: Path
 ) -> None:
     proxy = start_proxy()
-    told = _failure(kind, url, tmp_path, HTTP_PROXY=proxy.url, **settings)
+    told = _failure(kind, host, tmp_path, HTTP_PROXY=proxy.url, **settings)
     assert told.startswith("network: ")
     assert proxy.seen == []
 
@@ -158,12 +164,12 @@ def test_a_proxy_that_opens_tls(
 ) -> None:
     proxy = start_proxy(opens_tls=True)
     settings = {"HTTPS_PROXY": proxy.url, **dict.fromkeys(variables, str(CERTIFICATE))}
-    told = _failure(kind, "https://a.invalid/v1", tmp_path, **settings)
+    told = _failure(kind, "https://a.invalid", tmp_path, **settings)
     assert ("auth: " in told, "CERTIFICATE_VERIFY_FAILED" in told) == (works, not works)
-    passed = ["POST /v1/chat/completions HTTP/1.1"] if works else []
+    passed = [f"POST {KINDS[kind][1]} HTTP/1.1"] if works else []
     assert proxy.seen == ["CONNECT a.invalid:443 HTTP/1.1", *passed]
 
 
 def test_a_variable_that_names_nothing_is_named(kind: str, tmp_path: Path) -> None:
-    told = _failure(kind, "https://a.invalid/v1", tmp_path, REQUESTS_CA_BUNDLE="/no/such.pem")
+    told = _failure(kind, "https://a.invalid", tmp_path, REQUESTS_CA_BUNDLE="/no/such.pem")
     assert "REQUESTS_CA_BUNDLE names '/no/such.pem', which is no file of certificates" in told
