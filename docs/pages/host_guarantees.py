@@ -153,4 +153,10 @@ HOST_GUARANTEES = (
             "test_a_name_that_two_distributions_claim_is_an_error_when_it_is_used",
         ),
     ),
+    HostGuarantee(
+        "An adapter for another release says so",
+        "What is told of a broken plugin ends with the massgen-bridge that its distribution asks "
+        "for, and the one that is there.",
+        ("test_a_broken_plugin_tells_which_release_it_was_made_for",),
+    ),
 )

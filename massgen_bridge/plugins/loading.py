@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ __all__ = ["ALLOW_LIST_VARIABLE", "HOOKS", "Implementation", "LoadedPlugin", "Pl
 ALLOW_LIST_VARIABLE = "MASSGEN_BRIDGE_PLUGINS"
 
 CORE = "massgen-bridge"
+_OF_CORE = re.compile(r"massgen[-_.]bridge *[<>=!~]", re.IGNORECASE)
 
 BUILT_IN_KINDS = {
     "python": "massgen_bridge.kinds.python",
@@ -77,6 +79,17 @@ class LoadedPlugin:
             return f"distribution {self.distribution_name!r}{version}"
         return f"{self.source} {self.target!r}"
 
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Its problems; if it has any, also which massgen-bridge its distribution was made for."""
+        if not self.problems or self.distribution is None:
+            return tuple(self.problems)
+        asked = [one for one in self.distribution.requires or () if _OF_CORE.match(one)]
+        made_for = [
+            f"it was made for {one}, and this is {massgen_bridge.__version__}" for one in asked
+        ]
+        return (*self.problems, *made_for[:1])
+
     def info(self) -> PluginInfo:
         """A frozen copy for reports."""
         return PluginInfo(
@@ -86,7 +99,7 @@ class LoadedPlugin:
             distribution=self.distribution_name,
             version=self.version,
             hooks=self.hooks,
-            problems=tuple(self.problems),
+            problems=self.reasons,
         )
 
 

@@ -90,7 +90,7 @@ class Registry:
 
     def _no_adapter(self, kind: str, broken: list[LoadedPlugin]) -> PluginError | ConfigError:
         if broken:
-            reasons = "; ".join(broken[0].problems)
+            reasons = "; ".join(broken[0].reasons)
             return AdapterMissing(f"agent kind {kind!r} is broken in {broken[0].origin}: {reasons}")
         if kind in self._plugins.left_out:
             return AdapterMissing(
@@ -143,7 +143,7 @@ class Registry:
                 state="broken",
                 distribution=broken[0].distribution_name,
                 version=broken[0].version,
-                problem="; ".join(broken[0].problems),
+                problem="; ".join(broken[0].reasons),
             )
         entry = catalogue()[kind]
         return AdapterInfo(
@@ -166,7 +166,7 @@ class Registry:
     def _suspects(self) -> str:
         """A hint at broken plugins: one of them may have offered what is asked for."""
         broken = [one for one in self._plugins if one.problems]
-        told = ", ".join(f"{one.name!r}: {'; '.join(one.problems)}" for one in broken)
+        told = ", ".join(f"{one.name!r}: {'; '.join(one.reasons)}" for one in broken)
         return f"; broken plugins: {told}" if told else ""
 
     # --- gathering -------------------------------------------------------------------------------

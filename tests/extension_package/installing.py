@@ -23,12 +23,15 @@ def install(target: Path, *folders: str) -> None:
 
 
 def write_metadata(pyproject: Path, target: Path) -> None:
-    """Write what an installer writes of a project: its name, version and entry points."""
+    """Write what an installer writes of a project: its name, version, needs and entry points."""
     project = tomllib.loads(pyproject.read_text())["project"]
     name, version = project["name"], project["version"]
     metadata = target / f"{name.replace('-', '_')}-{version}.dist-info"
     metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    needed = "".join(f"Requires-Dist: {one}\n" for one in project.get("dependencies", ()))
+    (metadata / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needed}"
+    )
     lines = [
         f"{entry} = {value}" for entry, value in project["entry-points"]["massgen_bridge"].items()
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from extension_package.installing import FOLDERS, installed
 
+import massgen_bridge
 from massgen_bridge.errors import AdapterMissing, BridgeError, ConfigError, DuplicateName
 from massgen_bridge.plugins import AdapterInfo, PluginHost, PluginInfo
 from massgen_bridge.plugins.loading import ALLOW_LIST_VARIABLE, BUILT_IN_KINDS
@@ -24,6 +26,7 @@ BROKEN = {
     "asynchronous": "'bridge_adapters' is asynchronous",
     "misspelt": "there is no hook 'bridge_adapter'; did you mean 'bridge_adapters'?",
     "raising": "bridge_adapters failed: RuntimeError: out of order",
+    "outdated": "unexpected keyword argument 'shape'",
 }
 
 
@@ -71,6 +74,16 @@ def test_asking_for_a_broken_kind_tells_what_is_wrong_with_it(name: str, tmp_pat
         PluginHost().adapter(name)
     assert BROKEN[name] in str(caught.value)
     assert f"'bridge-{name}' 1.2.3" in str(caught.value)
+
+
+def test_a_broken_plugin_tells_which_release_it_was_made_for(tmp_path: Path) -> None:
+    told = f"it was made for massgen-bridge>=0.0.7,<0.1, and this is {massgen_bridge.__version__}"
+    with installed(tmp_path, "outdated"):
+        host = PluginHost()
+        assert told in str(_adapter(host, "outdated").problem)
+        assert told in _plugin(host, "outdated").problems
+        with pytest.raises(AdapterMissing, match=f"; {re.escape(told)}$"):
+            host.adapter("outdated")
 
 
 def test_a_name_that_two_distributions_claim_is_an_error_when_it_is_used(tmp_path: Path) -> None:

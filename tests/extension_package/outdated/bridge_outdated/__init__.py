@@ -1,0 +1,11 @@
+"""An adapter for another massgen-bridge, whose `AdapterSpec` has a field that ours does not."""
+
+from typing import Any
+
+from massgen_bridge import AdapterSpec, hookimpl
+
+
+@hookimpl
+def bridge_adapters() -> list[AdapterSpec]:
+    fields: dict[str, Any] = {"kind": "outdated", "summary": "Is of another time.", "factory": str}
+    return [AdapterSpec(**fields, shape="round")]
