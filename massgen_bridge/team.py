@@ -34,6 +34,7 @@ class Team:
         strategy: Name of the strategy, or a mapping with `type` and its options.
         models: Named connections, as under `models:` in YAML.
         plugins: Objects or modules with hook implementations.
+        sinks: Where records go: names of sinks, or mappings with `type` and the sink's options.
         timeout_s: Longest run in seconds; None for no limit.
     """
 
@@ -43,11 +44,13 @@ class Team:
         strategy: str | Mapping[str, Any] = "consensus",
         models: Mapping[str, Mapping[str, Any]] | None = None,
         plugins: Iterable[object] = (),
+        sinks: Iterable[str | Mapping[str, Any]] = (),
         timeout_s: float | None = 1800.0,
     ) -> None:
         self._strategy = strategy
         self._models = dict(models or {})
         self._plugins = tuple(plugins)
+        self._sinks = list(sinks)
         self._timeout_s = timeout_s
         self._agents: list[dict[str, Any]] = []
         self._objects: dict[str, Agent] = {}
@@ -112,6 +115,7 @@ class Team:
             "models": self._models,
             "agents": self._agents,
             "strategy": self._strategy,
+            "sinks": self._sinks,
             "timeout_settings": {"orchestrator_timeout_seconds": self._timeout_s},
         }
 

@@ -16,8 +16,10 @@ from massgen_bridge import (
     AnswerVerdict,
     Capabilities,
     ConfigError,
+    NoOptions,
     RunFailed,
     RunResult,
+    SinkSpec,
     Team,
     TrustRequired,
     Turn,
@@ -28,6 +30,8 @@ from massgen_bridge import (
 from massgen_bridge.events import RunFinished, RunStarted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from massgen_bridge import Emit, Record
 
 pytestmark = pytest.mark.anyio
@@ -224,6 +228,36 @@ def test_plugins_of_a_team_take_part() -> None:
     team = Team(plugins=[Polite()]).add("ada", "scripted", answers=["no", "yes please"])
 
     assert team.run("Which?").answer == "yes please"
+
+
+class Only(NoOptions):
+    """The options of the sink below."""
+
+    only: str = "answered"
+
+
+def test_a_team_has_sinks_with_options() -> None:
+    heard: list[str] = []
+
+    class Kept:
+        def __init__(self, options: Only) -> None:
+            self._type = options.only
+
+        def write(self, records: Sequence[Record]) -> None:
+            heard.extend(r.event.type for r in records if r.event.type == self._type)
+
+        def close(self) -> None:
+            heard.append("closed")
+
+    class Plugin:
+        @hookimpl
+        def bridge_sinks(self) -> list[SinkSpec]:
+            return [SinkSpec(name="kept", summary="Keeps.", create=Kept, options=Only)]
+
+    sinks = ["kept", {"type": "kept", "only": "run_finished"}]
+    Team(plugins=[Plugin()], sinks=sinks).add("ada", "scripted").run("Which?")
+
+    assert sorted(heard) == ["answered", "closed", "closed", "run_finished"]
 
 
 def test_an_observer_that_blocks_does_not_stall_a_run() -> None:
