@@ -7,5 +7,5 @@ from massgen_bridge import AdapterSpec, hookimpl
 
 @hookimpl
 def bridge_adapters() -> list[AdapterSpec]:
-    fields: dict[str, Any] = {"kind": "outdated", "summary": "Is of another time.", "factory": str}
-    return [AdapterSpec(**fields, shape="round")]
+    fields: dict[str, Any] = {"kind": "outdated", "summary": "Old.", "factory": str, "shape": "x"}
+    return [AdapterSpec(**fields)]
