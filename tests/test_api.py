@@ -254,8 +254,8 @@ def test_a_team_has_sinks_with_options() -> None:
         def bridge_sinks(self) -> list[SinkSpec]:
             return [SinkSpec(name="kept", summary="Keeps.", create=Kept, options=Only)]
 
-    sinks = ["kept", {"type": "kept", "only": "run_finished"}]
-    Team(plugins=[Plugin()], sinks=sinks).add("ada", "scripted").run("Which?")
+    team = Team(plugins=[Plugin()], sinks=["kept", {"type": "kept", "only": "run_finished"}])
+    team.add("ada", "scripted").run("Which?")
 
     assert sorted(heard) == ["answered", "closed", "closed", "run_finished"]
 
