@@ -80,8 +80,8 @@ def _types(was: Entry, now: Entry) -> Iterator[str]:
     lost, gained = sorted(before - after), sorted(after - before)
     if kind in {*_TAKES, "type"} and lost:
         yield f"no longer takes {' | '.join(lost)}"
-    if kind == "json":  # sets of words may grow
-        gained = [one for one in gained if not one.startswith(('"', "'"))]
+    if kind == "json":  # sets of words and of models, such as events, may grow
+        gained = [one for one in gained if one.islower() and one[0] not in "'\""]
     if kind in _GIVES and gained:
         yield f"may now be {' | '.join(gained)}"
     if kind == "field" and "None" in gained and not lost:

@@ -53,6 +53,8 @@ class _Reader:
             if name in above:
                 continue
             below = above | {name} - {""}
+            if place != path:
+                yield place, Entry("variant")
             required = inner.get("required", ())
             for key, one in inner.get("properties", {}).items():
                 at = f"{place}.{key}"

@@ -245,6 +245,7 @@ def test_nothing_else_is_found(planted: list[Break]) -> None:
         (Entry("hook result", "A | None"), Entry("hook result", "A"), "no longer takes None"),
         (Entry("option", "Literal['a', 'b']"), Entry("option", "Literal['a']"), "no longer takes"),
         (Entry("json field", '"a"'), Entry("json field", '"a" | "b"'), None),
+        (Entry("json field", "A | B"), Entry("json field", "A | B | C"), None),
         (Entry("json field", "string"), Entry("json field", "string | null"), "may now be null"),
         (Entry("constant", "", "1"), Entry("constant", "", "2"), "was 1 by default, is 2"),
         (Entry("hook"), Entry("hook (the first result counts)"), "was a hook"),
@@ -263,6 +264,16 @@ def test_what_is_new_breaks_nobody_unless_it_is_asked_of_them() -> None:
     assert breaks({}, whole) == []
     assert breaks({"m.f": whole["m.f"]}, whole) == [
         Break("m.f(x)", "a new parameter that has to be given")
+    ]
+
+
+def test_a_further_variant_asks_nothing_of_those_that_were_there() -> None:
+    old = {"yaml.x": Entry("key", "object")}
+    key = {"yaml.x(new).model": Entry("key", "string")}
+    assert breaks(old, old | key | {"yaml.x(new)": Entry("variant")}) == []
+    variant = {"yaml.x(new)": Entry("variant")}
+    assert breaks(old | variant, old | variant | key) == [
+        Break("yaml.x(new).model", "a new key that has to be given")
     ]
 
 
