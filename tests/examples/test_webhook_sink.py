@@ -76,6 +76,13 @@ class Receiver:
         self._server.server_close()
 
 
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sink goes by the environment's proxies; none of them leads to this machine."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+
+
 @pytest.fixture
 def receivers() -> Iterator[ExitStack]:
     with ExitStack() as stack:
