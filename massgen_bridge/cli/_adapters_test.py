@@ -84,6 +84,15 @@ def adapters_test(
         bool,
         typer.Option("--without-model", help="For a kind that can do without, and uses none here."),
     ] = False,
+    question: Annotated[
+        str | None,
+        typer.Option(
+            "--question",
+            metavar="TEXT",
+            help="What the agent is asked, for one that cannot answer everything; {number} in it "
+            "tells questions apart.",
+        ),
+    ] = None,
     expect_failure: Annotated[
         list[str] | None,
         typer.Option(
@@ -143,6 +152,7 @@ def adapters_test(
         plugins=subject.plugins,
         options=subject.options,
         base_dir=str(subject.base_dir),
+        question=question,
         without_model=without_model,
         expected=_expected(expect_failure or ()),
         only=tuple(only or ()),
@@ -219,7 +229,9 @@ def _tested(
     times = (time.monotonic() - began, _cpu_of_children() - cpu)
     secrets = [*secrets_in(os.environ), *secrets_in(request.options)]
     scrub = Scrubber(subject.base_dir, secrets)
-    return make_report(run, facts, only=request.only, times=times, scrub=scrub)
+    return make_report(
+        run, facts, only=request.only, question=request.question, times=times, scrub=scrub
+    )
 
 
 def _cpu_of_children() -> float:

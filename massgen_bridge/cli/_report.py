@@ -133,6 +133,7 @@ class Report(Frozen):
         format: Of this report; another number where a reader of the old one would be misled.
         verdict: `none` where only a part of the suite was run.
         only: That part, as it was asked for.
+        question: What the agent was asked, where the suite's own questions were not used.
         suite: The suite's name.
         adapter: What was tested.
         surroundings: Where.
@@ -145,6 +146,7 @@ class Report(Frozen):
     format: Literal[1] = 1
     verdict: Literal["conforms", "does_not_conform", "none"]
     only: tuple[str, ...]
+    question: str | None
     suite: str
     adapter: AdapterFacts
     surroundings: Surroundings
@@ -196,6 +198,7 @@ def make_report(
     facts: AdapterFacts,
     *,
     only: Sequence[str],
+    question: str | None,
     times: tuple[float, float],
     scrub: Callable[[str], str],
 ) -> Report:
@@ -205,6 +208,7 @@ def make_report(
         run: The run.
         facts: What was tested.
         only: The part of the suite that was asked for; empty for all of it.
+        question: What the agent was asked; None for what the suite asks.
         times: Seconds that it took, and seconds of CPU.
         scrub: Takes out of a text what must not be published.
     """
@@ -223,6 +227,7 @@ def make_report(
     return Report(
         verdict="none" if only else "does_not_conform" if broken or not_run else "conforms",
         only=tuple(only),
+        question=None if question is None else scrub(question),
         suite=run.ready.suite,
         adapter=facts,
         surroundings=surroundings(),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["report_markdown"]
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$])")
+_CODE_SPAN = re.compile(r"(`[^`|]+`)")
 _RUNS_OF_TICKS = re.compile("`+")
 
 
@@ -85,7 +86,13 @@ def _table(
 
 
 def _escaped(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", clean(text))
+    """Text as it is, but for what stands between backticks, which is code."""
+    parts = _CODE_SPAN.split(clean(text))
+    return "".join(one if number % 2 else _plain(one) for number, one in enumerate(parts))
+
+
+def _plain(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", text)
 
 
 def _code(text: str) -> str:

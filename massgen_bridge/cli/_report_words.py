@@ -74,6 +74,7 @@ def facts(report: Report) -> dict[str, str]:
         "Options": ", ".join(adapter.options),
         "Suite": f"{report.suite} of massgen-bridge {where.massgen_bridge}",
         "Only": ", ".join(report.only),
+        "Asked": report.question or "",
         "Run on": f"{where.python}, {where.system}, {where.date}",
         "Took": f"{totals.wall_s:g} s, {totals.cpu_s:g} s of CPU",
     }

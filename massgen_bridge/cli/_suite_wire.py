@@ -37,6 +37,8 @@ class SuiteRequest(Frozen):
         plugins: Plugins to load beside the installed ones: modules, or files by absolute path.
         options: The adapter's options, as they stand in YAML.
         base_dir: The folder that import paths are relative to.
+        question: What the agent is asked, with `{number}` for a number that tells questions
+            apart; None for what the suite asks.
         without_model: Leave out what asks for a model, also where the kind may use one.
         expected: Checks that are expected to fail, and why.
         only: Groups, tests and checks to run; empty for all.
@@ -47,6 +49,7 @@ class SuiteRequest(Frozen):
     plugins: tuple[str, ...] = ()
     options: dict[str, JsonValue] = Field(default_factory=dict)
     base_dir: str
+    question: str | None = None
     without_model: bool = False
     expected: dict[str, str] = Field(default_factory=dict)
     only: tuple[str, ...] = ()

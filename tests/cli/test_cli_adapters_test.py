@@ -222,6 +222,18 @@ def test_options_are_given_on_the_command_line(shell: Shell) -> None:
     assert found["adapter"]["options"] == ["function"]
 
 
+def test_an_agent_is_asked_what_it_can_answer(shell: Shell) -> None:
+    (shell.home / "sum.py").write_text(
+        "def answer(question):\n    return str(sum(map(int, question.split('+'))))\n"
+    )
+    given = ("python", "--without-model", "--option", "function=sum.py:answer")
+    found = report(shell, *given, "--question", "{number} + 7", "--only", "turns", "--only", "life")
+    assert not outcomes(found, "failed")
+    assert found["question"] == "{number} + 7"
+    failed = outcomes(report(shell, *given, "--only", WHOLE, code=1), "failed")
+    assert "invalid literal" in failed[WHOLE]
+
+
 def test_options_are_taken_from_a_configuration(shell: Shell) -> None:
     folder = shell.home / "team"
     folder.mkdir()

@@ -52,6 +52,7 @@ def report(*checks: CheckResult, only: tuple[str, ...] = ()) -> Report:
     return Report(
         verdict="none" if only else whole,
         only=only,
+        question=None,
         suite="AgentConformance",
         adapter=AdapterFacts(
             kind="acme",

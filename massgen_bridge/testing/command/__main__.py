@@ -85,6 +85,7 @@ def _run(request: SuiteRequest, spec: AdapterSpec, channel: _Channel) -> int:
             spec=spec,
             options=request.options,
             base_dir=Path(request.base_dir),
+            question=request.question,
             expected=request.expected,
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from massgen_bridge.plugins import load_object
-from massgen_bridge.testing.command.target import TARGET
+from massgen_bridge.testing.command.target import NUMBER, TARGET
 from massgen_bridge.testing.conformance import AgentConformance, ModelAgentConformance
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ class TestAgent(AgentConformance):
     def load(self, path: str) -> Any:
         """What an import path in the options stands for."""
         return load_object(path, TARGET.get().base_dir)
+
+    def question(self, number: int = 1) -> str:
+        """What was given on the command line, if anything."""
+        given = TARGET.get().question
+        return super().question(number) if given is None else given.replace(NUMBER, str(number))
 
     def expected_failures(self) -> Mapping[str, str]:
         """What was given on the command line."""

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     from massgen_bridge.specs import AdapterSpec
 
-__all__ = ["TARGET", "Target"]
+__all__ = ["NUMBER", "TARGET", "Target"]
+
+NUMBER = "{number}"
+"""Stands for the number of a question in its text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +26,14 @@ class Target:
         spec: The adapter.
         options: Its options, as they stand in YAML.
         base_dir: The folder that import paths in the options are relative to.
+        question: What the agent is asked, with `{number}` in it; None for what the suite asks.
         expected: Checks that are expected to fail, and why.
     """
 
     spec: AdapterSpec
     options: Mapping[str, Any]
     base_dir: Path
+    question: str | None
     expected: Mapping[str, str]
 
 
