@@ -24,6 +24,7 @@ BENCHMARKS = (
     "startup",
     "core_size",
     "openai_adapter",
+    "anthropic_adapter",
     "langchain_adapter",
     "consensus",
     "many_agents",
