@@ -16,6 +16,7 @@ __all__ = ["Break", "Declared", "breaks", "declared", "problems", "unreleased"]
 _TAKEN = {"argument", "field", "key", "option", "parameter"}
 _TAKES = _TAKEN | {"given result", "hook result"}
 _GIVES = {"given parameter", "hook argument", "json", "property", "result"}
+_MAY_GROW = re.compile(r"(list of )?(['\"].*|[A-Z]\w*)")
 _MAY_BECOME = {
     ("parameter by name", "parameter"),
     ("parameter, without its name", "parameter"),
@@ -81,7 +82,7 @@ def _types(was: Entry, now: Entry) -> Iterator[str]:
     if kind in {*_TAKES, "type"} and lost:
         yield f"no longer takes {' | '.join(lost)}"
     if kind == "json":  # sets of words and of models, such as events, may grow
-        gained = [one for one in gained if one.islower() and one[0] not in "'\""]
+        gained = [one for one in gained if not _MAY_GROW.fullmatch(one)]
     if kind in _GIVES and gained:
         yield f"may now be {' | '.join(gained)}"
     if kind == "field" and "None" in gained and not lost:

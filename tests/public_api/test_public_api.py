@@ -59,6 +59,7 @@ class Plant(NamedTuple):
     found: tuple[str, ...] = ()
 
 
+SUITES = "massgen_bridge.testing.conformance"
 PLANTS = {
     "a name that is gone": Plant(
         "massgen_bridge/__init__.py",
@@ -181,6 +182,15 @@ PLANTS = {
         "131 interrupted",
         ("exit code 130 interrupted: the exit code is gone",),
     ),
+    "a renamed test of the suite": Plant(
+        "massgen_bridge/testing/conformance/_turns.py",
+        "def test_it_is_an_agent(",
+        "def test_it_is_one(",
+        (
+            f"{SUITES}.AgentConformance.test_it_is_an_agent: the test is gone",
+            f"{SUITES}.ModelAgentConformance.test_it_is_an_agent: the test is gone",
+        ),
+    ),
     "an extra that is gone": Plant(
         "pyproject.toml", "\nlocal = [", "\nown = [", ("extra local: the extra is gone",)
     ),
@@ -245,6 +255,7 @@ def test_nothing_else_is_found(planted: list[Break]) -> None:
         (Entry("hook result", "A | None"), Entry("hook result", "A"), "no longer takes None"),
         (Entry("option", "Literal['a', 'b']"), Entry("option", "Literal['a']"), "no longer takes"),
         (Entry("json field", '"a"'), Entry("json field", '"a" | "b"'), None),
+        (Entry("json field", "1", "1"), Entry("json field", "2", "2"), "may now be 2"),
         (Entry("json field", "A | B"), Entry("json field", "A | B | C"), None),
         (Entry("json field", "string"), Entry("json field", "string | null"), "may now be null"),
         (Entry("constant", "", "1"), Entry("constant", "", "2"), "was 1 by default, is 2"),
