@@ -11,7 +11,9 @@ MOST_WORDS = 300
 # What no answer may hold, and what its author is told. The text itself is never repeated.
 FORBIDDEN = {
     r"[\w.+-]+@[\w-]+\.[\w.]+": "it holds an e-mail address; leave personal data out",
-    r"\b(sk|ghp|xox[bp])[-_]\w{16,}|BEGIN [A-Z ]*PRIVATE KEY": "it holds a key; leave it out",
+    r"\b(sk|ghp|xox[bp])[-_][\w-]{16,}|\bAKIA[A-Z0-9]{16}\b|BEGIN [A-Z ]*PRIVATE KEY": (
+        "it holds a key; leave it out"
+    ),
     r"(?i)\bas an? (ai|language) ?(language )?model\b": "say nothing of yourself; just answer",
 }
 
