@@ -216,9 +216,9 @@ def templates(session: nox.Session) -> None:
         locked = outside.lock("core", "--extra", "openai", "--extra", "testing")
         for name in ("adapter", "author", "hook", "tool", "strategy", "sink", "tutorial"):
             outside.make(name, f"massgen-bridge[testing] @ {core}", locked=locked, pip=True)
-        python = outside.make(
-            "provider", f"massgen-bridge[openai,testing] @ {core}", locked=locked, pip=True
-        )
+        with_sdk = f"massgen-bridge[openai,testing] @ {core}"
+        outside.make("model_adapter", with_sdk, locked=locked, pip=True)
+        python = outside.make("provider", with_sdk, locked=locked, pip=True)
         outside.make("one_file", f"massgen-bridge @ {core}", locked=locked)
         # With what builds them at hand, nothing else than what is tested comes from an index.
         session.run(

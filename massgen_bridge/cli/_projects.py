@@ -1,6 +1,7 @@
 """New plugin projects: the folder `templates` beside this package, under another name.
 
-What all kinds of plugins share is in `templates/common`, the rest in a folder of the kind's name.
+What all kinds of plugins share is in `templates/common`, the rest in a folder of the kind's name
+(`model_adapter` for an adapter with a model).
 The files hold placeholders that are names or words themselves, so that they can be read and
 formatted like any others.
 """
@@ -44,44 +45,43 @@ class Kind(StrEnum):
 
 
 class Details(NamedTuple):
-    """What differs between kinds within a file that all of them have."""
+    """What differs between templates within a file that all of them have."""
 
-    noun: str
     summary: str
     requires: tuple[str, ...] = ()
     test_extras: str = "testing"
     question: str = "Why learn Python?"
 
 
-DETAILS: Mapping[Kind, Details] = {
-    Kind.ADAPTER: Details(
-        "agent kind",
+DETAILS: Mapping[str, Details] = {
+    "adapter": Details(
         "massgen-bridge adapter: agents of the kind {name}.",
         requires=("pydantic>=2.11",),
         question="Why is the sky blue?",
     ),
-    Kind.HOOK: Details("plugin", "massgen-bridge hook: refuses answers that are too long."),
-    Kind.TOOL: Details(
-        "tool", "massgen-bridge tool: agents may call {name}.", question="How many words?"
+    "model_adapter": Details(
+        "massgen-bridge adapter: agents of the kind {name}, each a model behind an SDK.",
+        requires=("openai>=2.30",),
     ),
-    Kind.STRATEGY: Details("strategy", "massgen-bridge strategy: teams decide by {name}."),
-    Kind.SINK: Details(
-        "sink",
-        "massgen-bridge sink: the records of runs go to {name}.",
-        requires=("pydantic>=2.11",),
+    "hook": Details("massgen-bridge hook: refuses answers that are too long."),
+    "tool": Details("massgen-bridge tool: agents may call {name}.", question="How many words?"),
+    "strategy": Details("massgen-bridge strategy: teams decide by {name}."),
+    "sink": Details(
+        "massgen-bridge sink: the records of runs go to {name}.", requires=("pydantic>=2.11",)
     ),
-    Kind.PROVIDER: Details(
-        "provider",
-        "massgen-bridge provider: models named {name}/….",
-        test_extras="openai,testing",
+    "provider": Details(
+        "massgen-bridge provider: models named {name}/….", test_extras="openai,testing"
     ),
 }
+"""The templates by the names of their folders."""
+
+_NOUNS = {Kind.ADAPTER: "agent kind", Kind.HOOK: "plugin"}
 
 
 class Project(NamedTuple):
     """A project to be written."""
 
-    kind: Kind
+    template: str
     name: str
     author: str
 
@@ -93,7 +93,7 @@ class Project(NamedTuple):
     @property
     def question(self) -> str:
         """A question for its example."""
-        return DETAILS[self.kind].question
+        return DETAILS[self.template].question
 
 
 def check_name(name: str) -> None:
@@ -120,7 +120,7 @@ def check_free(kind: Kind, name: str, host: PluginHost) -> None:
     Raises:
         BadUsage: An installed plugin or the project itself has it.
     """
-    noun = DETAILS[kind].noun
+    noun = _NOUNS.get(kind, kind)
     for known in _known(kind, host):
         if known.name != name:
             continue
@@ -175,7 +175,7 @@ def write(project: Project, folder: Path) -> tuple[Path, ...]:
         # All at once: what stands for one placeholder may hold the name of another.
         return placeholders.sub(lambda found: values[found[0]], text)
 
-    files = {filled(path): filled(text) for path, text in _files(project.kind)}
+    files = {filled(path): filled(text) for path, text in _files(project.template)}
     try:
         if folder.exists() and {path.name for path in folder.iterdir()} - _MAY_BE_THERE:
             raise BadUsage(
@@ -191,9 +191,9 @@ def write(project: Project, folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(map(Path, files)))
 
 
-def _files(kind: Kind) -> Iterator[tuple[str, str]]:
+def _files(template: str) -> Iterator[tuple[str, str]]:
     """Path and text of each file of a template, with its placeholders."""
-    for root in (TEMPLATES / "common", TEMPLATES / kind):
+    for root in (TEMPLATES / "common", TEMPLATES / template):
         for path in sorted(root.rglob("*")):
             # An installer may have compiled the modules among them.
             if path.is_file() and path.suffix != ".pyc":
@@ -202,7 +202,7 @@ def _files(kind: Kind) -> Iterator[tuple[str, str]]:
 
 def _values(project: Project) -> Mapping[str, str]:
     """What each placeholder stands for."""
-    details = DETAILS[project.kind]
+    details = DETAILS[project.template]
     core = _core_range(massgen_bridge.__version__)
     return {
         "your_name": project.name,

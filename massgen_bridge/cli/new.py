@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from massgen_bridge.cli._options import Debug, new_app
+from massgen_bridge.cli._output import BadUsage
 from massgen_bridge.cli._projects import Kind, Project, check_free, check_name, write
 from massgen_bridge.plugins import PluginHost
 
@@ -24,6 +25,9 @@ def new(
     kind: Annotated[Kind, typer.Argument(metavar="KIND", help="What the plugin adds.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name in configurations.")],
     *,
+    model: Annotated[
+        bool, typer.Option("--model", help="Of an adapter: its agents use a model, by an SDK.")
+    ] = False,
     into: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where to write it. Default: massgen-bridge-NAME."),
@@ -38,9 +42,12 @@ def new(
     It works as it stands, without a key or a network: install it, run its tests, run its example,
     then replace what it does. Exit code 2 if the name or the folder cannot be used.
     """
+    if model and kind is not Kind.ADAPTER:
+        raise BadUsage(f"--model goes with `adapter`, not with `{kind}`")
     check_name(name)
     check_free(kind, name, PluginHost())
-    project = Project(kind, name, author or _git_user() or f"The authors of {name}")
+    template = "model_adapter" if model else kind.value
+    project = Project(template, name, author or _git_user() or f"The authors of {name}")
     folder = into or Path(project.distribution)
     files = write(project, folder)
     typer.echo(f"{folder} has the {kind} {name!r} in {len(files)} files. Next:\n")

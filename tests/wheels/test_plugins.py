@@ -23,7 +23,10 @@ TEMPLATES = {
     "strategy": ("Why learn Python?", "It is easy to read."),
     "sink": ("Why learn Python?", "It is easy to read."),
     "provider": ("Why learn Python?", "Why learn Python?"),
+    "model_adapter": ("Why learn Python?", "Why learn Python?"),
 }
+# Those that need a model, and the variable that says where it is.
+MODELS = {"provider": "MY_PROVIDER_URL", "model_adapter": "MODEL_URL"}
 RUN = ("massgen-bridge", "run")
 QUIET = ("--display", "none", "--no-journal")
 
@@ -47,27 +50,28 @@ def _plugin(environment: Environment, name: str, cwd: Path) -> str:
     return str(state)
 
 
-@pytest.mark.parametrize("kind", TEMPLATES)
-def test_a_new_plugin_works_once_it_is_installed(kind: str, tmp_path: Path) -> None:
-    environment = Environment(kind)
-    name = f"my_{kind}"
-    environment("massgen-bridge", "new", kind, name, cwd=tmp_path)
-    project = tmp_path / f"massgen-bridge-my-{kind}"
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_new_plugin_works_once_it_is_installed(template: str, tmp_path: Path) -> None:
+    environment = Environment(template)
+    kind = ("adapter", "--model") if template == "model_adapter" else (template,)
+    name = f"my_{template}"
+    environment("massgen-bridge", "new", *kind, name, "--into", "project", cwd=tmp_path)
+    project = tmp_path / "project"
     assert {".github", ".gitignore"} <= {path.name for path in project.iterdir()}
     _install(environment, project)
     shutil.move(project / "src", project / "elsewhere")  # what is installed stands alone
     _test(environment, project)
     assert _plugin(environment, name, tmp_path) == "ok"
-    question, answer = TEMPLATES[kind]
+    question, answer = TEMPLATES[template]
     command = (*RUN, str(project / "example.yaml"), question, *QUIET)
-    if kind == "provider":
+    if template in MODELS:
         server = ("python", "-m", "massgen_bridge.testing.servers")
         with environment.started(*server, cwd=tmp_path) as url:
-            said = environment(*command, cwd=tmp_path, MY_PROVIDER_URL=url)
+            said = environment(*command, cwd=tmp_path, **{MODELS[template]: url})
     else:
         said = environment(*command, cwd=tmp_path)
     assert said.strip() == answer
-    assert (kind == "sink") == (tmp_path / "records.jsonl").exists()
+    assert (template == "sink") == (tmp_path / "records.jsonl").exists()
 
 
 def test_the_author_of_a_plugin_installs_it_as_the_command_says(tmp_path: Path) -> None:
