@@ -62,6 +62,8 @@ def test_the_version_is_told(shell: Shell) -> None:
     [
         ("massgen-bridge ru", "1", ["run", "runs"]),
         ("massgen-bridge runs ", "2", ["list", "show", "prune"]),
+        ("massgen-bridge adapters ", "2", ["test"]),
+        ("massgen-bridge adapters test --on", "3", ["--only"]),
         ("massgen-bridge run --dr", "2", ["--dry-run"]),
         ("massgen-bridge run --output js", "3", ["json", "jsonl"]),
     ],

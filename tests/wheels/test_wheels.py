@@ -95,6 +95,12 @@ def test_the_command_tells_its_version(name: str, tmp_path: Path) -> None:
     assert versions in _run(name, "massgen-bridge", "--version", cwd=tmp_path)
 
 
+def test_testing_an_adapter_says_what_it_needs(tmp_path: Path) -> None:
+    command = ("massgen-bridge", "adapters", "test", "scripted")
+    with pytest.raises(AssertionError, match=r"exit 2\n+.*pip install 'massgen-bridge\[testing\]'"):
+        Environment("core")(*command, cwd=tmp_path)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_command_lists_the_kinds_that_are_installed(name: str, tmp_path: Path) -> None:
     listing = json.loads(_run(name, "massgen-bridge", "adapters", "--json", cwd=tmp_path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -78,8 +79,10 @@ class Recorder:
     @pytest.fixture(scope="session", autouse=True)
     def no_blocking_calls(self) -> Iterator[None]:
         """Let blocking calls of the adapter in an event loop raise; other plugins do not count."""
-        name = self._spec.factory.__module__
-        package = sys.modules.get(name.partition(".")[0], sys.modules[name])
+        factory: object = self._spec.factory
+        while isinstance(factory, partial):
+            factory = factory.func
+        package = sys.modules[factory.__module__.partition(".")[0]]
         with guards.blocking_raises(["massgen_bridge", package]):
             yield
 
