@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import massgen_bridge
+from massgen_bridge.ballots import VOTE_TOOL
 from massgen_bridge.cli._output import BadUsage
+from massgen_bridge.plugins import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -30,6 +32,8 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST_NAME = 30
 _PREFIXES = re.compile(r"^massgen[-_]?bridge[-_]")
+# In YAML, or in older readers of it, these are no names.
+_NO_NAMES = frozenset({"false", "no", "null", "off", "on", "true", "yes"})
 _MAY_BE_THERE = frozenset({".git"})
 
 
@@ -102,6 +106,8 @@ def check_name(name: str) -> None:
     Raises:
         BadUsage: It cannot; the nearest name that can is told.
     """
+    if name in _NO_NAMES:
+        raise BadUsage(f"the name {name!r} cannot be used: YAML does not take it for a name")
     if _NAME.fullmatch(name) and len(name) <= _LONGEST_NAME:
         return
     words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
@@ -118,8 +124,9 @@ def check_free(kind: Kind, name: str, host: PluginHost) -> None:
     """Refuse a name that something else has already.
 
     Raises:
-        BadUsage: An installed plugin or the project itself has it.
+        BadUsage: An installed plugin or massgen-bridge itself has it, or will have it.
     """
+    distribution = Project(kind, name, "").distribution
     noun = _NOUNS.get(kind, kind)
     for known in _known(kind, host):
         if known.name != name:
@@ -131,6 +138,10 @@ def check_free(kind: Kind, name: str, host: PluginHost) -> None:
         whose = known.distribution or "massgen-bridge"
         told = "can be installed from" if known.state == "installable" else "is installed from"
         raise BadUsage(f"the {noun} {name!r} {told} {whose!r} already: choose another name")
+    if distribution in {entry.distribution for entry in catalogue().values()}:
+        raise BadUsage(f"{distribution!r} is massgen-bridge's own: choose another name")
+    if kind is Kind.TOOL and name == VOTE_TOOL:
+        raise BadUsage(f"the tool {name!r} is the one that agents vote by: choose another name")
     for plugin in host.plugins():
         if plugin.name == name:
             whose = plugin.distribution or plugin.target

@@ -184,7 +184,11 @@ def test_a_name_of_which_nothing_can_be_used_is_refused(commands: Commands) -> N
         ("adapter", "claude_code", "is planned by massgen-bridge itself"),
         ("strategy", "consensus", "the strategy 'consensus' is installed from"),
         ("provider", "openai", "the provider 'openai' is installed from"),
-        ("hook", "openai", "a plugin 'openai' is installed from 'massgen-bridge-openai' already"),
+        ("hook", "openai", "'massgen-bridge-openai' is massgen-bridge's own"),
+        ("sink", "claude_code", "'massgen-bridge-claude-code' is massgen-bridge's own"),
+        ("hook", "python", "a plugin 'python' is installed from"),
+        ("tool", "vote", "the tool 'vote' is the one that agents vote by"),
+        ("sink", "null", "YAML does not take it for a name"),
     ],
 )
 def test_a_name_that_is_taken_is_refused(
