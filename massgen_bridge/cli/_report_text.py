@@ -74,7 +74,7 @@ def _broken(guarantee: str, checks: Sequence[CheckResult], *, verbose: bool) -> 
     for reason, names in by_reason(checks).items():
         parameters = ", ".join(filter(None, names))
         lines += [f"{_INDENT}- {parameters}"] if parameters else []
-        lines.append(indent(reason, _INDENT * 2))
+        lines += _indented(reason)
     if verbose:
         lines += [indent(one.details, f"{_INDENT}| ") for one in checks if one.details]
     return "\n".join(lines)
@@ -88,6 +88,16 @@ def _not_run(report: Report) -> Iterator[str]:
 
 def _wrapped(text: str) -> list[str]:
     return wrap(text, _width(), initial_indent=_INDENT, subsequent_indent=_INDENT)
+
+
+def _indented(text: str) -> list[str]:
+    """Lines as they are; in a terminal they are wrapped, so that the indent stays to be seen."""
+    lines = text.splitlines()
+    if not sys.stdout.isatty():
+        return [_INDENT * 2 + line for line in lines]
+    first, rest = _INDENT * 2, _INDENT * 4
+    wrapped = (wrap(line, _width(), initial_indent=first, subsequent_indent=rest) for line in lines)
+    return [line for part in wrapped for line in part]
 
 
 def _width() -> int:

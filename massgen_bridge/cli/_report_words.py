@@ -49,10 +49,8 @@ def verdict(report: Report) -> str:
     if report.verdict == "none":
         checks = sum(totals.checks.model_dump().values())
         failed = totals.checks.failed + totals.checks.not_run
-        return (
-            f"{kind}: {failed} of {counted(checks, 'check')} failed; only a part of the suite "
-            "was run, so this is no verdict"
-        )
+        of = counted(checks, "check")
+        return f"{kind}: {failed} of {of} failed in a part of the suite, so this is no verdict"
     if report.verdict == "does_not_conform":
         of = counted(totals.guarantees, "guarantee")
         and_open = f", {totals.open} not run" if totals.open else ""

@@ -54,6 +54,15 @@ def children_of(pid: int) -> set[int]:
     return found
 
 
+def form(schema: Any) -> Any:
+    """A JSON Schema without its prose."""
+    if isinstance(schema, list):
+        return [form(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {key: form(one) for key, one in schema.items() if key not in {"description", "title"}}
+
+
 # --- what is told ---------------------------------------------------------------------------------
 
 
@@ -92,13 +101,13 @@ def test_a_part_of_the_suite_gives_no_verdict(shell: Shell) -> None:
     done = shell("adapters", "test", "openai", "--only", "rules", "--only", WHOLE)
     assert done.returncode == 0
     assert "Only       rules, " + WHOLE in done.stdout
-    assert "only a part of the suite was run, so this is no verdict" in done.stdout
+    assert "failed in a part of the suite, so this is no verdict" in done.stdout
     assert report(shell, "openai", "--only", WHOLE)["verdict"] == "none"
 
 
 def test_the_json_of_a_report_keeps_its_form() -> None:
     kept = json.loads((DATA / "report.schema.json").read_text())
-    assert Report.model_json_schema() == kept, (
+    assert form(Report.model_json_schema()) == kept, (
         "readers of reports rely on their form: add to it, or give it another number in `format`, "
         "and write the schema anew"
     )
@@ -160,11 +169,20 @@ def test_an_adapter_that_interrupts_is_reported(shell: Shell) -> None:
 
 def test_a_report_can_be_published_as_it_is(shell: Shell) -> None:
     secret = "sk-0123456789abcdef"  # noqa: S105 - of nobody
-    given = ("faulty", "--plugin", FAULTY, "--option", "fault=tells", "--verbose")
+    given = ("faulty", "--plugin", FAULTY, "--option", "fault=tells", "--only", WHOLE)
     for output in ("text", "markdown", "json"):
         text = f"{secret} in {shell.home}/notes/secret.txt"
         done = shell(
-            *("adapters", "test", *given, "--option", f"text={text}", "--output", output),
+            *(
+                "adapters",
+                "test",
+                *given,
+                "--option",
+                f"text={text}",
+                "--output",
+                output,
+                "--verbose",
+            ),
             ACME_API_KEY=secret,
         )
         assert done.returncode == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,6 +35,7 @@ __all__ = ["CONFORMANCE", "Recorder"]
 CONFORMANCE = "massgen_bridge.testing.conformance"
 """Where the suites are put together from groups."""
 
+_ORIGIN = re.compile(r" \+ +(?:where|and) ")
 _MOST_LINES = 12
 _LONGEST_LINE = 240
 _MOST_LEAVES = 3
@@ -265,6 +267,9 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 def _words(error: BaseException) -> str:
     lines = [clip(line.rstrip(), _LONGEST_LINE) for line in str(error).splitlines() if line.strip()]
+    if lines and not lines[0].startswith("assert "):
+        # What is wrong stands in its own words, so it need not be seen where values came from.
+        lines = [line for line in lines if not _ORIGIN.match(line)]
     if len(lines) > _MOST_LINES:
         lines = [*lines[:_MOST_LINES], "…"]
     text = "\n".join(lines)
