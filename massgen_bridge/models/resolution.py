@@ -188,7 +188,7 @@ def resolve(
         base_url=base_url,
         api_key=_api_key(case, base_url),
         headers={key: expand(value, case.value_of) for key, value in config.headers.items()},
-        traits=_traits(config, provider),
+        traits=_traits(config, provider, protocol),
         sampling=Sampling(
             temperature=config.temperature,
             top_p=config.top_p,
@@ -301,7 +301,11 @@ def _may_have_usual_key(case: _Case, base_url: str) -> bool:
     return True
 
 
-def _traits(config: ModelConfig, provider: ProviderSpec) -> ModelTraits:
+def _traits(config: ModelConfig, provider: ProviderSpec, protocol: Protocols) -> ModelTraits:
+    traits = provider.traits
+    if protocol == "messages" and next(iter(provider.base_urls)) != "messages":
+        # Servers that speak it besides their own read no schema there, and say nothing.
+        traits = traits.model_copy(update={"structured": False})
     given = {
         "tools": config.tools,
         "structured": config.structured,
@@ -310,7 +314,7 @@ def _traits(config: ModelConfig, provider: ProviderSpec) -> ModelTraits:
     }
     if provider.name == LOCAL and config.context_window is None:
         given["context_window"] = config.context or _DEFAULT_LOCAL_CONTEXT
-    return provider.traits.model_copy(
+    return traits.model_copy(
         update={key: value for key, value in given.items() if value is not None}
     )
 

@@ -249,6 +249,25 @@ def test_a_seed_is_refused_where_the_protocol_has_none() -> None:
     assert connection.sampling.extra == {"seed": 7}
 
 
+@pytest.mark.parametrize(
+    ("provider", "protocol", "structured"),
+    [
+        ("anthropic", "messages", True),
+        ("ollama", "chat", True),
+        ("ollama", "messages", False),
+        ("local", "messages", False),
+    ],
+)
+def test_a_schema_is_relied_on_by_the_provider_s_own_protocol(
+    provider: str, protocol: Protocols, *, structured: bool
+) -> None:
+    environ = {**_ENVIRON, "ANTHROPIC_API_KEY": "a"}
+    connection = _resolve([protocol], environ, provider=provider)
+    assert connection.traits.structured is structured
+    said = _resolve([protocol], environ, provider=provider, structured=not structured)
+    assert said.traits.structured is not structured
+
+
 # --- keys and addresses --------------------------------------------------------------------------
 
 
