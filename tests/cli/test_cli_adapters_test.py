@@ -161,6 +161,18 @@ def test_an_adapter_that_never_comes_back_is_reported(shell: Shell) -> None:
         assert not outcomes(found, "not_run"), "another process does the rest"
 
 
+def test_an_adapter_that_blocks_the_event_loop_is_reported(shell: Shell) -> None:
+    failed = outcomes(faulty(shell, "blocks", "--only", WHOLE), "failed")
+    assert failed == {WHOLE: "BlockingError: Blocking call to time.sleep"}
+
+
+def test_what_an_adapter_starts_ends_with_the_test(shell: Shell) -> None:
+    note = shell.home / "pid"
+    found = faulty(shell, "spawns", "--option", f"text={note}", "--only", WHOLE, code=0)
+    assert outcomes(found, "passed").keys() == {WHOLE}
+    assert _is_gone(int(note.read_text()))
+
+
 def test_an_adapter_that_interrupts_is_reported(shell: Shell) -> None:
     found = faulty(shell, "interrupts", "--only", WHOLE, "--only", "rules")
     assert outcomes(found, "failed") == {WHOLE: "KeyboardInterrupt: pressed by itself"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 from collections.abc import Iterable
 from typing import Literal
 
@@ -25,10 +27,10 @@ from massgen_bridge import (
 
 
 class FaultyOptions(NoOptions):
-    fault: Literal["", "exits", "hangs", "interrupts", "loops", "forgets", "tells"] = Field(
-        default="", description="What goes wrong; nothing by default."
-    )
-    text: str = Field(default="", description="What an error tells.")
+    fault: Literal[
+        "", "blocks", "exits", "hangs", "interrupts", "loops", "forgets", "spawns", "tells"
+    ] = Field(default="", description="What goes wrong; nothing by default.")
+    text: str = Field(default="", description="What an error tells; where to write a number.")
 
 
 class Faulty:
@@ -39,6 +41,8 @@ class Faulty:
         del emit
         Capabilities(streaming=False).check(turn)
         match self._options.fault:
+            case "blocks":
+                time.sleep(0.01)  # noqa: ASYNC251 - on purpose
             case "exits":
                 os._exit(7)
             case "hangs":
@@ -48,6 +52,10 @@ class Faulty:
             case "loops":
                 while True:
                     pass
+            case "spawns":
+                sys.stdout.write("this is no event\n")
+                process = await anyio.open_process(["sleep", "600"])
+                await anyio.Path(self._options.text).write_text(str(process.pid))
             case "tells":
                 raise AgentCrashed(f"{__file__}: {self._options.text}")
             case _:
