@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import socket
+import time
 
 import pytest
 
@@ -26,7 +27,7 @@ from massgen_bridge.errors import (
 )
 from massgen_bridge.testing import servers
 from massgen_bridge.testing.agents import TEST_KEY, ScriptedTools, collect, turn
-from massgen_bridge.testing.conformance._checks import assert_refused
+from massgen_bridge.testing.conformance._checks import GRACE_S, assert_refused
 from massgen_bridge.testing.conformance._model import ModelConformanceBase
 from massgen_bridge.testing.conformance._turns import LOOKUP
 from massgen_bridge.testing.fixtures import StartModelServer
@@ -68,6 +69,9 @@ _FAULTS: dict[str, tuple[Reply, type[AgentError]]] = {
 }
 
 
+_SILENCE_S = 0.4
+
+
 class FailureTests(ModelConformanceBase):
     """Each way to fail has its kind of error, and none passes for success."""
 
@@ -107,7 +111,7 @@ class FailureTests(ModelConformanceBase):
         assert TEST_KEY not in f"{error} {error!r} {error.__dict__}"
 
     async def test_nobody_there_is_a_network_failure(self) -> None:
-        """A refused connection is a `NetworkFailed`."""
+        """A connection that is refused, for nobody listens there, is a `NetworkFailed`."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         async with self.agent_at(self.address(f"http://127.0.0.1:{port}")) as agent:
@@ -120,11 +124,14 @@ class FailureTests(ModelConformanceBase):
         self, serve: StartModelServer, after: int | None
     ) -> None:
         """A server that says nothing for `timeout_s` seconds, before its first byte or in the
-        middle of its answer, makes the turn fail as `TimedOut`.
+        middle of its answer, makes the turn fail as `TimedOut` within 2 seconds more.
         """
-        async with self.agent_at(serve(Hang(after=after)), timeout_s=0.4) as agent:
+        async with self.agent_at(serve(Hang(after=after)), timeout_s=_SILENCE_S) as agent:
+            began = time.monotonic()
             error = await _failure(agent, turn("Speak."))
+            took = time.monotonic() - began
         assert type(error) is TimedOut, f"{type(error).__name__}: {error}"
+        assert took < _SILENCE_S + GRACE_S, f"it waited {took:.1f} s"
 
     async def test_a_slow_answer_is_no_silence(self, serve: StartModelServer) -> None:
         """The connection's `timeout_s` bounds each wait for bytes, not the whole answer."""

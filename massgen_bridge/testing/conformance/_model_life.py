@@ -28,6 +28,7 @@ from massgen_bridge.testing.servers import (
 __all__ = ["ModelLifeTests"]
 
 _TOOL_TURNS = 10
+_LATENCIES_S = (0.2, 1.0)
 
 
 class ModelLifeTests(LifeTests, ModelConformanceBase):
@@ -37,7 +38,16 @@ class ModelLifeTests(LifeTests, ModelConformanceBase):
         """Fifty questions to one agent are fifty model calls, more than half of them at the same
         time, and each gets the answer and the deltas that belong to it.
         """
-        server = serve(latency_s=0.2)
+        most = 0
+        for latency_s in _LATENCIES_S:  # a busy machine may need the longer one
+            server = serve(latency_s=latency_s)
+            await self._ask_at_once(server)
+            most = max(most, server.most_running_calls)
+            if most > RUNS // 2:
+                break
+        assert most > RUNS // 2, "the turns waited for each other"
+
+    async def _ask_at_once(self, server: ModelServer) -> None:
         answers: dict[str, tuple[str, str]] = {}
 
         async with self.agent_at(server) as agent:
@@ -54,7 +64,6 @@ class ModelLifeTests(LifeTests, ModelConformanceBase):
         for question, (answer, streamed) in answers.items():
             assert answer == question
             assert streamed == question or not self.capabilities().streaming
-        assert server.most_running_calls > RUNS // 2, "the turns waited for each other"
 
     async def test_tools_of_turns_at_the_same_time_do_not_mix(
         self, serve: StartModelServer

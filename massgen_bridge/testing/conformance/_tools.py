@@ -165,15 +165,16 @@ class ToolTests(ModelConformanceBase):
         assert result.message == result.new_messages[0]
 
     async def test_a_failed_call_is_told_to_the_model(self, serve: StartModelServer) -> None:
-        """A result with `is_error` goes to the model with its words, which goes on; it stays an
-        error in the history.
+        """A result with `is_error` goes to the model with its words, which goes on, and stays an
+        error in the history. The tool is not called again.
         """
         failed = ToolResult(call_id="", name="", content="error: no such thing", is_error=True)
-        server = serve([_CALL, Text("There is no such thing.")])
-        result = await self._run(server, _ask(ScriptedTools(failed)), collect())
+        server, tools = serve([_CALL, Text("There is no such thing.")]), ScriptedTools(failed)
+        result = await self._run(server, _ask(tools), collect())
         if result is None:
             return
-        assert "error: no such thing" in conversation(server)[-1][1]
+        assert len(tools.calls) == 1, "whether to call it again is for the model to say"
+        assert conversation(server)[-1] == ("tool", "error: no such thing")
         assert result.text == "There is no such thing."
         (told,) = result.new_messages[1].parts
         assert isinstance(told, ToolResult)

@@ -1,0 +1,162 @@
+"""Agents that change, lose or invent what goes to the model."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from testing.planted_bugs.faithful import Faithful
+
+from massgen_bridge import ImagePart, Message, TextPart, system
+from massgen_bridge.connection import Sampling
+
+if TYPE_CHECKING:
+    from massgen_bridge import Connection, Part, Turn
+
+__all__ = ["WRONG"]
+
+
+class _ChangesParts(Faithful):
+    """Changes each part of each message."""
+
+    def part(self, part: Part) -> Part | None:
+        """What goes out instead; None: nothing."""
+        raise NotImplementedError
+
+    def asked(self, turn: Turn) -> Turn:
+        messages = tuple(
+            message.model_copy(update={"parts": tuple(filter(None, map(self.part, message.parts)))})
+            for message in turn.messages
+        )
+        return turn.model_copy(update={"messages": messages})
+
+
+class DropsPictures(_ChangesParts):
+    """Sends the text alone. CrewAI drops the pictures in the messages that its agents get."""
+
+    caught_by = (
+        "test_media_pass_or_are_refused[image]",
+        "test_a_picture_by_address_passes_or_is_refused",
+        "test_media_that_the_model_does_not_take_are_refused",
+    )
+
+    def part(self, part: Part) -> Part | None:
+        return None if isinstance(part, ImagePart) else part
+
+
+class SendsPicturesAsText(_ChangesParts):
+    """Sends a picture's base64 as text, which burns tokens and shows nothing. The ReAct agent of
+    NVIDIA's NeMo Agent Toolkit did.
+    """
+
+    caught_by = ("test_media_pass_or_are_refused[image]",)
+
+    def part(self, part: Part) -> Part | None:
+        if not isinstance(part, ImagePart):
+            return part
+        return TextPart(text=base64.b64encode(part.data or b"").decode())
+
+
+class TidiesTheQuestion(_ChangesParts):
+    """Strips and joins the lines of what the user wrote."""
+
+    caught_by = ("test_the_question_reaches_the_model_unchanged",)
+
+    def part(self, part: Part) -> Part | None:
+        return TextPart(text=" ".join(part.text.split())) if isinstance(part, TextPart) else part
+
+
+class WrapsTheQuestion(_ChangesParts):
+    """Puts a frame of its own around the question. CrewAI adds a preamble of role and goal, and
+    "Current Task".
+    """
+
+    caught_by = ("test_the_question_reaches_the_model_unchanged",)
+
+    def part(self, part: Part) -> Part | None:
+        return TextPart(text=f"Current Task: {part.text}") if isinstance(part, TextPart) else part
+
+
+class FlattensTheHistory(Faithful):
+    """Makes one user message of a conversation."""
+
+    caught_by = ("test_the_history_reaches_the_model_in_order",)
+
+    def asked(self, turn: Turn) -> Turn:
+        text = "\n".join(message.text for message in turn.messages)
+        flat = (Message(role="user", parts=(TextPart(text=text),)),)
+        return turn.model_copy(update={"messages": flat})
+
+
+class ForgetsTheBeginning(Faithful):
+    """Keeps the last twenty messages and tells nobody."""
+
+    caught_by = ("test_a_long_history_reaches_the_model_whole",)
+
+    def asked(self, turn: Turn) -> Turn:
+        return turn.model_copy(update={"messages": turn.messages[-20:]})
+
+
+class RemembersEarlierTurns(Faithful):
+    """Puts the turns that it did before in front of the next one. MassGen's adapter for AG2 only
+    ever added tools, and its group chat changed its caller's messages.
+    """
+
+    caught_by = ("test_a_turn_adds_nothing_to_the_next",)
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.memory: list[str] = []
+
+    def asked(self, turn: Turn) -> Turn:
+        self.memory.append(turn.question)
+        before = system(f"Asked so far: {self.memory}")
+        return turn.model_copy(update={"messages": (before, *turn.messages)})
+
+
+class SamplesAsItLikes(Faithful):
+    """Leaves out what the connection says of sampling."""
+
+    caught_by = (
+        "test_sampling_reaches_the_model_or_is_refused[temperature]",
+        "test_sampling_reaches_the_model_or_is_refused[seed]",
+    )
+
+    def connection(self, connection: Connection) -> Connection:
+        return connection.model_copy(update={"sampling": Sampling()})
+
+
+class ForgetsTheOutputLimit(Faithful):
+    """Lets the model write as long as it likes."""
+
+    caught_by = ("test_the_output_limit_of_a_turn_holds",)
+
+    def connection(self, connection: Connection) -> Connection:
+        return connection.model_copy(update={"sampling": Sampling()})
+
+    def asked(self, turn: Turn) -> Turn:
+        unlimited = turn.limits.model_copy(update={"max_output_tokens": None})
+        return turn.model_copy(update={"limits": unlimited})
+
+
+class UsesAnotherModel(Faithful):
+    """Takes a default of its own. An unknown model name in CrewAI goes to OpenAI."""
+
+    caught_by = ("test_the_connection_is_used_as_it_is",)
+
+    def connection(self, connection: Connection) -> Connection:
+        return connection.model_copy(update={"model": "the-default"})
+
+
+WRONG: tuple[type[Faithful], ...] = (
+    DropsPictures,
+    SendsPicturesAsText,
+    TidiesTheQuestion,
+    WrapsTheQuestion,
+    FlattensTheHistory,
+    ForgetsTheBeginning,
+    RemembersEarlierTurns,
+    SamplesAsItLikes,
+    ForgetsTheOutputLimit,
+    UsesAnotherModel,
+)
