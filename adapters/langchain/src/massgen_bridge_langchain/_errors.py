@@ -17,6 +17,7 @@ from massgen_bridge import (
     RateLimited,
     ServerFailed,
     TimedOut,
+    ToolFailed,
     Truncated,
 )
 from massgen_bridge.adapting import SDK_ERRORS, error_text, sdk_error
@@ -35,10 +36,13 @@ KINDS: Mapping[str, type[AgentError]] = {
     "ModelRateLimitError": RateLimited,
     "ModelTimeoutError": TimedOut,
     "OutputParserException": ProtocolFailed,
+    "ToolException": ToolFailed,
     # langchain and langchain_openai
+    "ModelCallLimitExceededError": LimitReached,
     "OpenAIRefusalError": BadRequest,
     "StreamChunkTimeoutError": TimedOut,
     "StructuredOutputError": ProtocolFailed,
+    "ToolCallLimitExceededError": LimitReached,
     # langgraph
     "GraphRecursionError": LimitReached,
     "NodeTimeoutError": TimedOut,
