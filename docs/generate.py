@@ -21,6 +21,7 @@ from pages import (
     python,
     servers,
     shown,
+    wrong_agents,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "model-servers.md": servers.page,
     "providers.md": providers.page,
     "python.md": python.page,
+    "wrong-agents.md": wrong_agents.page,
     "yaml.md": configuration.page,
 }
 

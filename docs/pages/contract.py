@@ -58,7 +58,8 @@ class Agent:
 The guarantees are held by suites of tests, in `massgen_bridge.testing.conformance`, one of which an
 adapter's own tests subclass: {suites}.
 A test that a framework makes impossible is named in `expected_failures()`, with the reason; nothing
-is skipped.
+is skipped. The suites are tried on agents that are wrong on purpose:
+[what the suite catches](wrong-agents.md).
 """
 
 _HOST = """\

@@ -16,6 +16,7 @@ sys.path.append(str(ROOT / "docs"))
 from pages.contract import page, proofs, suites  # noqa: E402 - found by the line above
 from pages.host_guarantees import HOST_GUARANTEES  # noqa: E402 - as above
 from pages.markdown import anchor  # noqa: E402 - as above
+from pages.wrong_agents import wrong_agents  # noqa: E402 - as above
 
 TESTS = [(suite, name, test) for suite in suites() for _, name, test in proofs(suite)]
 PAGE = page()
@@ -53,3 +54,13 @@ def test_what_the_host_keeps_is_proven_by_tests_that_there_are() -> None:
         assert guarantee.tests, f"nothing proves {guarantee.title!r}"
         for name in guarantee.tests:
             assert there[name] == 1, f"{guarantee.title}: there are {there[name]} of {name}"
+
+
+def test_every_wrong_agent_leads_to_the_guarantees_that_it_breaks() -> None:
+    found = [agent for _, agents in wrong_agents() for agent in agents]
+    assert len(found) > 50
+    names = {name for _, name, _ in TESTS}
+    for agent in found:
+        assert agent.caught_by, f"nothing finds {agent.name}"
+        assert len(agent.text.split()) > 3, f"say what {agent.name} does"
+        assert {test.partition("[")[0] for test in agent.caught_by} <= names, agent.name
