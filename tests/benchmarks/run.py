@@ -30,6 +30,7 @@ BENCHMARKS = (
     "many_agents",
     "scripted_agents",
     "journal",
+    "conformance",
 )
 """The modules `bench_NAME`: each has a function `measure(pairs)`."""
 
