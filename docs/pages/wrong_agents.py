@@ -46,9 +46,9 @@ def page() -> str:
     tried: set[str] = set()
     for title, found in wrong_agents():
         tried |= {test.partition("[")[0] for one in found for test in one.caught_by}
-        rows = [(f"`{one.name}`", one.text, _links(one.caught_by)) for one in found]
+        rows = [(_words(one.name), one.text, _links(one.caught_by)) for one in found]
         parts.append(f"## {title}")
-        parts.append(table(("agent", "what it does", "what finds it"), rows))
+        parts.append(table(("the agent", "how", "what finds it"), rows))
     if rest := tuple(name for name in _of_agents() if name not in tried):
         parts.append(f"## No wrong agent yet\n\nNothing here breaks: {_links(rest)}.")
     return "\n\n".join(part.strip() for part in parts)
@@ -89,6 +89,11 @@ def _links(tests: tuple[str, ...]) -> str:
         + (f" ({', '.join(f'`{one}`' for one in found)})" if found else "")
         for name, found in cases.items()
     )
+
+
+def _words(name: str) -> str:
+    """`DropsPictures` as `drops pictures`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", name).lower()
 
 
 def _joined(text: str | None) -> str:
