@@ -11,13 +11,13 @@ from __future__ import annotations
 __all__ = ["exceptions_of"]
 
 
-def exceptions_of(*packages: str) -> tuple[type[Exception], ...]:
-    """Every exception class that the packages define in the modules imported so far, by name.
+def exceptions_of(*modules: str) -> tuple[type[Exception], ...]:
+    """Every exception class that is defined in the modules, as far as they are imported, by name.
 
     Warnings are none.
 
     Args:
-        packages: Names of top-level packages.
+        modules: Names of modules or packages; a package stands for all that is in it.
     """
     found: set[type[Exception]] = set()
     waiting: list[type[Exception]] = [Exception]
@@ -26,5 +26,6 @@ def exceptions_of(*packages: str) -> tuple[type[Exception], ...]:
             if one not in found and not issubclass(one, Warning):
                 found.add(one)
                 waiting.append(one)
-    own = (one for one in found if one.__module__.partition(".")[0] in packages)
+    within = tuple(f"{module}." for module in modules)
+    own = (one for one in found if f"{one.__module__}.".startswith(within))
     return tuple(sorted(own, key=lambda one: (one.__name__, one.__module__)))
