@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from massgen_bridge import adapting
-from massgen_bridge.testing import agents, fixtures
+from massgen_bridge.testing import agents, exceptions, fixtures, hosting
 
 __all__ = ["page"]
 
@@ -56,6 +56,8 @@ _MODULES = (
         "Tests of an agent",
         "For tests beside [the suites](contract.md) and [model servers](model-servers.md).",
     ),
+    (hosting, "An agent behind its host", "For tests in which tools and plugins matter."),
+    (exceptions, "Exceptions of an SDK", "For tests that none is left without a kind."),
     (fixtures, "Fixtures", "Fixtures for pytest. A `conftest.py` imports them."),
 )
 """Modules of which everything public is shown."""

@@ -15,13 +15,13 @@ from massgen_bridge import (
     Command,
     DeadlinePassed,
     Finish,
+    Frozen,
     Seat,
     StartTurn,
     StrategySpec,
     TieBroken,
     hookimpl,
 )
-from massgen_bridge.messages import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -25,8 +25,10 @@ MODULES = (
     "massgen_bridge.adapting",
     "massgen_bridge.testing.agents",
     "massgen_bridge.testing.conformance",
+    "massgen_bridge.testing.exceptions",
     "massgen_bridge.testing.fixtures",
     "massgen_bridge.testing.guards",
+    "massgen_bridge.testing.hosting",
     "massgen_bridge.testing.servers",
 )
 """The modules that others may import; what else there is belongs to massgen-bridge alone."""

@@ -17,6 +17,7 @@ from public_api.listing import MODULES, Entries, Listing, listed, read, written
 from public_api.record import DECLARED, NOTHING, RECORD, record
 
 ROOT = Path(__file__).parents[2]
+IMPORTED = re.compile(r"^ *(?:from|import) (massgen_bridge(?:\.[\w.]+)?)(?= |$)", re.MULTILINE)
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 
 
@@ -40,6 +41,19 @@ def test_everything_public_is_listed(now: Entries) -> None:
         assert [name for name in names if f"{module}.{name}" not in now] == []
     words = {path.partition(" ")[0].partition(".")[0] for path in now}
     assert words >= {"command", "entry", "exit", "extra", "hook", "json", "massgen_bridge", "yaml"}
+
+
+def test_what_adapters_and_templates_import_is_public() -> None:
+    folders = (ROOT / "adapters", ROOT / "massgen_bridge" / "templates", ROOT / "examples")
+    files = [
+        file
+        for folder in folders
+        for file in folder.rglob("*.py")
+        if not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    ]
+    imported = {name for file in files for name in re.findall(IMPORTED, file.read_text())}
+    assert len(imported) > 5
+    assert imported <= set(MODULES)
 
 
 def test_the_policy_names_the_public_modules() -> None:
