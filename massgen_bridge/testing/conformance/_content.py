@@ -28,7 +28,7 @@ from massgen_bridge.testing.conformance._model import ModelConformanceBase
 from massgen_bridge.testing.conformance._sent import asked, conversation, texts
 from massgen_bridge.testing.conformance._turns import LOOKUP, MEDIA
 from massgen_bridge.testing.fixtures import StartModelServer
-from massgen_bridge.testing.servers import Text
+from massgen_bridge.testing.servers import Text, ToolCalls
 
 __all__ = ["ContentTests"]
 
@@ -117,6 +117,36 @@ class ContentTests(ModelConformanceBase):
         (sent_call,) = sent[1].calls
         assert (sent_call.name, sent_call.arguments) == ("lookup", call.arguments)
         assert (sent[2].answers, sent[2].text) == (sent_call.call_id, result.content)
+
+    async def test_what_a_turn_adds_can_be_handed_back(self, serve: StartModelServer) -> None:
+        """The `new_messages` of a turn, put behind its question, are a history that the next turn
+        takes: the call, its result and the answer reach the model as they were.
+        """
+        call = ("lookup", {"query": "größe", "limit": 3})
+        server = serve([ToolCalls(call), Text("It is 17 °C."), Text("It still is.")])
+        tools = ScriptedTools("17 °C,\nrising")
+        first = turn("How warm is it?", tools=[LOOKUP], call_tool=tools)
+        async with self.agent_at(server) as agent:
+            if self.lacks("tools"):
+                await assert_refused(agent, first)
+                return
+            result = await agent.run(first, collect())
+            history = (*first.messages, *result.new_messages, user("Still?"))
+            again = turn(*history, tools=[LOOKUP], call_tool=tools, turn_id="turn-2")
+            await agent.run(again, collect())
+        if self.lacks("history"):
+            return
+        sent = [message for message in asked(server).messages if message.role != "system"]
+        assert [(message.role, message.text) for message in sent] == [
+            ("user", "How warm is it?"),
+            ("assistant", ""),
+            ("tool", "17 °C,\nrising"),
+            ("assistant", "It is 17 °C."),
+            ("user", "Still?"),
+        ]
+        (sent_call,) = sent[1].calls
+        assert (sent_call.name, sent_call.arguments) == call
+        assert sent[2].answers == sent_call.call_id
 
     async def test_a_turn_adds_nothing_to_the_next(self, serve: StartModelServer) -> None:
         """Two turns with the same question, with other turns between them, send the same request:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -16,9 +17,11 @@ from massgen_bridge.testing.agents import EventLog, collect, turn
 from massgen_bridge.testing.conformance._base import ConformanceBase
 from massgen_bridge.testing.conformance._checks import assert_events, assert_whole, holdings
 
-__all__ = ["RUNS", "LifeTests", "assert_nothing_left"]
+__all__ = ["HELD_UP_S", "RUNS", "LifeTests", "assert_nothing_left", "longest_pause"]
 
 RUNS = 50
+HELD_UP_S = 1.0
+_TICK_S = 0.02
 _ROUNDS = 3
 _SETTLE_ROUNDS = 200
 
@@ -65,6 +68,14 @@ class LifeTests(ConformanceBase):
         if alone[0] == alone[1]:
             assert results[0].text == alone[0], "it answers differently when it is busy"
 
+    async def test_the_event_loop_is_not_held_up(self, connection: Connection | None) -> None:
+        """While an agent works, everything else in the event loop goes on: no turn holds it up for
+        one second. What blocks belongs into a thread.
+        """
+        async with self.agent(connection) as agent:
+            held_up = await longest_pause(lambda: agent.run(turn(self.long_question()), collect()))
+        assert held_up < HELD_UP_S, f"the event loop stood still for {held_up:.1f} s"
+
     async def test_nothing_is_left_of_a_closed_agent(self, connection: Connection | None) -> None:
         """After turns that went well and turns that were cancelled, a closed agent leaves no task,
         thread, open file or socket, and no child process. What a process makes once, such as a
@@ -79,6 +90,26 @@ class LifeTests(ConformanceBase):
                     await _begin_and_cancel(agent.run, self.long_question())
 
         await assert_nothing_left(live)
+
+
+async def longest_pause(work: Callable[[], Awaitable[object]]) -> float:
+    """Seconds for which nothing else in the event loop could run while the work was done."""
+    longest, last = 0.0, time.monotonic()
+    async with anyio.create_task_group() as tasks:
+
+        async def tick() -> None:
+            nonlocal longest, last
+            while True:
+                await anyio.sleep(_TICK_S)
+                now = time.monotonic()
+                longest, last = max(longest, now - last), now
+
+        tasks.start_soon(tick)
+        await anyio.lowlevel.checkpoint()
+        await work()
+        await anyio.sleep(2 * _TICK_S)  # a pause that ends with the work counts, too
+        tasks.cancel_scope.cancel()
+    return longest
 
 
 async def assert_nothing_left(live: Callable[[], Awaitable[object]]) -> None:

@@ -11,7 +11,13 @@ import pytest
 from massgen_bridge.errors import ServerFailed
 from massgen_bridge.testing.agents import ScriptedTools, collect, turn
 from massgen_bridge.testing.conformance._checks import assert_refused, cancelled
-from massgen_bridge.testing.conformance._life import RUNS, LifeTests, assert_nothing_left
+from massgen_bridge.testing.conformance._life import (
+    HELD_UP_S,
+    RUNS,
+    LifeTests,
+    assert_nothing_left,
+    longest_pause,
+)
 from massgen_bridge.testing.conformance._model import ModelConformanceBase
 from massgen_bridge.testing.conformance._turns import LOOKUP
 from massgen_bridge.testing.fixtures import StartModelServer
@@ -28,6 +34,7 @@ from massgen_bridge.testing.servers import (
 __all__ = ["ModelLifeTests"]
 
 _TOOL_TURNS = 10
+_THINKS_S = 1.5
 _LATENCIES_S = (0.2, 1.0)
 
 
@@ -94,6 +101,17 @@ class ModelLifeTests(LifeTests, ModelConformanceBase):
                     tasks.start_soon(ask, f"turn {number}")
         assert answers == {question: ([question], f"found by {question}") for question in answers}
         assert len(answers) == _TOOL_TURNS
+
+    async def test_the_event_loop_goes_on_while_a_model_thinks(
+        self, serve: StartModelServer
+    ) -> None:
+        """While a model is silent for 1.5 seconds before its first word, the event loop never
+        stands still for one.
+        """
+        server = serve(Text("At last.", latency_s=_THINKS_S))
+        async with self.agent_at(server) as agent:
+            held_up = await longest_pause(lambda: agent.run(turn("Think."), collect()))
+        assert held_up < HELD_UP_S, f"the event loop stood still for {held_up:.1f} s"
 
     async def test_the_proxy_of_the_environment_is_used(
         self, serve: StartModelServer, monkeypatch: pytest.MonkeyPatch

@@ -67,8 +67,8 @@ class TidiesTheQuestion(_ChangesParts):
 
 
 class WrapsTheQuestion(_ChangesParts):
-    """Puts a frame of its own around the question. CrewAI adds a preamble of role and goal, and
-    "Current Task".
+    """Puts a frame of its own around the question. CrewAI adds a preamble of role and goal, and a
+    frame for the current task.
     """
 
     caught_by = ("test_the_question_reaches_the_model_unchanged",)

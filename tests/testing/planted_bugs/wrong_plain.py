@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
@@ -165,6 +166,16 @@ class CannotBeStopped(Plain):
         return await super().run(turn, emit)
 
 
+class HoldsUpTheLoop(Plain):
+    """Makes a blocking call in the event loop, and everybody waits."""
+
+    caught_by = ("test_the_event_loop_is_not_held_up",)
+
+    async def run(self, turn: Turn, emit: Emit) -> TurnResult:
+        time.sleep(1.1)  # noqa: ASYNC251 - a planted bug
+        return await super().run(turn, emit)
+
+
 class FallsWithItsNeighbour(Plain):
     """Fails all turns where one was cancelled."""
 
@@ -274,6 +285,7 @@ WRONG: tuple[type[Plain], ...] = (
     TellsMoreWhenItIsOver,
     StopsSilently,
     CannotBeStopped,
+    HoldsUpTheLoop,
     FallsWithItsNeighbour,
     KnowsOneTurnAtATime,
     CannotBeClosedTwice,

@@ -19,7 +19,7 @@ _HOST = "test_a_tool_call_goes_the_way_of_the_host"
 
 class ForgesAVote(Faithful):
     """Votes in the model's name where it did not. MassGen's adapter for AG2 votes for the first
-    agent whenever its own agent did not vote.
+    agent once a vote is enforced, whatever its own agent thinks.
     """
 
     caught_by = ("test_no_tool_is_called_unless_the_model_does",)
