@@ -11,7 +11,8 @@ A fenced block is treated by its language, and by the comments right above it:
 - `<!-- file: NAME -->`: the block below is that file, for the blocks that follow it.
 - `<!-- continues -->`: the Python below goes on where the page's last Python block ended.
 - `<!-- exit: N -->`: the command below ends with this exit code, not with 0.
-- `<!-- output -->`: the lines below each command are what it prints; `...` stands for any lines.
+- `<!-- output -->`: the lines below each command are what it prints; `...` stands for any lines,
+  and ` ...` at the end of a line for the rest of it.
 - `<!-- not run: REASON -->`: the block below is only shown.
 
 Other shell blocks cannot be run as they stand and need such a reason, as README's set-up lines do
@@ -102,9 +103,10 @@ def commands_of(text: str) -> list[tuple[str, str]]:
 
 
 def output_matches(shown: str, printed: str) -> bool:
-    """Whether a command printed what a page shows, where `...` stands for any lines."""
+    """Whether a command printed what a page shows, where `...` stands for what is not shown."""
     parts = [
-        re.escape(part.strip()) for part in re.split(r"^\s*\.\.\.$", shown, flags=re.MULTILINE)
+        re.sub(r"\\ \\\.\\\.\\\.(?=\\?$)", r"[^\n]*", re.escape(part.strip()), flags=re.MULTILINE)
+        for part in re.split(r"^\s*\.\.\.$", shown, flags=re.MULTILINE)
     ]
     return re.fullmatch(r"\s*" + ".*".join(parts) + r"\s*", printed, re.DOTALL) is not None
 
@@ -265,9 +267,11 @@ def test_a_reader_notices_what_does_not_work(tmp_path: Path, home: Path) -> None
         ("a\nb", "a\nb\n", True),
         ("a\n...\nc", "a\nb\nb\nc\n", True),
         ("a\n...", "a\nb\n", True),
+        ("a b ...\nc ...", "a b (7)\nc d\n", True),
+        ("a ...", "a b\nc\n", False),
         ("a", "a\nb\n", False),
         ("a.c", "abc\n", False),
     ],
 )
-def test_dots_stand_for_any_lines(shown: str, printed: str, *, same: bool) -> None:
+def test_dots_stand_for_what_is_not_shown(shown: str, printed: str, *, same: bool) -> None:
     assert output_matches(shown, printed) is same
