@@ -18,6 +18,7 @@ from massgen_bridge import (
     ToolResult,
     TurnResult,
     UnsupportedContent,
+    assistant,
 )
 from massgen_bridge.testing.agents import (
     ScriptedTools,
@@ -272,6 +273,18 @@ async def test_what_a_turn_adds_is_a_history_that_the_model_takes(
     request = server.requests[2].asked
     assert request is not None
     assert [m.is_error for m in request.messages if m.role == "tool"] == [False, True]
+
+
+async def test_a_history_may_end_with_the_model_s_own_words(
+    model_server: StartModelServer,
+) -> None:
+    server = model_server([ToolCalls(CALL, text=" must look."), Text("Done.")], strict=False)
+    asked = turn("?", assistant("I"), tools=[LOOKUP], call_tool=ScriptedTools("found"))
+    assert (await _run(server, asked)).text == "Done."
+    assert server.requests[0].body["messages"][1] == {"role": "assistant", "content": "I"}
+    _, said, told = server.requests[1].body["messages"]
+    assert [block.get("text") for block in said["content"]] == ["I", " must look.", None]
+    assert told["content"][0]["tool_use_id"] == said["content"][2]["id"]
 
 
 async def test_a_tool_of_another_name_is_left_to_the_host(model_server: StartModelServer) -> None:

@@ -11,6 +11,7 @@ from massgen_bridge import AgentContext, Emit, ToolResult, Turn, UnsupportedCont
 from massgen_bridge.adapting import ModelLoop
 from massgen_bridge_anthropic._clients import CLIENTS, request_options, stream
 from massgen_bridge_anthropic._convert import (
+    blocks_of,
     conversation,
     output_format,
     tool_results,
@@ -90,8 +91,9 @@ class MessagesAgent(ModelLoop[anthropic.AsyncAnthropic, Answer]):
     def go_on(self, request: dict[str, Any], answer: Answer, results: Sequence[ToolResult]) -> None:
         """Add the model's message and the results of its calls."""
         messages = request["messages"]
-        if messages[-1]["role"] == "assistant":  # it had paused, and this is the rest
-            messages[-1]["content"] += answer.blocks
+        last = messages[-1]
+        if last["role"] == "assistant":  # it had paused, or a history's last words were its own
+            last["content"] = [*blocks_of(last["content"]), *answer.blocks]
         elif answer.blocks:
             messages.append({"role": "assistant", "content": [*answer.blocks]})
         if results:

@@ -25,7 +25,7 @@ from massgen_bridge import (
 )
 from massgen_bridge.adapting import check_input, misplaced_part, only_text
 
-__all__ = ["conversation", "output_format", "tool_results", "tool_use", "wire_tools"]
+__all__ = ["blocks_of", "conversation", "output_format", "tool_results", "tool_use", "wire_tools"]
 
 _CARRIER = "Messages"
 _IMAGE_TYPES = {
@@ -85,6 +85,11 @@ def _content(blocks: list[Block]) -> str | list[Block]:
         text: str = blocks[0]["text"]
         return text
     return blocks
+
+
+def blocks_of(content: str | list[Block]) -> list[Block]:
+    """The content of a message as blocks."""
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def _blocks(message: Message, inputs: Collection[InputKind]) -> Iterator[Block]:
