@@ -17,3 +17,14 @@ class TestConformance(ModelAgentConformance):
 
     def options(self) -> dict[str, Any]:
         return {}
+
+
+class TestConformanceWithEveryOption(TestConformance):
+    def options(self) -> dict[str, Any]:
+        return {
+            "thinking": "adaptive",
+            "thinking_display": "summarized",
+            "effort": "low",
+            "parallel_tool_calls": True,
+            "cache": "5m",
+        }
