@@ -94,6 +94,7 @@ _BY_STATUS: Mapping[int, type[AgentError]] = {
     HTTPStatus.CONFLICT: ServerFailed,
     HTTPStatus.TOO_EARLY: ServerFailed,
     HTTPStatus.TOO_MANY_REQUESTS: RateLimited,
+    499: NetworkFailed,  # to the provider, the client has left
 }
 # What providers write into `code` and `type` of an error; the status of some of them misleads.
 _BY_WORD: Mapping[str, type[AgentError]] = {

@@ -110,6 +110,7 @@ STATUSES: dict[int, type[AgentError]] = {
     413: BadRequest,
     425: ServerFailed,
     429: RateLimited,
+    499: NetworkFailed,
     500: ServerFailed,
     529: ServerFailed,
 }

@@ -37,11 +37,13 @@ COUNTED = {"input_tokens": 3, "output_tokens": 1}
 
 def _sse(*events: Any) -> HttpError:
     """A stream of these events, whatever they are."""
-    body = "".join(
-        f"event: {event['type'] if isinstance(event, dict) else 'x'}\ndata: {json.dumps(event)}\n\n"
-        for event in events
-    )
+    body = "".join(f"event: {_name(event)}\ndata: {json.dumps(event)}\n\n" for event in events)
     return HttpError(status=200, body=body, content_type="text/event-stream")
+
+
+def _name(event: Any) -> str:
+    """The event's name; an older SDK leaves out those that it does not know."""
+    return event["type"] if isinstance(event, dict) else "content_block_delta"
 
 
 def _start(**usage: Any) -> Event:
