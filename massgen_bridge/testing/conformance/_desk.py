@@ -71,6 +71,9 @@ _CASES = {
         told="wrong arguments: data must not contain {'more'} properties",
     ),
     "no-json": _Case(arguments='{"query": "unfinished', told="the arguments are no JSON object"),
+    "no-number": _Case(
+        arguments='{"query": "x", "limit": NaN}', told="the arguments are no JSON object"
+    ),
     "unknown-tool": _Case(
         name="erase", arguments={}, told="there is no tool 'erase'; tools: lookup"
     ),
