@@ -6,20 +6,23 @@ import getpass
 import re
 import sysconfig
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import massgen_bridge
-from massgen_bridge.runtime.secret_forms import SecretForms
+from massgen_bridge.runtime.secret_forms import MASK, SecretForms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["Scrubber", "secrets_in"]
 
 _SECRET_NAME = re.compile(
-    r"(?:^|_)(?:\w*KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(?:_|$)", re.IGNORECASE
+    r"(?:^|[_-])(?:\w*KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|AUTHORIZATION|COOKIE)(?:[_-]|$)",
+    re.IGNORECASE,
 )
+_LOGIN = re.compile(r"(?<=://)[^\s/@:'\"<>]*:[^\s/@'\"<>]+(?=@)")
 _POSIX_PATH = re.compile(r"(?<![\w.~…>-])/(?P<first>[^\s/:'\"<>()]+)(?:/[^\s/:'\"<>(),]+)+")
 _WINDOWS_PATH = re.compile(r"(?<!\w)[A-Za-z]:\\+(?:[^\s\\:'\"<>|]+\\+)+")
 # Names that many machines have, and that are ordinary words, too.
@@ -28,13 +31,23 @@ _SHORTEST_NAME = 3
 _KEPT_PARTS = 2
 
 
-def secrets_in(settings: Mapping[str, object]) -> list[str]:
-    """The values of settings, or variables of the environment, whose names say that they are."""
-    return [
-        value
-        for name, value in settings.items()
-        if isinstance(value, str) and _SECRET_NAME.search(name)
-    ]
+def secrets_in(settings: object, name: str = "") -> list[str]:
+    """The texts in settings, or variables of the environment, whose names say that they are secret.
+
+    Args:
+        settings: A mapping, or what stands in one.
+        name: Under which it stands there; what it holds is as secret as that says.
+    """
+    match settings:
+        case str():
+            return [settings] if _SECRET_NAME.search(name) else []
+        case Mapping():
+            held = [(f"{name}_{key}", value) for key, value in settings.items()]
+        case list():
+            held = [(name, value) for value in settings]
+        case _:
+            held = []
+    return [secret for key, value in held for secret in secrets_in(value, key)]
 
 
 class Scrubber:
@@ -57,7 +70,7 @@ class Scrubber:
 
     def __call__(self, text: str) -> str:
         """The text without them."""
-        text = self._secrets.mask(text)
+        text = _LOGIN.sub(MASK, self._secrets.mask(text))
         for pattern, name in self._places:
             text = pattern.sub(name, text)
         text = _POSIX_PATH.sub(_short, text)

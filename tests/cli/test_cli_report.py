@@ -250,7 +250,21 @@ def test_secrets_are_known_by_their_names(tmp_path: Path) -> None:
         "DB_PASSWORD": "abcdef-6",
         "KEYBOARD": "abcdef-7",
         "secret": 8,
+        "server": {"headers": {"x-api-key": "abcdef-9"}, "note": "abcdef-0", 1: "abcdef-0"},
+        "tokens": ["abcdef-0"],
+        "token": ["abcdef-a", {"of": "abcdef-b"}],
     }
     found = secrets_in(settings)
-    assert [one[-1] for one in found] == ["1", "2", "3", "6"]
+    assert [one[-1] for one in found] == ["1", "2", "3", "6", "9", "a", "b"]
     assert Scrubber(tmp_path, found)("abcdef-1, abcdef-4") == "[secret], abcdef-4"
+
+
+def test_the_login_in_an_address_is_not_told(tmp_path: Path) -> None:
+    scrub = Scrubber(tmp_path, [])
+    for told, fit in {
+        "http://bob:pa-ss@proxy:3128/x": "http://[secret]@proxy:3128/x",
+        "postgres://:pa-ss@db": "postgres://[secret]@db",
+        "https://example.com:80/a@b:c@d": None,
+        "see http://here, and write to bob@example.com": None,
+    }.items():
+        assert scrub(told) == (told if fit is None else fit)
