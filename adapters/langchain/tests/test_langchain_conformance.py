@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgen_bridge_langchain import bridge_adapters
 
-from massgen_bridge.testing.conformance import ModelAgentConformance
+from massgen_bridge.testing.conformance import AgentConformance, ModelAgentConformance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,3 +52,17 @@ class TestRunnableConformance(TestGraphConformance):
 
     def options(self) -> dict[str, Any]:
         return {"graph": "graphs.py:make_chat"}
+
+
+class TestOwnCodeConformance(AgentConformance):
+    """A user's graph that calls no model."""
+
+    def adapter(self) -> AdapterSpec:
+        (spec,) = bridge_adapters()
+        return spec
+
+    def options(self) -> dict[str, Any]:
+        return {"graph": "graphs.py:compiled"}
+
+    def load(self, path: str) -> Any:
+        return GRAPHS[path.removeprefix("graphs.py:")]

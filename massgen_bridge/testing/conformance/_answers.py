@@ -11,7 +11,11 @@ from massgen_bridge.connection import Sampling
 from massgen_bridge.errors import ProtocolFailed
 from massgen_bridge.events import ReasoningDelta, TextDelta, TurnEvent
 from massgen_bridge.testing.agents import collect, turn
-from massgen_bridge.testing.conformance._checks import assert_refused
+from massgen_bridge.testing.conformance._checks import (
+    assert_refused,
+    assert_same_text,
+    assert_whole,
+)
 from massgen_bridge.testing.conformance._model import ModelConformanceBase
 from massgen_bridge.testing.fixtures import StartModelServer
 from massgen_bridge.testing.servers import (
@@ -74,12 +78,11 @@ class AnswerTests(ModelConformanceBase):
         server, events = serve(text), collect()
         async with self.agent_at(server) as agent:
             result = await agent.run(turn("Speak."), events)
-        assert result.text == text.text
-        assert result.message.role == "assistant"
-        assert result.new_messages[-1] == result.message
+        assert_same_text(result.text, text.text)
+        assert_whole(result)
         assert result.stop_reason == "end"
         if self.capabilities().streaming:
-            assert events.text == text.text
+            assert_same_text(events.text, text.text)
         assert server.calls == 1, "one answer takes one model call"
 
     async def test_characters_cut_apart_on_the_way_are_joined(

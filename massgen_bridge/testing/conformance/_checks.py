@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 from pathlib import Path
 from typing import Final, get_args
 
@@ -33,6 +34,7 @@ __all__ = [
     "Holdings",
     "assert_events",
     "assert_refused",
+    "assert_same_text",
     "assert_whole",
     "cancelled",
     "holdings",
@@ -42,6 +44,8 @@ GRACE_S: Final = 2.0
 """Within so many seconds a cancelled turn has to stop."""
 
 _PATIENCE_S: Final = 10.0
+_SHORT_TEXT: Final = 4000
+_EXCERPT: Final = 40
 _EVENTS: TypeAdapter[TurnEvent] = TypeAdapter(TurnEvent)
 
 
@@ -108,6 +112,24 @@ def _assert_usage(log: EventLog, result: TurnResult) -> None:
         assert sum(counted, Usage()) == result.usage, "a turn's usage is that of its model calls"
 
 
+def assert_same_text(found: str, wanted: str) -> None:
+    """A text is another one, to the letter.
+
+    What pytest has to say of two long texts that differ takes it minutes to find.
+    """
+    if max(len(found), len(wanted)) <= _SHORT_TEXT:
+        assert found == wanted
+        return
+    same = len(commonprefix([found, wanted]))
+    if found != wanted:
+        pytest.fail(
+            f"{len(found)} characters came of {len(wanted)}; the first that differ are number "
+            f"{same + 1} and what follows: {found[same : same + _EXCERPT]!r} in place of "
+            f"{wanted[same : same + _EXCERPT]!r}",
+            pytrace=False,
+        )
+
+
 async def assert_refused(agent: Agent, turn: Turn) -> None:
     """The turn is refused as something that the agent cannot carry, before anything else."""
     events = collect()
@@ -154,14 +176,15 @@ class Holdings:
 
     Attributes:
         tasks: Tasks of the event loop.
-        threads: Threads by name, but for those that anyio keeps for the next blocking call.
+        threads: Threads by name and how many of it, but for those that anyio keeps for the next
+            blocking call.
         files: Open files and sockets, by what they are and how many of them; none on systems that
             do not list them.
         children: Ids of child processes; none on systems that do not list them.
     """
 
     tasks: frozenset[tuple[int, str | None]]
-    threads: frozenset[str]
+    threads: Counter[str]
     files: Counter[str]
     children: frozenset[int]
 
@@ -181,7 +204,7 @@ def holdings() -> Holdings:
     names = (thread.name for thread in threading.enumerate())
     return Holdings(
         tasks=frozenset((task.id, task.name) for task in anyio.get_running_tasks()),
-        threads=frozenset(name for name in names if not name.startswith("AnyIO worker")),
+        threads=Counter(name for name in names if not name.startswith("AnyIO worker")),
         files=Counter(_open_files()),
         children=frozenset(_children()),
     )

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import weakref
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -23,6 +26,7 @@ RUNS = 50
 HELD_UP_S = 1.0
 _TICK_S = 0.02
 _ROUNDS = 3
+_TURNS = 10
 _SETTLE_ROUNDS = 200
 
 
@@ -67,6 +71,26 @@ class LifeTests(ConformanceBase):
             assert not mixed, f"the answer to {questions[number]!r} speaks of {mixed}"
         if alone[0] == alone[1]:
             assert results[0].text == alone[0], "it answers differently when it is busy"
+
+    async def test_a_turn_that_is_over_is_let_go(self, connection: Connection | None) -> None:
+        """An agent that stays open does not grow with its turns: of ten that are over, it holds on
+        to one at the most, be it the turn, its `emit` or its result.
+        """
+        kept: dict[str, list[weakref.ref[Any]]] = {"turns": [], "emits": [], "results": []}
+        async with self.agent(connection) as agent:
+            for number in range(_TURNS):
+                asked, events = turn(self.question(), turn_id=f"turn-{number}"), collect()
+                result = await agent.run(asked, events)
+                for one, references in zip((asked, events, result), kept.values(), strict=True):
+                    references.append(weakref.ref(one))
+                del asked, events, result, one
+            await anyio.sleep(0.01)
+            gc.collect()
+            held = {
+                what: sum(reference() is not None for reference in references)
+                for what, references in kept.items()
+            }
+        assert all(count <= 1 for count in held.values()), f"of {_TURNS} it holds {held}"
 
     async def test_the_event_loop_is_not_held_up(self, connection: Connection | None) -> None:
         """While an agent works, everything else in the event loop goes on: no turn holds it up for

@@ -38,8 +38,6 @@ class UsageTests(ModelConformanceBase):
 
     async def test_usage_of_several_calls_is_added_up(self, serve: StartModelServer) -> None:
         """A turn's usage is that of all its model calls."""
-        if self.lacks("tools"):
-            return  # a turn without tools makes one call
         replies: list[Reply] = [
             ToolCalls(
                 ("lookup", {"query": "x", "limit": 1}),

@@ -218,6 +218,21 @@ class KnowsOneTurnAtATime(Plain):
         return keep
 
 
+class KeepsEveryTurn(Plain):
+    """Keeps all its turns for as long as it lives. In MassGen's group chats tools are only ever
+    added.
+    """
+
+    caught_by = ("test_a_turn_that_is_over_is_let_go",)
+
+    def __init__(self) -> None:
+        self.turns: list[Turn] = []
+
+    def check(self, turn: Turn) -> None:
+        self.turns.append(turn)
+        super().check(turn)
+
+
 class CannotBeClosedTwice(Plain):
     """Fails where it is closed again."""
 
@@ -288,6 +303,7 @@ WRONG: tuple[type[Plain], ...] = (
     HoldsUpTheLoop,
     FallsWithItsNeighbour,
     KnowsOneTurnAtATime,
+    KeepsEveryTurn,
     CannotBeClosedTwice,
     LeavesATask,
     LeavesAThread,

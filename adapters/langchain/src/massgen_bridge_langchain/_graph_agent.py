@@ -26,6 +26,7 @@ from massgen_bridge import (
     TextDelta,
     ToolFailed,
     Turn,
+    TurnEvent,
     TurnResult,
     UnsupportedContent,
     assistant,
@@ -46,7 +47,7 @@ from massgen_bridge_langchain._errors import agent_error, chain
 from massgen_bridge_langchain._load import GraphSource, has_messages, takes_messages
 from massgen_bridge_langchain._media import portable
 from massgen_bridge_langchain._model import (
-    Clients,
+    GraphClients,
     chat_model,
     graph_turn,
     keyless,
@@ -67,7 +68,7 @@ class GraphAgent:
         self._agent_id = context.agent_id
         self._where = f"graph {path!r}"
         self._options: LangChainOptions = context.options
-        self._clients: Clients | None = None
+        self._clients: GraphClients | None = None
         offers: dict[str, Any] = {"config": lambda: {"configurable": {}}}
         connection = context.connection
         self._inputs = None if connection is None else connection.traits.inputs
@@ -86,23 +87,33 @@ class GraphAgent:
         runnable = await self._source.get()
         given = self._input(runnable, messages, history)
         watcher = Watcher(turn.limits, deltas=isinstance(runnable, Pregel))
+        spoken = False
+
+        async def tell(event: TurnEvent, /) -> None:
+            nonlocal spoken
+            spoken = spoken or isinstance(event, TextDelta)
+            await emit(event)
+
         try:
             output = await cancelled_once(
-                lambda: self._output(runnable, given, turn, watcher, emit)
+                lambda: self._output(runnable, given, turn, watcher, tell)
             )
         except anyio.get_cancelled_exc_class():
             watcher.stop()
             raise
         except Exception as error:  # the user's own code may raise anything
-            await _tell(watcher, emit)
+            await _tell(watcher, tell)
             mapped = self._mapped(error, watcher)
             if mapped is None:
                 raise
             raise mapped from error
-        await _tell(watcher, emit)
+        await _tell(watcher, tell)
         if watcher.failure is not None:  # the graph's own code caught it
             raise self._named(watcher.failure)
-        return self._result(output, history, watcher, in_state=has_messages(runnable))
+        result = self._result(output, history, watcher, in_state=has_messages(runnable))
+        if result.text and not spoken:  # the graph's own code wrote it
+            await emit(TextDelta(text=result.text))
+        return result
 
     async def aclose(self) -> None:
         """Give back the clients of the model that the graph was made with."""
@@ -115,10 +126,11 @@ class GraphAgent:
         if self._clients is None:
             # Out of reach of the retry policy, so the SDK itself sends a failed request again.
             retries = connection.retry.attempts - 1
-            self._clients = Clients(connection, sync=True, retries=retries)
+            self._clients = GraphClients(connection, retries=retries)
         return chat_model(
             connection,
-            self._clients,
+            self._clients.asynchronous,
+            sync=self._clients.synchronous,
             output_limit=connection.sampling.max_output_tokens,
             output_limit_parameter=chat_limit_parameter(
                 connection.base_url, self._options.max_tokens_parameter

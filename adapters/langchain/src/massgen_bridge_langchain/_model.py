@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 import openai
@@ -17,12 +17,13 @@ from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from massgen_bridge import Connection
-from massgen_bridge.adapting import Endpoint, ambient_headers, transport
+from massgen_bridge.adapting import ClientPool, Endpoint, ambient_headers, transport
 
 __all__ = [
     "BRIDGE_MODEL",
+    "CLIENTS",
     "BridgeChatModel",
-    "Clients",
+    "GraphClients",
     "chat_model",
     "graph_turn",
     "keyless",
@@ -33,6 +34,8 @@ BRIDGE_MODEL = "massgen_bridge_model"
 """Key in the metadata of each call of a model that was made here."""
 
 _NO_KEY = "none"
+
+C = TypeVar("C", openai.AsyncOpenAI, openai.OpenAI)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,40 +152,49 @@ def _put_rare(message: Any, rare: Mapping[str, str]) -> None:
         message.content = f"{message.content}{rare['refusal']}"
 
 
-class Clients:
-    """The HTTP clients of one agent: made once, used by all its turns, closed at its end.
+class GraphClients:
+    """The clients of one user's graph: made once, used by all its turns, closed at its end.
 
     Args:
         connection: Where they lead to.
-        sync: Whether code that blocks may want to use them, too.
         retries: How often the SDK itself sends a failed request again.
     """
 
-    def __init__(self, connection: Connection, *, sync: bool, retries: int) -> None:
+    def __init__(self, connection: Connection, *, retries: int) -> None:
         endpoint = Endpoint.of(connection)
         http = transport(openai, endpoint)
-        settings = {**_endpoint(endpoint), "timeout": http["timeout"], "max_retries": retries}
-        self.asynchronous = openai.AsyncOpenAI(
-            http_client=openai.DefaultAsyncHttpxClient(**http), **settings
+        settings = {**_settings(endpoint), "timeout": http["timeout"], "max_retries": retries}
+        self.asynchronous = _ours(
+            openai.AsyncOpenAI(http_client=openai.DefaultAsyncHttpxClient(**http), **settings)
         )
-        self.synchronous = (
+        # The graph's own code may block.
+        self.synchronous = _ours(
             openai.OpenAI(http_client=openai.DefaultHttpxClient(**http), **settings)
-            if sync
-            else None
         )
-        for client in (self.asynchronous, self.synchronous):
-            if client is not None:
-                # The SDK takes these from the environment; the connection alone says what is sent.
-                client.organization = client.project = None
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self.asynchronous.close()
-        if self.synchronous is not None:
-            self.synchronous.close()
+        self.synchronous.close()
 
 
-def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
+def _shared_client(endpoint: Endpoint) -> openai.AsyncOpenAI:
+    http = transport(openai, endpoint)
+    return _ours(
+        openai.AsyncOpenAI(
+            http_client=openai.DefaultAsyncHttpxClient(**http),
+            timeout=http["timeout"],
+            max_retries=0,
+            **_settings(endpoint),
+        )
+    )
+
+
+CLIENTS = ClientPool("massgen_bridge_langchain_clients", _shared_client, openai.AsyncOpenAI.close)
+"""The clients of all agents that are made of a model."""
+
+
+def _settings(endpoint: Endpoint) -> dict[str, Any]:
     """The connection's endpoint and headers, and nothing of what stands in the environment."""
     headers = ambient_headers("OPENAI_CUSTOM_HEADERS", openai.Omit())
     if endpoint.api_key is not None:
@@ -194,29 +206,37 @@ def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
+def _ours(client: C) -> C:
+    # The SDK takes these from the environment; the connection alone says what is sent.
+    client.organization = client.project = None
+    return client
+
+
 def chat_model(
     connection: Connection,
-    clients: Clients,
+    client: openai.AsyncOpenAI,
     kind: type[BridgeChatModel] = BridgeChatModel,
+    *,
+    sync: openai.OpenAI | None = None,
     **fields: Any,
 ) -> BridgeChatModel:
     """The connection's model, through the given clients.
 
     Args:
         connection: Names the model.
-        clients: What it sends its requests with.
+        client: What it sends its requests with.
         kind: Its class.
+        sync: What code that blocks sends them with.
         fields: Further fields of `ChatOpenAI`.
     """
-    sync = clients.synchronous
     return kind(
         cache=False,  # each call is made
         model=connection.model,
         base_url=connection.base_url,
         # As an async function it keeps LangChain from making a blocking client of its own.
         api_key=_no_key if sync is None else SecretStr(_NO_KEY),
-        root_async_client=clients.asynchronous,
-        async_client=clients.asynchronous.chat.completions,
+        root_async_client=client,
+        async_client=client.chat.completions,
         root_client=sync,
         client=sync and sync.chat.completions,
         openai_proxy=None,

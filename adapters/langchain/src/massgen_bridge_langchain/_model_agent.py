@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import openai
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.messages import AIMessage, BaseMessage
@@ -25,6 +26,7 @@ from massgen_bridge import (
     TurnResult,
 )
 from massgen_bridge.adapting import (
+    Lease,
     chat_limit_parameter,
     chat_response_format,
     chat_tools,
@@ -42,7 +44,7 @@ from massgen_bridge_langchain._convert import (
 from massgen_bridge_langchain._errors import agent_error
 from massgen_bridge_langchain._media import portable
 from massgen_bridge_langchain._model import (
-    Clients,
+    CLIENTS,
     chat_model,
     keyless,
     sampling_settings,
@@ -68,7 +70,7 @@ class ModelAgent:
         )
         self._settings = sampling_settings(connection) | keyless(connection)
         self._inputs = connection.traits.inputs
-        self._clients: Clients | None = None
+        self._lease: Lease[openai.AsyncOpenAI] | None = None
         self._graph: Any = None
         self._lock = anyio.Lock()
 
@@ -94,23 +96,23 @@ class ModelAgent:
         return self._result(turn, running, history, state["messages"])
 
     async def aclose(self) -> None:
-        """Give back the clients."""
-        clients, self._clients, self._graph = self._clients, None, None
-        if clients is not None:
-            await clients.aclose()
+        """Give back the client."""
+        lease, self._lease, self._graph = self._lease, None, None
+        if lease is not None:
+            await lease.release()
 
     async def _compiled(self) -> Any:
         async with self._lock:
+            if self._lease is None:
+                self._lease = await CLIENTS.lease(self._connection)
             if self._graph is None:
-                # In a thread: making a client reads certificates from disk.
-                self._graph = await anyio.to_thread.run_sync(self._compile)
+                self._graph = await anyio.to_thread.run_sync(self._compile, self._lease.client)
         return self._graph
 
-    def _compile(self) -> Any:
-        self._clients = Clients(self._connection, sync=False, retries=0)
+    def _compile(self, client: openai.AsyncOpenAI) -> Any:
         model = chat_model(
             self._connection,
-            self._clients,
+            client,
             TurnModel,
             agent_id=self._agent_id,
             where=self._where,
