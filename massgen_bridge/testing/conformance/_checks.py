@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
+from itertools import takewhile
 from pathlib import Path
 from typing import Final, get_args
 
@@ -56,11 +56,13 @@ def assert_whole(result: object) -> None:
     assert result.new_messages, "new_messages holds everything that the turn adds to the history"
     wrong = {one.role for one in result.new_messages} - {"assistant", "tool"}
     assert not wrong, f"a turn adds no {wrong} messages to the history"
+    # What pytest would have to say of two long results that differ takes it minutes to find.
     last = [one for one in result.new_messages if one.role == "assistant"][-1:]
-    assert last == [result.message], "the last assistant message is the result's own"
+    is_own = last == [result.message]
+    assert is_own, "the last assistant message is the result's own"
     assert result.session is None or result.session, "no session is None, not an empty text"
-    again = TurnResult.model_validate_json(result.model_dump_json())
-    assert again == result, "a result survives JSON"
+    survives = TurnResult.model_validate_json(result.model_dump_json()) == result
+    assert survives, "a result survives JSON"
 
 
 def assert_events(events: Sequence[object], result: TurnResult, *, streaming: bool) -> None:
@@ -113,20 +115,16 @@ def _assert_usage(log: EventLog, result: TurnResult) -> None:
 
 
 def assert_same_text(found: str, wanted: str) -> None:
-    """A text is another one, to the letter.
-
-    What pytest has to say of two long texts that differ takes it minutes to find.
-    """
+    """A text is another one, to the letter; of long ones that differ it is told where."""
     if max(len(found), len(wanted)) <= _SHORT_TEXT:
         assert found == wanted
         return
-    same = len(commonprefix([found, wanted]))
     if found != wanted:
+        pairs = zip(found, wanted, strict=False)
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         pytest.fail(
-            f"{len(found)} characters came of {len(wanted)}; the first that differ are number "
-            f"{same + 1} and what follows: {found[same : same + _EXCERPT]!r} in place of "
-            f"{wanted[same : same + _EXCERPT]!r}",
-            pytrace=False,
+            f"{len(found)} characters came in place of {len(wanted)}; from number {same + 1} on: "
+            f"{found[same : same + _EXCERPT]!r} in place of {wanted[same : same + _EXCERPT]!r}"
         )
 
 
