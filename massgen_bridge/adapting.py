@@ -23,6 +23,7 @@ from massgen_bridge.models.sdk_clients import (
     AGENTS_PER_CLIENT,
     ClientPool,
     Endpoint,
+    Lease,
     ambient_headers,
     transport,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "SDK_ERRORS",
     "ClientPool",
     "Endpoint",
+    "Lease",
     "ModelAnswer",
     "ModelLoop",
     "StreamedToolCalls",

@@ -9,6 +9,7 @@ import anyio
 import openai
 import pytest
 from massgen_bridge_langchain import bridge_adapters
+from massgen_bridge_langchain._model import CLIENTS
 
 from massgen_bridge import Agent, TextDelta, ToolDefinition, TurnEvent
 from massgen_bridge.testing.agents import (
@@ -66,6 +67,19 @@ async def test_fifty_turns_of_one_agent_keep_apart(model_server: StartModelServe
     assert server.calls == 100
     assert server.most_running_calls > 10
     await agent.aclose()
+
+
+async def test_agents_of_one_connection_share_a_client(model_server: StartModelServer) -> None:
+    server = model_server()
+    agents = [agent_at(server) for _ in range(3)]
+    for agent in agents:
+        assert (await agent.run(turn("q"), collect())).text == "q"
+    assert CLIENTS.users() == [[3]]
+    await agents.pop().aclose()
+    assert (await agents[0].run(turn("again"), collect())).text == "again"
+    for agent in agents:
+        await agent.aclose()
+    assert CLIENTS.users() == []
 
 
 async def test_turns_with_and_without_tools_take_turns_on_one_agent(
