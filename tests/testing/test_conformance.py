@@ -79,6 +79,10 @@ def overclaiming(_options: Any, _traits: ModelTraits | None) -> Capabilities:
     return Capabilities(tools=True, inputs=frozenset({"video"}))
 
 
+def trusting(_options: Any, _traits: ModelTraits | None) -> Capabilities:
+    return OPENAI.capabilities
+
+
 @pytest.mark.parametrize(
     ("changes", "test", "arguments"),
     [
@@ -94,6 +98,7 @@ def overclaiming(_options: Any, _traits: ModelTraits | None) -> Capabilities:
             "test_options_and_model_only_narrow_the_capabilities",
             ("any",),
         ),
+        ({"refine": trusting}, "test_no_agent_claims_what_its_model_cannot_do", ()),
         (
             {"requires": ("pydantic>=2",)},
             "test_importing_the_adapter_does_not_import_its_framework",

@@ -75,7 +75,7 @@ class RuleTests(ConformanceBase):
     @pytest.mark.parametrize("model", ["any", "weak", "none"])
     def test_options_and_model_only_narrow_the_capabilities(self, model: str) -> None:
         """The capabilities of a specification are what its agents can do at best: whatever the
-        options and the model, no agent claims more, and none claims what its model cannot do.
+        options and the model, no agent claims more.
         """
         spec = self.adapter()
         if spec.refine is None:
