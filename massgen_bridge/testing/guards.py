@@ -34,7 +34,6 @@ _LOCAL_NAMES = frozenset({"", "localhost"})
 _MAY_BLOCK = (
     ("<frozen importlib._bootstrap>", "_find_and_load", "a module is imported once, where used"),
     ("massgen_bridge/api.py", "run", "waiting is its promise, also in a notebook's running loop"),
-    ("massgen_bridge/api.py", "run", "the blocking call, for notebooks: waiting is its purpose"),
 )
 
 
