@@ -157,6 +157,8 @@ async def test_options_become_parameters(
     [
         {"thinking": 1023},
         {"thinking": "enabled"},
+        {"thinking": True},
+        {"thinking": {"budget_tokens": 2048}},
         {"effort": "some"},
         {"cache": "2h"},
         {"thinking_display": "summarized"},
@@ -164,8 +166,9 @@ async def test_options_become_parameters(
     ],
 )
 async def test_options_are_checked(options: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError) as caught:
         make_agent(SPEC, options, connection_to("http://127.0.0.1", protocol="messages"))
+    assert caught.value.error_count() == 1
 
 
 async def test_a_limit_that_leaves_no_room_for_the_thinking_is_refused_before_any_call(

@@ -1,18 +1,36 @@
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from massgen_bridge import NoOptions
 
 __all__ = ["AnthropicOptions"]
 
 
+_LEAST_THINKING = 1024
+
+
+def _check_thinking(value: Any) -> Any:
+    """Say once what is wrong, and not for each of the types that it might have had."""
+    word = value is None or (isinstance(value, str) and value in {"adaptive", "disabled"})
+    tokens = isinstance(value, int) and value >= _LEAST_THINKING
+    if not (word or tokens):
+        raise ValueError(
+            "expected 'adaptive', 'disabled', or the most tokens that the model may think: "
+            f"{_LEAST_THINKING} or more"
+        )
+    return value
+
+
 class AnthropicOptions(NoOptions):
     """What can be set under `backend` beside `type`, `model` and `isolation`."""
 
-    thinking: Literal["adaptive", "disabled"] | Annotated[int, Field(ge=1024)] | None = Field(
+    thinking: Annotated[
+        Literal["adaptive", "disabled"] | Annotated[int, Field(ge=_LEAST_THINKING)] | None,
+        BeforeValidator(_check_thinking),
+    ] = Field(
         default=None,
         description="Whether the model thinks before it answers: `adaptive` lets it decide, "
         "`disabled` keeps it from it, a number is the most tokens it may think. None leaves it "
