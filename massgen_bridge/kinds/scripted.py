@@ -10,7 +10,7 @@ import anyio
 from pydantic import Field
 
 from massgen_bridge.agent import Agent, Capabilities, Turn, TurnResult, Usage
-from massgen_bridge.errors import ErrorKind, error_of_kind
+from massgen_bridge.errors import ErrorKind, ProtocolFailed, error_of_kind
 from massgen_bridge.events import (
     ModelCallFinished,
     ModelCallStarted,
@@ -133,7 +133,10 @@ class ScriptedAgent:
             ]
             lines.append(result.content)
         said = await self._say("\n".join(lines), turn, emit)
-        return said.model_copy(update={"new_messages": (*called, *said.new_messages)})
+        structured = None if turn.output_schema is None else _decoded(said.text)
+        return said.model_copy(
+            update={"new_messages": (*called, *said.new_messages), "structured": structured}
+        )
 
     async def _vote(self, choice: str, turn: Turn, emit: Emit) -> TurnResult:
         ballot = {"vote": choice, "reason": self._options.reason}
@@ -196,6 +199,14 @@ async def _call(call: ToolCall, turn: Turn, emit: Emit) -> ToolResult:
     result = await turn.call_tool(call)
     await emit(ToolCallFinished(result=result))
     return result
+
+
+def _decoded(text: str) -> JsonValue:
+    try:
+        value: JsonValue = json.loads(text)
+    except ValueError as error:
+        raise ProtocolFailed(f"the script's answer had to be JSON, but is not: {error}") from error
+    return value
 
 
 def _mark(turn: Turn) -> str | None:

@@ -26,6 +26,13 @@ class TestScriptedConformance(AgentConformance):
         return {"answers": ["Four words it says."], "tokens_per_second": 100}
 
 
+class TestScriptedJsonConformance(TestScriptedConformance):
+    """One whose script has answers for an output schema."""
+
+    def options(self) -> dict[str, Any]:
+        return {"answers": ['{"choice": "agent1"}']}
+
+
 def _at_once(question: str) -> str:
     return f"{question}\n\tSo be it.\n"
 

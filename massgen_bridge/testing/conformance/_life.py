@@ -20,10 +20,10 @@ from massgen_bridge.testing.agents import EventLog, collect, turn
 from massgen_bridge.testing.conformance._base import ConformanceBase
 from massgen_bridge.testing.conformance._checks import assert_events, assert_whole, holdings
 
-__all__ = ["HELD_UP_S", "RUNS", "LifeTests", "assert_nothing_left", "longest_pause"]
+__all__ = ["RUNS", "LifeTests", "assert_loop_goes_on", "assert_nothing_left"]
 
 RUNS = 50
-HELD_UP_S = 1.0
+_HELD_UP_S = 1.0
 _TICK_S = 0.02
 _ROUNDS = 3
 _TURNS = 10
@@ -97,8 +97,7 @@ class LifeTests(ConformanceBase):
         one second. What blocks belongs into a thread.
         """
         async with self.agent(connection) as agent:
-            held_up = await longest_pause(lambda: agent.run(turn(self.long_question()), collect()))
-        assert held_up < HELD_UP_S, f"the event loop stood still for {held_up:.1f} s"
+            await assert_loop_goes_on(lambda: agent.run(turn(self.long_question()), collect()))
 
     async def test_nothing_is_left_of_a_closed_agent(self, connection: Connection | None) -> None:
         """After turns that went well and turns that were cancelled, a closed agent leaves no task,
@@ -116,7 +115,15 @@ class LifeTests(ConformanceBase):
         await assert_nothing_left(live)
 
 
-async def longest_pause(work: Callable[[], Awaitable[object]]) -> float:
+async def assert_loop_goes_on(work: Callable[[], Awaitable[object]]) -> None:
+    """The work does not hold up the event loop; it is done once more where it seems to."""
+    held_up = await _longest_pause(work)
+    if held_up >= _HELD_UP_S:  # a busy machine may hold it up, too
+        held_up = await _longest_pause(work)
+    assert held_up < _HELD_UP_S, f"the event loop stood still for {held_up:.1f} s"
+
+
+async def _longest_pause(work: Callable[[], Awaitable[object]]) -> float:
     """Seconds for which nothing else in the event loop could run while the work was done."""
     longest, last = 0.0, time.monotonic()
     async with anyio.create_task_group() as tasks:

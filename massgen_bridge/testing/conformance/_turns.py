@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import anyio
 import pytest
@@ -125,7 +126,7 @@ class TurnTests(ConformanceBase):
     ) -> None:
         """A turn with a medium, with tools or with an output schema that the capabilities do not
         claim fails with `UnsupportedContent` before anything else happens; nothing is dropped
-        silently. What they do claim is not refused.
+        silently. What they do claim is not refused, and an answer to an output schema is decoded.
         """
         capabilities = self.capabilities()
         claimed: set[str] = set(capabilities.inputs)
@@ -138,8 +139,12 @@ class TurnTests(ConformanceBase):
                 return
         async with self.hosted(connection) as hosted:
             outcome = await hosted.run(asked, collect())
-        refused = isinstance(outcome, TurnFailed) and outcome.kind == "unsupported"
-        assert not refused, f"it claims {wanted!r}, but {outcome}"
+        if isinstance(outcome, TurnDone) and wanted == "schema":
+            value = outcome.result.structured
+            assert value is not None, "it claims output schemas, and decodes no answer"
+            assert json.loads(outcome.result.text) == value
+        elif isinstance(outcome, TurnFailed):
+            assert outcome.kind != "unsupported", f"it claims {wanted!r}, but {outcome}"
 
     def _wanting(self, wanted: str) -> Turn:
         question = self.question()

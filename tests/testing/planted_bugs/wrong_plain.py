@@ -72,6 +72,13 @@ class RefusesWhatItClaims(Plain):
         Capabilities().check(turn)
 
 
+class ClaimsToObeySchemas(Plain):
+    """Claims output schemas, and answers as always."""
+
+    caught_by = ("test_what_it_does_not_claim_is_refused[schema]",)
+    able = Capabilities(history=False, structured=True)
+
+
 class AddsNothingToTheHistory(Plain):
     """Returns a message and no history, so that the next turn knows nothing of it."""
 
@@ -293,6 +300,7 @@ class LeavesAProcess(Plain):
 WRONG: tuple[type[Plain], ...] = (
     RefusesNothing,
     RefusesWhatItClaims,
+    ClaimsToObeySchemas,
     AddsNothingToTheHistory,
     ReturnsText,
     ClaimsToStream,
