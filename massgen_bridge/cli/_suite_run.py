@@ -41,6 +41,7 @@ __all__ = ["SuiteRun"]
 MOST_LOST: Final = 5
 """After so many processes lost, the checks that are left are not run."""
 
+_SETUP_S = 60.0
 _LONGEST_LINE = 16 * 2**20
 _TAIL_BYTES = 8192
 
@@ -134,14 +135,16 @@ class SuiteRun:
         assert process.stdout is not None  # noqa: S101 - as above
         request = self._request.model_copy(update={"done": tuple(self.ended)})
         lines = BufferedByteReceiveStream(process.stdout)
+        patience = max(self._timeout_s, _SETUP_S)
         try:
             await process.stdin.send(request.model_dump_json().encode() + b"\n")
             while not self._done:
-                with anyio.fail_after(self._timeout_s):
+                with anyio.fail_after(patience):
                     line = await lines.receive_until(b"\n", _LONGEST_LINE)
                 self._take(EVENTS.validate_json(line))
+                patience = self._timeout_s  # it is set up, and checks follow
         except TimeoutError:
-            return f"there was no end to it within {self._timeout_s:g} s"
+            return f"there was no end to it within {patience:g} s"
         except (anyio.IncompleteRead, anyio.EndOfStream, anyio.BrokenResourceError):
             with anyio.move_on_after(self._timeout_s):
                 await process.wait()

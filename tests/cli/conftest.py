@@ -34,7 +34,7 @@ class Shell:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=110,
             check=False,
             cwd=self.home,
             env={**self.env, **env},
