@@ -249,7 +249,13 @@ def _base_url(case: _Case, protocol: Protocols) -> str:
             f"the address {template!r} is not complete once its variables are filled in: expected "
             "one such as 'https://api.example.com/v1'"
         )
-    return url.rstrip("/")
+    url = url.rstrip("/")
+    if protocol == "messages" and url.endswith("/v1"):
+        raise case.wrong(
+            f"the address {template!r} ends with '/v1', which the protocol 'messages' adds by "
+            "itself: leave it out"
+        )
+    return url
 
 
 def _api_key(case: _Case, base_url: str) -> SecretStr | None:

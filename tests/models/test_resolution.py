@@ -249,6 +249,13 @@ def test_a_seed_is_refused_where_the_protocol_has_none() -> None:
     assert connection.sampling.extra == {"seed": 7}
 
 
+@pytest.mark.parametrize("end", ["", "/"])
+def test_an_address_of_messages_is_given_without_its_version(end: str) -> None:
+    said = _refusal(["messages"], provider="vllm", base_url=f"http://gpu:1/v1{end}")
+    assert "ends with '/v1', which the protocol 'messages' adds by itself" in said
+    assert _resolve(["chat"], provider="vllm", base_url=f"http://gpu:1/v1{end}").base_url
+
+
 @pytest.mark.parametrize(
     ("provider", "protocol", "structured"),
     [
