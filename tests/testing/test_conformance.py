@@ -5,8 +5,11 @@ What it finds in agents is the business of `test_planted_bugs.py`.
 
 from __future__ import annotations
 
+import asyncio
+import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -15,7 +18,14 @@ import pytest
 from massgen_bridge_openai import bridge_adapters
 from pydantic import BaseModel
 
-from massgen_bridge import AdapterSpec, Capabilities, ErrorKind
+from massgen_bridge import (
+    AdapterSpec,
+    Capabilities,
+    ErrorKind,
+    TextDelta,
+    TurnResult,
+    assistant,
+)
 from massgen_bridge.connection import Protocols
 from massgen_bridge.kinds import python, scripted
 from massgen_bridge.testing.conformance import AgentConformance, ModelAgentConformance
@@ -25,7 +35,7 @@ from massgen_bridge.testing.conformance._model import ModelConformanceBase
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from massgen_bridge import ModelTraits
+    from massgen_bridge import Emit, ModelTraits, Turn
 
 ROOT = Path(__file__).parents[2]
 (OPENAI,) = bridge_adapters()
@@ -297,3 +307,58 @@ def test_every_test_says_what_it_guarantees() -> None:
 def test_there_is_a_server_for_what_adapters_are_proven_on() -> None:
     served = ModelConformanceBase._protocols(Suite(protocols=get_args(Protocols)))
     assert list(served) == ["chat", "messages"]
+
+
+class Sleeper:
+    """Waits once, blocking or for something that is there at once."""
+
+    def __init__(self, *, blocks: bool) -> None:
+        self._blocks = blocks
+
+    async def run(self, _turn: Turn, emit: Emit) -> TurnResult:
+        if self._blocks:
+            time.sleep(0.01)  # noqa: ASYNC251 - that is what is wrong with it
+        ready = asyncio.get_running_loop().create_future()
+        ready.get_loop().call_soon(ready.set_result, None)
+        await ready
+        await emit(TextDelta(text="Yes."))
+        message = assistant("Yes.")
+        return TurnResult(message=message, new_messages=(message,))
+
+    async def aclose(self) -> None:
+        """Nothing to give back."""
+
+
+def sleeper(*, blocks: bool) -> AdapterSpec:
+    return AdapterSpec(kind="sleeper", summary="x", factory=lambda _: Sleeper(blocks=blocks))
+
+
+class TestBlocks(AgentConformance):
+    """Run by the test below, in a process of its own."""
+
+    __test__ = "SLEEPER_BLOCKS" in os.environ
+
+    def adapter(self) -> AdapterSpec:
+        return sleeper(blocks=True)
+
+    def options(self) -> dict[str, Any]:
+        return {}
+
+
+def test_the_suite_finds_what_blocks_without_the_guards() -> None:
+    test = f"{__file__}::TestBlocks::test_a_turn_returns_one_whole_result"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", f"--config-file={os.devnull}", "--noconftest", test],
+        env=os.environ | {"SLEEPER_BLOCKS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "BlockingError: Blocking call to time.sleep" in done.stdout, done.stdout
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("share", [0.0, 0.5])
+async def test_a_turn_that_no_cancellation_reaches_any_more_may_return(share: float) -> None:
+    suite = PlainSuite(sleeper(blocks=False))
+    await suite.test_a_turn_cancelled_while_it_works_stops(None, share)

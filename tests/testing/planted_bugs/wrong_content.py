@@ -114,12 +114,26 @@ class RemembersEarlierTurns(Faithful):
         return turn.model_copy(update={"messages": (before, *turn.messages)})
 
 
+class ForgetsToolCalls(Faithful):
+    """Takes tool calls and their results out of the history."""
+
+    caught_by = (
+        "test_earlier_tool_calls_reach_the_model",
+        "test_what_a_turn_adds_can_be_handed_back",
+    )
+
+    def asked(self, turn: Turn) -> Turn:
+        spoken = tuple(m for m in turn.messages if m.role != "tool" and not m.tool_calls)
+        return turn.model_copy(update={"messages": spoken})
+
+
 class SamplesAsItLikes(Faithful):
     """Leaves out what the connection says of sampling."""
 
     caught_by = (
         "test_sampling_reaches_the_model_or_is_refused[temperature]",
         "test_sampling_reaches_the_model_or_is_refused[seed]",
+        "test_extra_settings_reach_the_request_unchanged",
     )
 
     def connection(self, connection: Connection) -> Connection:
@@ -156,6 +170,7 @@ WRONG: tuple[type[Faithful], ...] = (
     FlattensTheHistory,
     ForgetsTheBeginning,
     RemembersEarlierTurns,
+    ForgetsToolCalls,
     SamplesAsItLikes,
     ForgetsTheOutputLimit,
     UsesAnotherModel,

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+import anyio
 from testing.planted_bugs.faithful import Faithful, Speech
 
-from massgen_bridge import AgentError, ServerFailed, Truncated, TurnResult, assistant
+from massgen_bridge import (
+    AgentError,
+    RateLimited,
+    ServerFailed,
+    TimedOut,
+    Truncated,
+    TurnResult,
+    assistant,
+)
 from massgen_bridge.connection import RetryPolicy
 from massgen_bridge.testing.agents import TEST_KEY
 
@@ -114,7 +124,11 @@ class RetriesBesideOurs(Faithful):
     try twice more unless they are told not to.
     """
 
-    caught_by = (f"{_KINDS}[500]", "test_attempts_are_used_up_to_the_last")
+    caught_by = (
+        f"{_KINDS}[500]",
+        "test_attempts_are_used_up_to_the_last",
+        "test_what_cannot_pass_is_not_tried_again[400]",
+    )
 
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
         try:
@@ -138,13 +152,88 @@ class MakesTheWholeTurnAgain(Faithful):
             return await super().run(turn, emit)
 
 
+class HidesItsRetries(Faithful):
+    """Tells nobody that a call is made again."""
+
+    caught_by = ("test_a_call_that_is_made_again_is_told_once[server]",)
+
+    async def tell(self, event: TurnEvent, emit: Emit) -> None:
+        if event.type != "model_retried":
+            await emit(event)
+
+
+class WaitsThroughCancellation(Faithful):
+    """Sees its waits and its next attempt through, cancelled or not."""
+
+    caught_by = ("test_a_cancelled_wait_makes_no_further_call",)
+
+    def connection(self, connection: Connection) -> Connection:
+        return connection.model_copy(update={"retry": RetryPolicy(attempts=1)})
+
+    async def run(self, turn: Turn, emit: Emit) -> TurnResult:
+        try:
+            return await super().run(turn, emit)
+        except RateLimited:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.5)
+                return await super().run(turn, emit)
+            raise
+
+
+class LimitsTheWholeAnswer(Faithful):
+    """Takes the time that one wait may last for the time of the whole answer."""
+
+    caught_by = ("test_a_slow_answer_is_no_silence",)
+    patience_s = 0.0
+
+    def connection(self, connection: Connection) -> Connection:
+        self.patience_s = connection.timeout_s
+        return connection
+
+    async def run(self, turn: Turn, emit: Emit) -> TurnResult:
+        with anyio.move_on_after(self.patience_s):
+            return await super().run(turn, emit)
+        raise TimedOut("the answer took too long")
+
+
+class FailsForGood(Faithful):
+    """Does nothing more once it has failed. A failed member of an AG2 network leaves its channel
+    open, and everybody waits.
+    """
+
+    caught_by = ("test_an_agent_survives_its_failures",)
+    broken = False
+
+    async def run(self, turn: Turn, emit: Emit) -> TurnResult:
+        if self.broken:
+            raise ServerFailed("the session is broken")
+        try:
+            return await super().run(turn, emit)
+        except AgentError:
+            self.broken = True
+            raise
+
+
+class IgnoresTheProxy(Faithful):
+    """Goes past the proxy that the environment names."""
+
+    caught_by = ("test_the_proxy_of_the_environment_is_used",)
+
+    async def run(self, turn: Turn, emit: Emit) -> TurnResult:
+        os.environ["NO_PROXY"] = "*"
+        try:
+            return await super().run(turn, emit)
+        finally:
+            del os.environ["NO_PROXY"]
+
+
 class WaitsTooLong(Faithful):
     """Waits for a silent server longer than the connection says."""
 
     caught_by = ("test_silence_beyond_the_time_limit_is_told_as_such[midway]",)
 
     def connection(self, connection: Connection) -> Connection:
-        return connection.model_copy(update={"timeout_s": connection.timeout_s + 3})
+        return connection.model_copy(update={"timeout_s": connection.timeout_s + 2.2})
 
 
 WRONG: tuple[type[Faithful], ...] = (
@@ -156,5 +245,10 @@ WRONG: tuple[type[Faithful], ...] = (
     ForgetsTheTimeToWait,
     RetriesBesideOurs,
     MakesTheWholeTurnAgain,
+    HidesItsRetries,
+    WaitsThroughCancellation,
+    LimitsTheWholeAnswer,
+    FailsForGood,
+    IgnoresTheProxy,
     WaitsTooLong,
 )

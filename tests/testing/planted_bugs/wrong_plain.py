@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 
-from massgen_bridge import Capabilities, TextDelta, TurnResult, assistant
+from massgen_bridge import Capabilities, NotFound, TextDelta, TurnResult, assistant
 from massgen_bridge.events import TurnDone
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class CannotBeStopped(Plain):
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
         self.check(turn)
         with anyio.CancelScope(shield=True):
-            await anyio.sleep(2.8)
+            await anyio.sleep(2.4)
         return await super().run(turn, emit)
 
 
@@ -238,6 +238,27 @@ class KeepsEveryTurn(Plain):
     def check(self, turn: Turn) -> None:
         self.turns.append(turn)
         super().check(turn)
+
+
+class KnowsNoSessionOfItsOwn(Plain):
+    """Gives a session token, and does not know it when it comes back."""
+
+    caught_by = ("test_a_session_is_taken_back",)
+
+    def check(self, turn: Turn) -> None:
+        super().check(turn)
+        if turn.session is not None:
+            raise NotFound(f"there is no session {turn.session!r}")
+
+    def result(self, text: str) -> TurnResult:
+        return super().result(text).model_copy(update={"session": "1"})
+
+
+class CannotBeClosed(Plain):
+    """Has no `aclose`."""
+
+    caught_by = ("test_it_is_an_agent",)
+    aclose: Any = None
 
 
 class CannotBeClosedTwice(Plain):
@@ -312,6 +333,8 @@ WRONG: tuple[type[Plain], ...] = (
     FallsWithItsNeighbour,
     KnowsOneTurnAtATime,
     KeepsEveryTurn,
+    KnowsNoSessionOfItsOwn,
+    CannotBeClosed,
     CannotBeClosedTwice,
     LeavesATask,
     LeavesAThread,

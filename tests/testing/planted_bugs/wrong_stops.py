@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -26,6 +27,7 @@ class SwallowsCancellation(Faithful):
         f"{_GIVEN_UP}[first-byte]",
         f"{_GIVEN_UP}[midway]",
         "test_a_turn_cancelled_at_an_event_stops[first]",
+        "test_a_model_call_that_is_cancelled_twice_is_given_up[midway]",
     )
 
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
@@ -113,6 +115,16 @@ class CancelsEverything(Faithful):
         return TurnResult(message=message, new_messages=(message,))
 
 
+class BlocksWhileTheModelThinks(Faithful):
+    """Waits for its model in the event loop, and everybody waits with it."""
+
+    caught_by = ("test_the_event_loop_goes_on_while_a_model_thinks",)
+
+    async def run(self, turn: Turn, emit: Emit) -> TurnResult:
+        time.sleep(1.1)  # noqa: ASYNC251 - a planted bug
+        return await super().run(turn, emit)
+
+
 class WaitsForOthers(Faithful):
     """Does its turns twenty at a time."""
 
@@ -191,6 +203,7 @@ WRONG: tuple[type[Faithful], ...] = (
     StopsSlowly,
     LeavesItsToolsRunning,
     CancelsEverything,
+    BlocksWhileTheModelThinks,
     WaitsForOthers,
     AnswersAnothersQuestion,
     TellsOfAnothersTurn,

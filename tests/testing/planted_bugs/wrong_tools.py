@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from testing.planted_bugs.faithful import Faithful
 
-from massgen_bridge import AgentError, ToolCall, ToolCallStarted, ToolResult
+from massgen_bridge import (
+    AgentError,
+    LimitReached,
+    ToolCall,
+    ToolCallStarted,
+    ToolResult,
+    Truncated,
+)
 from massgen_bridge.agent import ToolDefinition
 
 if TYPE_CHECKING:
@@ -109,13 +116,60 @@ class SwallowsToolFailures(Faithful):
     exception.
     """
 
-    caught_by = ("test_a_tool_that_breaks_fails_the_turn", "test_the_limit_of_tool_calls_holds")
+    caught_by = (
+        "test_a_tool_that_breaks_fails_the_turn",
+        "test_a_tool_that_cannot_be_called_fails_the_turn[error0]",
+        "test_the_limit_of_tool_calls_holds",
+    )
 
     async def call_tool(self, turn: Turn, call: ToolCall) -> ToolResult:
         try:
             return await turn.call_tool(call)
         except AgentError as error:
             return ToolResult(call_id=call.call_id, name=call.name, content=str(error))
+
+
+class CallsHalfTools(Faithful):
+    """Calls a tool of which only the beginning came. LangChain's own parser mends arguments that
+    were cut off.
+    """
+
+    caught_by = (
+        "test_a_cut_tool_call_is_not_made",
+        "test_a_tool_call_that_the_limit_cut_off_is_not_made",
+    )
+
+    async def run(self, turn: Turn, emit: Emit) -> TurnResult:
+        try:
+            return await super().run(turn, emit)
+        except (LimitReached, Truncated):
+            await turn.call_tool(ToolCall(call_id="half", name="lookup", arguments={}))
+            raise
+
+
+class GivesAllCallsOneResult(Faithful):
+    """Takes a call's result from a memory of calls to the same tool."""
+
+    caught_by = ("test_calls_made_at_once_keep_their_order",)
+    remembered = ""
+
+    async def call_tool(self, turn: Turn, call: ToolCall) -> ToolResult:
+        result = await turn.call_tool(call)
+        self.remembered = self.remembered or result.content
+        return result.model_copy(update={"content": self.remembered})
+
+
+class DropsWordsBeforeCalls(Faithful):
+    """Keeps the calls of a message, and not what the model said with them."""
+
+    caught_by = ("test_what_the_model_says_before_a_call_is_kept",)
+
+    def answered(self, result: TurnResult) -> TurnResult:
+        kept = tuple(
+            one.model_copy(update={"parts": one.tool_calls}) if one.tool_calls else one
+            for one in result.new_messages
+        )
+        return result.model_copy(update={"new_messages": kept})
 
 
 class RenamesTools(Faithful):
@@ -199,6 +253,9 @@ WRONG: tuple[type[Faithful], ...] = (
     ChangesArguments,
     TriesARefusedCallAgain,
     SwallowsToolFailures,
+    CallsHalfTools,
+    GivesAllCallsOneResult,
+    DropsWordsBeforeCalls,
     RenamesTools,
     OffersNoTools,
     TellsOfToolsInDisorder,

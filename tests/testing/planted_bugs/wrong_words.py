@@ -87,6 +87,24 @@ class CutsLongAnswers(Faithful):
         return _said(result, assistant(result.text[:100_000])) if result.text else result
 
 
+class SpeaksAsciiOnly(Faithful):
+    """Reads bytes one by one, and makes a question mark of every character of several."""
+
+    caught_by = ("test_characters_cut_apart_on_the_way_are_joined", f"{_EXACT}[unicode]")
+
+    def answered(self, result: TurnResult) -> TurnResult:
+        return _said(result, assistant(result.text.encode("ascii", "replace").decode()))
+
+
+class LeavesJsonAsText(Faithful):
+    """Asks for an output schema, and decodes nothing."""
+
+    caught_by = ("test_structured_output_is_decoded",)
+
+    def answered(self, result: TurnResult) -> TurnResult:
+        return result.model_copy(update={"structured": None})
+
+
 class SaysItsThoughts(Faithful):
     """Tells of the model's reasoning as if it were the answer."""
 
@@ -218,6 +236,8 @@ WRONG: tuple[type[Faithful], ...] = (
     TrimsItsDeltas,
     SavesUpItsWords,
     CutsLongAnswers,
+    SpeaksAsciiOnly,
+    LeavesJsonAsText,
     SaysItsThoughts,
     HidesWhyItStopped,
     TakesProseForADecision,
