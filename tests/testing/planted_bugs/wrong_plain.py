@@ -169,7 +169,7 @@ class CannotBeStopped(Plain):
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
         self.check(turn)
         with anyio.CancelScope(shield=True):
-            await anyio.sleep(2.4)
+            await anyio.sleep(2.8)
         return await super().run(turn, emit)
 
 
