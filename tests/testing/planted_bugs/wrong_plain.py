@@ -255,7 +255,7 @@ class KnowsNoSessionOfItsOwn(Plain):
 
 
 class CannotBeClosed(Plain):
-    """Has no `aclose`."""
+    """Has no `aclose`, so that nobody can make it give anything back."""
 
     caught_by = ("test_it_is_an_agent",)
     aclose: Any = None
