@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -77,16 +75,6 @@ class Recorder:
         config.option.tbstyle = "short"
         config.option.verbose = 2
         guards.stay_on_loopback()
-
-    @pytest.fixture(scope="session", autouse=True)
-    def no_blocking_calls(self) -> Iterator[None]:
-        """Let blocking calls of the adapter in an event loop raise; other plugins do not count."""
-        factory: object = self._spec.factory
-        while isinstance(factory, partial):
-            factory = factory.func
-        package = sys.modules[factory.__module__.partition(".")[0]]
-        with guards.blocking_raises(["massgen_bridge", package]):
-            yield
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Tell why the suite cannot be set up."""

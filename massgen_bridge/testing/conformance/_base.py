@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pkgutil import resolve_name
 from typing import Any
 
@@ -15,6 +17,7 @@ from massgen_bridge.agent import Agent, Capabilities
 from massgen_bridge.connection import Connection, ModelTraits
 from massgen_bridge.specs import AdapterSpec, ToolSpec
 from massgen_bridge.testing.agents import make_agent
+from massgen_bridge.testing.guards import blocking_raises
 from massgen_bridge.testing.hosting import HostedAgent, hosted
 
 __all__ = ["ConformanceBase"]
@@ -79,6 +82,16 @@ class ConformanceBase(ABC):
             if name in expected:
                 mark = pytest.mark.xfail(reason=expected[name], strict=True)
                 request.applymarker(mark)
+
+    @pytest.fixture(autouse=True)
+    def _no_blocking_calls(self) -> Iterator[None]:
+        """Let blocking calls of the adapter in the event loop raise; other plugins do not count."""
+        factory: object = self.adapter().factory
+        while isinstance(factory, partial):
+            factory = factory.func
+        package = sys.modules[factory.__module__.partition(".")[0]]
+        with blocking_raises(["massgen_bridge", package]):
+            yield
 
     def _names(self, item: Any) -> Sequence[str]:
         """The names by which `expected_failures` may know a test."""

@@ -31,6 +31,7 @@ from massgen_bridge.testing.agents import EventLog, collect
 
 __all__ = [
     "GRACE_S",
+    "SWALLOWED",
     "Holdings",
     "assert_events",
     "assert_refused",
@@ -43,6 +44,12 @@ __all__ = [
 GRACE_S: Final = 2.0
 """Within so many seconds a cancelled turn has to stop."""
 
+SWALLOWED: Final = (
+    "a cancellation is raised through, never swallowed: end a handler that catches it (`except:`, "
+    "`except BaseException`) with a bare `raise`"
+)
+"""What is wrong with an agent that goes on."""
+
 _PATIENCE_S: Final = 10.0
 _SHORT_TEXT: Final = 4000
 _EXCERPT: Final = 40
@@ -53,7 +60,10 @@ def assert_whole(result: object) -> None:
     """The result is one that the host can work with, also when it comes from another process."""
     assert isinstance(result, TurnResult), f"a turn returns a TurnResult, not {result!r}"
     assert result.message.role == "assistant"
-    assert result.new_messages, "new_messages holds everything that the turn adds to the history"
+    assert result.new_messages, (
+        "new_messages is empty; it holds everything that the turn adds to the history, and ends "
+        "with the answer: new_messages=(message,)"
+    )
     wrong = {one.role for one in result.new_messages} - {"assistant", "tool"}
     assert not wrong, f"a turn adds no {wrong} messages to the history"
     # What pytest would have to say of two long results that differ takes it minutes to find.
@@ -103,8 +113,8 @@ def _assert_deltas(log: EventLog, result: TurnResult, *, streaming: bool) -> Non
     if result.stop_reason == "tool" or not (log.text or streaming):
         return
     assert log.text == result.text, (
-        "the deltas join to the text of the result; an agent that emits none says "
-        "Capabilities(streaming=False)"
+        "the deltas join to the text of the result; `await emit(TextDelta(text=...))` what the "
+        "agent says, or claim Capabilities(streaming=False)"
     )
 
 
@@ -131,8 +141,15 @@ def assert_same_text(found: str, wanted: str) -> None:
 async def assert_refused(agent: Agent, turn: Turn) -> None:
     """The turn is refused as something that the agent cannot carry, before anything else."""
     events = collect()
-    with pytest.raises(UnsupportedContent):
+    try:
         await agent.run(turn, events)
+    except UnsupportedContent:
+        pass
+    else:
+        pytest.fail(
+            "it took what its capabilities do not claim; `capabilities.check(turn)` refuses that, "
+            "as the first line of run"
+        )
     assert events.events == [], "a refusal comes before anything is told"
 
 
@@ -161,7 +178,7 @@ async def cancelled(
         began = time.monotonic()
         tasks.cancel_scope.cancel()
     took = time.monotonic() - began
-    assert ended == ["cancelled"], "a cancellation is raised through, never swallowed"
+    assert ended == ["cancelled"], SWALLOWED
     assert took < GRACE_S, f"the turn took {took:.1f} s to stop"
 
 

@@ -120,7 +120,10 @@ async def assert_loop_goes_on(work: Callable[[], Awaitable[object]]) -> None:
     held_up = await _longest_pause(work)
     if held_up >= _HELD_UP_S:  # a busy machine may hold it up, too
         held_up = await _longest_pause(work)
-    assert held_up < _HELD_UP_S, f"the event loop stood still for {held_up:.1f} s"
+    assert held_up < _HELD_UP_S, (
+        f"the event loop stood still for {held_up:.1f} s: await what takes long, or run what "
+        "blocks in a thread, by anyio.to_thread.run_sync"
+    )
 
 
 async def _longest_pause(work: Callable[[], Awaitable[object]]) -> float:
@@ -153,7 +156,10 @@ async def assert_nothing_left(live: Callable[[], Awaitable[object]]) -> None:
         if not holdings().beyond(before):
             break
         await anyio.sleep(0.01)
-    assert holdings().beyond(before) == {}, "left behind by closed agents"
+    assert holdings().beyond(before) == {}, (
+        "left behind by closed agents: give back in aclose what the agent holds, and end in run "
+        "what a turn starts, also when it is cancelled"
+    )
 
 
 async def _begin_and_cancel(run: Callable[..., Awaitable[TurnResult]], question: str) -> None:

@@ -43,12 +43,16 @@ class RuleTests(ConformanceBase):
         a wire protocol to reach it by.
         """
         spec = self.adapter()
-        assert re.fullmatch(r"[a-z][a-z0-9_-]*", spec.kind), spec.kind
-        assert spec.summary.strip()
-        assert "\n" not in spec.summary
+        assert re.fullmatch(r"[a-z][a-z0-9_-]*", spec.kind), (
+            f"the kind {spec.kind!r} is no plain name: a-z first, then a-z, 0-9, _ and -"
+        )
+        assert spec.summary.strip(), "the summary is empty: say in one line what the agent is"
+        assert "\n" not in spec.summary, "the summary has more than one line"
         assert spec.protocols or not spec.needs_model, "a model is reached by a protocol"
         for requirement in spec.requires:
-            assert ">=" in requirement, f"{requirement!r} has no floor: it resolves to any age"
+            assert ">=" in requirement, (
+                f"{requirement!r} has no floor, so it resolves to any age: write {requirement}>=…"
+            )
 
     def test_the_options_forbid_what_they_do_not_know(self) -> None:
         """A misspelt option is an error, and every option has a description: both show in the
@@ -56,16 +60,21 @@ class RuleTests(ConformanceBase):
         """
         options = self.adapter().options
         options.model_validate(self.options())
+        schema = options.model_json_schema()
+        assert schema.get("additionalProperties") is False, (
+            "a misspelt option is taken: derive the options from NoOptions, or give their class "
+            'model_config = ConfigDict(extra="forbid")'
+        )
         with pytest.raises(ValidationError):
             options.model_validate({**self.options(), "no_such_option": 1})
-        schema = options.model_json_schema()
-        assert schema["additionalProperties"] is False
         bare = [
             name
             for name, described in schema.get("properties", {}).items()
             if not described.get("description")
         ]
-        assert bare == [], "give these a description"
+        assert bare == [], (
+            "these options have no description: give them one by Field(description=...)"
+        )
 
     def test_options_that_import_code_are_named(self) -> None:
         """What `imports_code` names are options; the host asks for trust where they are used."""
@@ -125,7 +134,10 @@ class RuleTests(ConformanceBase):
             check=False,
         )
         assert done.returncode == 0, f"{package!r} cannot be imported:\n{done.stderr}"
-        assert json.loads(done.stdout.splitlines()[-1]) == []
+        assert json.loads(done.stdout.splitlines()[-1]) == [], (
+            f"importing {package!r} imports these of its framework; import them where an agent is "
+            "made, in the factory"
+        )
 
     def test_no_test_of_the_suite_is_weakened(self) -> None:
         """A test is left as it is, or it fails as expected for a reason that is written down: in
