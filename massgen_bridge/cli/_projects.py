@@ -31,6 +31,7 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST_NAME = 30
+_PORT = 8765  # of the model server that examples are shown with
 _PREFIXES = re.compile(r"^massgen[-_]?bridge[-_]")
 # In YAML, or in older readers of it, these are no names.
 _NO_NAMES = frozenset({"false", "no", "null", "off", "on", "true", "yes"})
@@ -55,6 +56,7 @@ class Details(NamedTuple):
     requires: tuple[str, ...] = ()
     test_extras: str = "testing"
     question: str = "Why learn Python?"
+    address: str = ""  # the environment variable by which the example finds a model
 
 
 DETAILS: Mapping[str, Details] = {
@@ -66,6 +68,7 @@ DETAILS: Mapping[str, Details] = {
     "model_adapter": Details(
         "massgen-bridge adapter: agents of the kind {name}, each a model behind an SDK.",
         requires=("openai>=2.30",),
+        address="MODEL_URL",
     ),
     "hook": Details("massgen-bridge hook: refuses answers that are too long."),
     "tool": Details("massgen-bridge tool: agents may call {name}.", question="How many words?"),
@@ -74,7 +77,9 @@ DETAILS: Mapping[str, Details] = {
         "massgen-bridge sink: the records of runs go to {name}.", requires=("pydantic>=2.11",)
     ),
     "provider": Details(
-        "massgen-bridge provider: models named {name}/….", test_extras="openai,testing"
+        "massgen-bridge provider: models named {name}/….",
+        test_extras="openai,testing",
+        address="{NAME}_URL",
     ),
 }
 """The templates by the names of their folders."""
@@ -95,9 +100,17 @@ class Project(NamedTuple):
         return f"massgen-bridge-{self.name.replace('_', '-')}"
 
     @property
-    def question(self) -> str:
-        """A question for its example."""
-        return DETAILS[self.template].question
+    def example(self) -> tuple[str, ...]:
+        """What to type to see its example; one that needs a model is given a server that echoes."""
+        details = DETAILS[self.template]
+        run = f'massgen-bridge run example.yaml "{details.question}"'
+        if not details.address:
+            return (run,)
+        return (
+            f"python -m massgen_bridge.testing.servers --port {_PORT} &",
+            f"export {details.address.format(NAME=self.name.upper())}=http://127.0.0.1:{_PORT}/v1",
+            run,
+        )
 
 
 def check_name(name: str) -> None:
@@ -220,7 +233,7 @@ def _values(project: Project) -> Mapping[str, str]:
         "your-name": project.name.replace("_", "-"),
         "YOUR_NAME": project.name.upper(),
         "PLUGIN_SUMMARY": details.summary.format(name=project.name),
-        "PLUGIN_QUESTION": details.question,
+        "PLUGIN_EXAMPLE": "\n".join(f"$ {line}" for line in project.example),
         "PLUGIN_DEPENDENCIES": _strings([f"massgen-bridge{core}", *details.requires]),
         "PLUGIN_TEST_DEPENDENCIES": _strings([f"massgen-bridge[{details.test_extras}]"]),
         '"PLUGIN_AUTHOR"': json.dumps(project.author, ensure_ascii=False),

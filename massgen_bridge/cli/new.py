@@ -55,7 +55,7 @@ def new(
         f"cd {shlex.quote(str(folder))}",
         "pip install -e '.[test]'",
         "pytest",
-        f'massgen-bridge run example.yaml "{project.question}"',
+        *project.example,
     ]
     for step in steps:
         typer.echo(f"  {step}")

@@ -149,6 +149,26 @@ def test_the_next_steps_are_told(commands: Commands) -> None:
 
 
 @pytest.mark.parametrize(
+    ("template", "address"), [("model_adapter", "MODEL_URL"), ("provider", "MY_OWN_URL")]
+)
+def test_an_example_that_needs_a_model_is_shown_with_a_server(
+    commands: Commands, template: str, address: str
+) -> None:
+    done = commands("new", *COMMANDS[template], "my_own")
+    steps = [line.strip() for line in done.stdout.splitlines()[2:]]
+    assert steps[-3:] == [
+        "python -m massgen_bridge.testing.servers --port 8765 &",
+        f"export {address}=http://127.0.0.1:8765/v1",
+        'massgen-bridge run example.yaml "Why learn Python?"',
+    ]
+    project = Path("massgen-bridge-my-own")
+    assert address in (project / "example.yaml").read_text()
+    assert [f"$ {step}" for step in steps[-3:]] == [
+        line for line in (project / "README.md").read_text().splitlines() if line.startswith("$ ")
+    ][1:4]
+
+
+@pytest.mark.parametrize(
     ("name", "advice"),
     [
         ("MyAgent", "'my_agent'"),
