@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from massgen_bridge.agent import Capabilities
 from massgen_bridge.messages import Frozen, JsonValue
@@ -27,6 +27,19 @@ __all__ = [
 
 Outcome = Literal["passed", "not_claimed", "expected_failure", "failed", "not_run"]
 """How a check ended. `not_claimed`: the adapter does not claim to be able to do it, and refused."""
+
+
+_LONGEST = 100_000
+
+
+def _fit(text: str) -> str:
+    """What an adapter told, as it can be sent: no half of a surrogate pair, and no megabytes."""
+    text = text.encode(errors="replace").decode()
+    half = _LONGEST // 2
+    return text if len(text) <= _LONGEST else f"{text[:half]}\n…\n{text[-half:]}"
+
+
+_Told = Annotated[str, AfterValidator(_fit)]
 
 
 class SuiteRequest(Frozen):
@@ -104,8 +117,8 @@ class CheckEnded(Frozen):
     type: Literal["ended"] = "ended"
     name: str
     outcome: Outcome
-    reason: str = ""
-    details: str = ""
+    reason: _Told = ""
+    details: _Told = ""
     seconds: float = 0.0
 
 
@@ -120,8 +133,8 @@ class SuiteRefused(Frozen):
 
     type: Literal["refused"] = "refused"
     usage: bool
-    message: str
-    details: str = ""
+    message: _Told
+    details: _Told = ""
 
 
 class SuiteDone(Frozen):

@@ -181,6 +181,20 @@ def test_an_adapter_that_interrupts_is_reported(shell: Shell) -> None:
     assert not outcomes(found, "not_run")
 
 
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("halves", "AgentCrashed: half of ? a character"),
+        ("shouts", f"AgentCrashed: {'a' * 239}…"),
+        ("wordless", "WordlessError"),
+    ],
+)
+def test_an_error_that_cannot_be_told_as_it_is_is_reported(
+    shell: Shell, fault: str, told: str
+) -> None:
+    assert outcomes(faulty(shell, fault, "--only", WHOLE), "failed") == {WHOLE: told}
+
+
 def test_a_report_can_be_published_as_it_is(shell: Shell) -> None:
     secret = "sk-0123456789abcdef"  # noqa: S105 - of nobody
     given = ("faulty", "--plugin", FAULTY, "--option", "fault=tells", "--only", WHOLE)

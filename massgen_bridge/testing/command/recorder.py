@@ -254,7 +254,11 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _words(error: BaseException) -> str:
-    lines = [clip(line.rstrip(), _LONGEST_LINE) for line in str(error).splitlines() if line.strip()]
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - the adapter's own exceptions are foreign code, too
+        said = ""
+    lines = [clip(line.rstrip(), _LONGEST_LINE) for line in said.splitlines() if line.strip()]
     if lines and not lines[0].startswith("assert "):
         # What is wrong stands in its own words, so it need not be seen where values came from.
         lines = [line for line in lines if not _ORIGIN.match(line)]

@@ -28,9 +28,25 @@ from massgen_bridge import (
 
 class FaultyOptions(NoOptions):
     fault: Literal[
-        "", "blocks", "exits", "hangs", "interrupts", "loops", "forgets", "spawns", "tells"
+        "",
+        "blocks",
+        "exits",
+        "forgets",
+        "halves",
+        "hangs",
+        "interrupts",
+        "loops",
+        "shouts",
+        "spawns",
+        "tells",
+        "wordless",
     ] = Field(default="", description="What goes wrong; nothing by default.")
     text: str = Field(default="", description="What an error tells; where to write a number.")
+
+
+class WordlessError(Exception):
+    def __str__(self) -> str:
+        raise ValueError("there is nothing to say")
 
 
 class Faulty:
@@ -40,6 +56,9 @@ class Faulty:
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
         del emit
         Capabilities(streaming=False).check(turn)
+        error = _error(self._options)
+        if error is not None:
+            raise error
         match self._options.fault:
             case "blocks":
                 time.sleep(0.01)  # noqa: ASYNC251 - on purpose
@@ -47,8 +66,6 @@ class Faulty:
                 os._exit(7)
             case "hangs":
                 await anyio.sleep_forever()
-            case "interrupts":
-                raise KeyboardInterrupt("pressed by itself")
             case "loops":
                 while True:
                     pass
@@ -56,8 +73,6 @@ class Faulty:
                 sys.stdout.write("this is no event\n")
                 process = await anyio.open_process(["sleep", "600"])
                 await anyio.Path(self._options.text).write_text(str(process.pid))
-            case "tells":
-                raise AgentCrashed(f"{__file__}: {self._options.text}")
             case _:
                 pass
         message = assistant(f"You ask: {turn.question}")
@@ -66,6 +81,22 @@ class Faulty:
 
     async def aclose(self) -> None:
         pass
+
+
+def _error(options: FaultyOptions) -> BaseException | None:
+    match options.fault:
+        case "halves":
+            return AgentCrashed("half of \ud83d a character")
+        case "interrupts":
+            return KeyboardInterrupt("pressed by itself")
+        case "shouts":
+            return AgentCrashed("a" * 20_000_000)
+        case "tells":
+            return AgentCrashed(f"{__file__}: {options.text}")
+        case "wordless":
+            return WordlessError()
+        case _:
+            return None
 
 
 def _make(context: AgentContext) -> Agent:
