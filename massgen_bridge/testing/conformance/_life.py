@@ -156,7 +156,8 @@ async def assert_nothing_left(live: Callable[[], Awaitable[object]]) -> None:
         if not holdings().beyond(before):
             break
         await anyio.sleep(0.01)
-    assert holdings().beyond(before) == {}, (
+    left = holdings().beyond(before)
+    assert not left, (
         "left behind by closed agents: give back in aclose what the agent holds, and end in run "
         "what a turn starts, also when it is cancelled"
     )
