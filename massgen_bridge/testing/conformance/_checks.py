@@ -51,6 +51,8 @@ SWALLOWED: Final = (
 """What is wrong with an agent that goes on."""
 
 _PATIENCE_S: Final = 10.0
+# Threads that the event loop keeps for the next blocking call: so many at most, for everybody.
+_POOLS: Final = ("AnyIO worker", "asyncio_")
 _SHORT_TEXT: Final = 4000
 _EXCERPT: Final = 40
 _EVENTS: TypeAdapter[TurnEvent] = TypeAdapter(TurnEvent)
@@ -191,8 +193,8 @@ class Holdings:
 
     Attributes:
         tasks: Tasks of the event loop.
-        threads: Threads by name and how many of it, but for those that anyio keeps for the next
-            blocking call.
+        threads: Threads by name and how many of it, but for those that the event loop keeps for
+            the next blocking call.
         files: Open files and sockets, by what they are and how many of them; none on systems that
             do not list them.
         children: Ids of child processes; none on systems that do not list them.
@@ -219,7 +221,7 @@ def holdings() -> Holdings:
     names = (thread.name for thread in threading.enumerate())
     return Holdings(
         tasks=frozenset((task.id, task.name) for task in anyio.get_running_tasks()),
-        threads=Counter(name for name in names if not name.startswith("AnyIO worker")),
+        threads=Counter(name for name in names if not name.startswith(_POOLS)),
         files=Counter(_open_files()),
         children=frozenset(_children()),
     )
