@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
+import anyio.to_thread
 
 from massgen_bridge import Capabilities, NotFound, TextDelta, TurnResult, assistant
 from massgen_bridge.events import TurnDone
@@ -174,12 +175,14 @@ class CannotBeStopped(Plain):
 
 
 class HoldsUpTheLoop(Plain):
-    """Makes a blocking call in the event loop, and everybody waits."""
+    """Computes for a second in the event loop, and everybody waits."""
 
     caught_by = ("test_the_event_loop_is_not_held_up",)
 
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
-        time.sleep(1.1)  # noqa: ASYNC251 - a planted bug
+        until = time.monotonic() + 1.1
+        while time.monotonic() < until:
+            pass
         return await super().run(turn, emit)
 
 
@@ -314,7 +317,7 @@ class LeavesAProcess(Plain):
 
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
         wait = [sys.executable, "-S", "-c", "import time; time.sleep(6)"]
-        self.started.append(subprocess.Popen(wait))  # noqa: ASYNC220 - a planted bug
+        self.started.append(await anyio.to_thread.run_sync(subprocess.Popen, wait))
         return await super().run(turn, emit)
 
 
