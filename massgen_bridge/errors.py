@@ -66,6 +66,7 @@ __all__ = [
     "TrustRequired",
     "UnsupportedContent",
     "error_of_kind",
+    "error_words",
 ]
 
 ErrorKind = Literal[
@@ -290,3 +291,11 @@ _BY_KIND: dict[ErrorKind, type[AgentError]] = {
 def error_of_kind(kind: ErrorKind) -> type[AgentError]:
     """The class that stands for `kind`: what a journal or a wire names is raised again by it."""
     return _BY_KIND[kind]
+
+
+def error_words(error: BaseException) -> str:
+    """What an exception says; nothing where it is foreign code that fails to say it."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - its own words must not hide that it was raised
+        return ""

@@ -145,7 +145,11 @@ class ModelLoop(ABC, Generic[C, A]):
         try:
             return await self.ask(client, request, emit)
         except AgentError as error:
-            raise type(error)(f"{self.where}: {error}", agent_id=self.agent_id) from error
+            raise type(error)(
+                f"{self.where}: {error}",
+                agent_id=self.agent_id,
+                retry_after_s=error.retry_after_s,
+            ) from error
         except Exception as error:  # SDKs let errors of their HTTP libraries through
             raise model_call_error(
                 error, where=self.where, agent_id=self.agent_id, sdk=self.sdk

@@ -24,6 +24,7 @@ from massgen_bridge.errors import (
     RateLimited,
     ServerFailed,
     TimedOut,
+    error_words,
 )
 from massgen_bridge.models.retry import retry_after_s
 
@@ -283,12 +284,13 @@ def _words(error: BaseException) -> Iterator[str]:
 
 def _text(error: BaseException) -> str:
     said = _body(error).get("message") or getattr(error, "body", None)
-    text = said if isinstance(said, str) and said.strip() else str(error)
+    text = said if isinstance(said, str) and said.strip() else error_words(error)
     cause = error.__cause__ if getattr(error, "status_code", None) is None else None
     seen = {id(error)}
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
-        if str(cause) and str(cause) not in text:
-            text = f"{text.rstrip('.')}: {cause}"
+        why = error_words(cause)
+        if why and why not in text:
+            text = f"{text.rstrip('.')}: {why}"
         cause = cause.__cause__
     return text

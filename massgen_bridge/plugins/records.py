@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from massgen_bridge.agent import Capabilities
+from massgen_bridge.errors import error_words
 
 __all__ = [
     "AdapterInfo",
@@ -116,6 +117,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def one_line(error: BaseException) -> str:
     """An exception in one line of bounded length."""
-    text = " ".join(str(error).split())
+    text = " ".join(error_words(error).split())
     line = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]}…"

@@ -14,7 +14,13 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
-from massgen_bridge.errors import AgentCrashed, AgentError, BridgeError, error_of_kind
+from massgen_bridge.errors import (
+    AgentCrashed,
+    AgentError,
+    BridgeError,
+    error_of_kind,
+    error_words,
+)
 from massgen_bridge.events import ModelRetried, TurnCancelled, TurnDone, TurnFailed
 from massgen_bridge.messages import Frozen, JsonValue
 from massgen_bridge.specs import AdapterSpec, AgentContext
@@ -185,7 +191,7 @@ class InProcessExecutor:
         named = None
         if self._host.has("bridge_classify_error"):
             named = await to_thread.run_sync(self._host.classify_error, kind, error)
-        text = f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {error_words(error)}"
         return error_of_kind(named)(text) if named else AgentCrashed(text)
 
     async def _watch(self) -> None:

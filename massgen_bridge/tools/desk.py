@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from massgen_bridge.errors import AgentError, LimitReached
+from massgen_bridge.errors import AgentError, LimitReached, error_words
 from massgen_bridge.messages import ToolCall, ToolResult
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ async def _run(tool: ToolSpec, call: ToolCall) -> ToolResult:
     except AgentError:
         raise
     except Exception as error:  # noqa: BLE001 - a tool is foreign code: the model hears of it
-        return _failure(call, f"{type(error).__name__}: {error}")
+        return _failure(call, f"{type(error).__name__}: {error_words(error)}")
     return ToolResult(
         call_id=call.call_id,
         name=call.name,

@@ -14,6 +14,7 @@ from massgen_bridge.errors import (
     LimitReached,
     NetworkFailed,
     ProtocolFailed,
+    RateLimited,
     UnsupportedContent,
 )
 from massgen_bridge.events import ModelCallFinished, ToolCallStarted
@@ -167,6 +168,14 @@ async def test_what_comes_out_of_a_call_says_where_it_happened(
     assert CLIENTS.users() == [[1]]
     await loop.aclose()
     assert CLIENTS.users() == []
+
+
+async def test_the_time_to_wait_stays_with_an_error() -> None:
+    loop = _Loop(RateLimited("later", retry_after_s=7.0))
+    with pytest.raises(RateLimited) as caught:
+        await loop.run(turn("?"), collect())
+    await loop.aclose()
+    assert caught.value.retry_after_s == 7.0
 
 
 async def test_a_turn_beyond_the_model_is_refused_before_any_call() -> None:

@@ -151,24 +151,40 @@ async def test_the_limit_of_tool_calls_ends_the_turn() -> None:
     assert "more than 0 tool calls" in await _tool_answer(_call(a=1, b=2), max_tool_calls=0)
 
 
+class WordlessError(Exception):
+    """An exception whose own code is broken, too."""
+
+    def __str__(self) -> str:
+        raise ValueError("there is nothing to say")
+
+
 class Bug:
     """An agent whose own code is broken."""
 
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
     async def run(self, turn: Turn, emit: Any) -> TurnResult:
         del turn, emit
-        raise ZeroDivisionError("oops")
+        raise self._error
 
     async def aclose(self) -> None:
         pass
 
 
-async def test_unforeseen_exceptions_of_an_agent_cost_only_its_turn() -> None:
-    host = new_host(Own(Bug()))
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(ZeroDivisionError("oops"), "ZeroDivisionError: oops"), (WordlessError(), "WordlessError: ")],
+)
+async def test_unforeseen_exceptions_of_an_agent_cost_only_its_turn(
+    error: Exception, told: str
+) -> None:
+    host = new_host(Own(Bug(error)))
     plan = plan_for(host, {"kind": "own"}, SECOND)
     result = await play(plan, host)
 
     assert result.winner == "a2"
-    assert result.errors[0].message == "ZeroDivisionError: oops"
+    assert result.errors[0].message == told
     assert result.errors[0].kind == "crash"
 
 
@@ -218,7 +234,7 @@ class Classifier:
 
 
 async def test_a_plugin_can_name_the_kind_of_a_foreign_exception() -> None:
-    host = new_host(Classifier(), Own(Bug()))
+    host = new_host(Classifier(), Own(Bug(ZeroDivisionError("oops"))))
     plan = plan_for(host, {"kind": "own"})
     result = await play(plan, host)
 

@@ -18,6 +18,7 @@ from massgen_bridge.cli._suite_wire import (
     SuiteRefused,
 )
 from massgen_bridge.display.text import clip
+from massgen_bridge.errors import error_words
 from massgen_bridge.plugins.records import nearest
 from massgen_bridge.testing import guards
 
@@ -254,10 +255,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _words(error: BaseException) -> str:
-    try:
-        said = str(error)
-    except Exception:  # noqa: BLE001 - the adapter's own exceptions are foreign code, too
-        said = ""
+    said = error_words(error)
     lines = [clip(line.rstrip(), _LONGEST_LINE) for line in said.splitlines() if line.strip()]
     if lines and not lines[0].startswith("assert "):
         # What is wrong stands in its own words, so it need not be seen where values came from.
