@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from massgen_bridge.errors import AgentError, LimitReached, error_words
+from massgen_bridge.errors import AgentError, LimitReached, ToolFailed, error_words
 from massgen_bridge.messages import ToolCall, ToolResult
 
 if TYPE_CHECKING:
@@ -90,6 +90,11 @@ async def _run(tool: ToolSpec, call: ToolCall) -> ToolResult:
         raise
     except Exception as error:  # noqa: BLE001 - a tool is foreign code: the model hears of it
         return _failure(call, f"{type(error).__name__}: {error_words(error)}")
+    if not isinstance(content, str):
+        raise ToolFailed(
+            f"the tool {call.name!r} returned a value of type {type(content).__name__!r}, and a "
+            "tool returns text"
+        )
     return ToolResult(
         call_id=call.call_id,
         name=call.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -107,9 +108,11 @@ ADD = ToolSpec(
 )
 
 
-async def _tool_answer(call: ToolCall, *plugins: object, **limits: Any) -> str:
+async def _tool_answer(
+    call: ToolCall, *plugins: object, tool: ToolSpec = ADD, **limits: Any
+) -> str:
     host = new_host(*plugins, Own(CallsATool(call)))
-    plan = plan_for(host, {"kind": "own", "tools": (ADD,), "limits": Limits(**limits)})
+    plan = plan_for(host, {"kind": "own", "tools": (tool,), "limits": Limits(**limits)})
     result = await play(plan, host)
     return result.answer or str([error.message for error in result.errors])
 
@@ -120,6 +123,14 @@ def _call(name: str = "add", **arguments: Any) -> ToolCall:
 
 async def test_a_tool_is_called_with_its_arguments() -> None:
     assert await _tool_answer(_call(a=1, b=2)) == "False 3"
+
+
+async def test_a_tool_that_returns_no_text_fails_the_turn() -> None:
+    async def add(arguments: Mapping[str, Any]) -> Any:
+        return arguments["a"] + arguments["b"]
+
+    said = await _tool_answer(_call(a=1, b=2), tool=replace(ADD, call=add))
+    assert "the tool 'add' returned a value of type 'int', and a tool returns text" in said
 
 
 async def test_wrong_arguments_and_unknown_tools_are_told_to_the_model() -> None:
