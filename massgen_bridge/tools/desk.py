@@ -46,6 +46,7 @@ class ToolDesk:
 
         Raises:
             LimitReached: The turn's tool calls are used up.
+            ToolFailed: The tool is not what its specification says.
         """
         self._calls += 1
         limit = self._turn.limits.max_tool_calls
@@ -80,6 +81,10 @@ def _check(tool: ToolSpec, call: ToolCall) -> str | None:
         fastjsonschema.validate(tool.definition.input_schema, call.arguments)
     except fastjsonschema.JsonSchemaValueException as error:
         return f"wrong arguments: {error.message}"
+    except fastjsonschema.JsonSchemaDefinitionException as error:
+        raise ToolFailed(
+            f"the 'input_schema' of the tool {call.name!r} is no JSON Schema: {error}"
+        ) from error
     return None
 
 

@@ -133,6 +133,12 @@ async def test_a_tool_that_returns_no_text_fails_the_turn() -> None:
     assert "the tool 'add' returned a value of type 'int', and a tool returns text" in said
 
 
+async def test_a_tool_whose_schema_is_none_fails_the_turn() -> None:
+    definition = ADD.definition.model_copy(update={"input_schema": {"type": "objekt"}})
+    said = await _tool_answer(_call(a=1, b=2), tool=replace(ADD, definition=definition))
+    assert "the 'input_schema' of the tool 'add' is no JSON Schema: Unknown type" in said
+
+
 async def test_wrong_arguments_and_unknown_tools_are_told_to_the_model() -> None:
     assert "wrong arguments" in await _tool_answer(_call(a="x"))
     assert "there is no tool 'sub'; tools: add" in await _tool_answer(_call("sub"))
