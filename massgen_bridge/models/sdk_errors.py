@@ -165,18 +165,31 @@ def model_call_error(error: Exception, *, where: str, agent_id: str, sdk: str) -
     """The one error that stands for what came out of a model call by an SDK.
 
     Args:
-        error: What the SDK raised or let through.
+        error: What the SDK raised or let through, or a framework raised from it: its causes are
+            looked at, too.
         where: Names the connection and its model.
         agent_id: The agent that made the call.
         sdk: The SDK's package.
     """
-    known = sdk_error(error, where=where, agent_id=agent_id, packages={sdk})
-    if known is not None:
-        return known
+    for cause in _chain(error):
+        known = sdk_error(cause, where=where, agent_id=agent_id, packages={sdk})
+        if known is not None:
+            return known
+    kinds = (_kind_of_foreign(cause) for cause in _chain(error))
+    kind = next((kind for kind in kinds if kind is not AgentCrashed), AgentCrashed)
     text = error_text(error)
     if isinstance(error, json.JSONDecodeError):
         text = f"an event of the stream is no JSON: {text}"
-    return _kind_of_foreign(error)(f"{where}: {text}", agent_id=agent_id)
+    return kind(f"{where}: {text}", agent_id=agent_id)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The exception and what caused it, down to the first cause."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__
 
 
 def error_text(error: BaseException) -> str:
@@ -225,7 +238,7 @@ def _refusal(error: BaseException) -> int | None:
     return status if refused else None
 
 
-def _kind_of_foreign(error: Exception) -> type[AgentError]:
+def _kind_of_foreign(error: BaseException) -> type[AgentError]:
     """The kind of an exception that is neither the SDK's nor its HTTP library's."""
     if isinstance(error, OSError):
         return NetworkFailed
@@ -285,12 +298,9 @@ def _words(error: BaseException) -> Iterator[str]:
 def _text(error: BaseException) -> str:
     said = _body(error).get("message") or getattr(error, "body", None)
     text = said if isinstance(said, str) and said.strip() else error_words(error)
-    cause = error.__cause__ if getattr(error, "status_code", None) is None else None
-    seen = {id(error)}
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
+    first = error.__cause__ if getattr(error, "status_code", None) is None else None
+    for cause in _chain(first):
         why = error_words(cause)
         if why and why not in text:
             text = f"{text.rstrip('.')}: {why}"
-        cause = cause.__cause__
     return text

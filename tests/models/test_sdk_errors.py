@@ -230,3 +230,28 @@ def test_everything_that_comes_out_of_a_model_call_has_a_kind(
     assert type(found) is expected
     assert str(found).startswith("'here': ")
     assert found.agent_id == "ann"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (_raised("sdk", "RateLimitError"), RateLimited),
+        (json.JSONDecodeError("no JSON", "{", 1), ProtocolFailed),
+        (RuntimeError("unforeseen"), AgentCrashed),
+    ],
+)
+def test_a_framework_may_wrap_what_comes_out_of_a_model_call(
+    error: Exception, expected: type[AgentError]
+) -> None:
+    outer = RuntimeError("the framework's own words")
+    outer.__cause__ = LookupError("between them")
+    outer.__cause__.__cause__ = error
+    found = model_call_error(outer, where="'here'", agent_id="ann", sdk="sdk")
+    assert type(found) is expected
+
+
+def test_exceptions_that_cause_each_other_come_to_an_end() -> None:
+    one, other = RuntimeError("one"), RuntimeError("other")
+    one.__cause__, other.__cause__ = other, one
+    found = model_call_error(one, where="'here'", agent_id="ann", sdk="sdk")
+    assert type(found) is AgentCrashed
