@@ -6,7 +6,7 @@ import argparse
 import signal
 import sys
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from massgen_bridge.testing.servers.answers import Text
 from massgen_bridge.testing.servers.scenarios import COUNTED, SCENARIOS, reply_by_model
@@ -18,7 +18,8 @@ __all__ = ["main"]
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve until SIGINT or SIGTERM; the URLs are printed when connections are taken."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     server = ModelServer(
@@ -32,7 +33,11 @@ def main(arguments: list[str] | None = None) -> None:
         host=options.host,
         port=options.port,
     )
-    with suppress(KeyboardInterrupt), server:
+    with suppress(KeyboardInterrupt), ExitStack() as serving:
+        try:
+            serving.enter_context(server)
+        except (OSError, OverflowError) as error:
+            parser.error(f"cannot listen at {options.host}:{options.port}: {error}")
         sys.stdout.write(f"{server.base_url('chat')}\n{server.base_url('messages')}\n")
         sys.stdout.flush()
         if options.while_stdin_is_open:

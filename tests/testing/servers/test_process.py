@@ -87,3 +87,18 @@ def test_a_process_that_cannot_serve_is_an_error() -> None:
 def test_the_id_of_a_process_that_does_not_run_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="does not run"):
         _ = ModelServerProcess().pid
+
+
+def test_a_port_that_cannot_be_used_is_told_in_a_line() -> None:
+    with ModelServerProcess() as server:
+        taken = server.url.rpartition(":")[2].partition("/")[0]
+        for port in (taken, "65536"):
+            done = subprocess.run(
+                [sys.executable, "-m", "massgen_bridge.testing.servers", "--port", port],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 2
+            assert f"error: cannot listen at 127.0.0.1:{port}: " in done.stderr
+            assert "Traceback" not in done.stderr
