@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import anyio
 
 from massgen_bridge.agent import TurnResult
-from massgen_bridge.errors import AgentCrashed, AgentError, LimitReached
+from massgen_bridge.errors import AgentCrashed, LimitReached
 from massgen_bridge.events import ModelCallFinished, ToolCallFinished, ToolCallStarted
 from massgen_bridge.messages import Message, TextPart, ToolResult
 from massgen_bridge.models.answers import ModelAnswer, structured_answer
@@ -144,12 +144,6 @@ class ModelLoop(ABC, Generic[C, A]):
         client = (self._lease or await self._leased()).client
         try:
             return await self.ask(client, request, emit)
-        except AgentError as error:
-            raise type(error)(
-                f"{self.where}: {error}",
-                agent_id=self.agent_id,
-                retry_after_s=error.retry_after_s,
-            ) from error
         except Exception as error:  # SDKs let errors of their HTTP libraries through
             raise model_call_error(
                 error, where=self.where, agent_id=self.agent_id, sdk=self.sdk

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgen_bridge.errors import (
     AgentCrashed,
+    AgentError,
     AuthFailed,
     BadRequest,
     ContextOverflow,
@@ -31,7 +32,6 @@ from massgen_bridge.models.retry import retry_after_s
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from massgen_bridge.errors import AgentError
 
 __all__ = ["SDK_ERRORS", "error_text", "model_call_error", "sdk_error"]
 
@@ -165,13 +165,17 @@ def model_call_error(error: Exception, *, where: str, agent_id: str, sdk: str) -
     """The one error that stands for what came out of a model call by an SDK.
 
     Args:
-        error: What the SDK raised or let through, or a framework raised from it: its causes are
-            looked at, too.
+        error: What the SDK raised or let through, an `AgentError` of the adapter's own, or what a
+            framework raised from one of these: its causes are looked at, too.
         where: Names the connection and its model.
         agent_id: The agent that made the call.
         sdk: The SDK's package.
     """
     for cause in _chain(error):
+        if isinstance(cause, AgentError):
+            return type(cause)(
+                f"{where}: {cause}", agent_id=agent_id, retry_after_s=cause.retry_after_s
+            )
         known = sdk_error(cause, where=where, agent_id=agent_id, packages={sdk})
         if known is not None:
             return known

@@ -22,6 +22,7 @@ from massgen_bridge.errors import (
     RateLimited,
     ServerFailed,
     TimedOut,
+    Truncated,
 )
 from massgen_bridge.models.sdk_errors import (
     SDK_ERRORS,
@@ -236,6 +237,7 @@ def test_everything_that_comes_out_of_a_model_call_has_a_kind(
     ("error", "expected"),
     [
         (_raised("sdk", "RateLimitError"), RateLimited),
+        (Truncated("cut off"), Truncated),
         (json.JSONDecodeError("no JSON", "{", 1), ProtocolFailed),
         (RuntimeError("unforeseen"), AgentCrashed),
     ],
