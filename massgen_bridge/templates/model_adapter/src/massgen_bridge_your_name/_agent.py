@@ -23,6 +23,7 @@ from massgen_bridge.adapting import (
     ModelAnswer,
     ModelLoop,
     StreamedToolCalls,
+    ambient_headers,
     chat_tools,
     check_finish,
     transport,
@@ -38,14 +39,20 @@ _STOPPED: dict[str, StopReason] = {"length": "length", "content_filter": "refusa
 
 def _new_client(endpoint: Endpoint) -> openai.AsyncOpenAI:
     settings = transport(openai, endpoint)
-    return openai.AsyncOpenAI(
+    key = endpoint.api_key or "none"
+    # The SDK adds headers of its own from the environment; the connection alone says what is sent.
+    headers = ambient_headers("OPENAI_CUSTOM_HEADERS", openai.Omit())
+    headers["Authorization"] = f"Bearer {key}"
+    client = openai.AsyncOpenAI(
         base_url=endpoint.base_url,
-        api_key=endpoint.api_key or "none",
-        default_headers=dict(endpoint.headers),
+        api_key=key,
+        default_headers=headers | dict(endpoint.headers),
         timeout=settings["timeout"],
         max_retries=0,  # massgen-bridge makes failed calls again, as the configuration says
         http_client=openai.DefaultAsyncHttpxClient(**settings),
     )
+    client.organization = client.project = None
+    return client
 
 
 # Agents at the same endpoint share a client.
