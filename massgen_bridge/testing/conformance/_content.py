@@ -40,6 +40,18 @@ _SAMPLING: dict[str, tuple[Sampling, Any]] = {
     "top_p": (Sampling(top_p=0.5), 0.5),
     "seed": (Sampling(seed=11), 11),
 }
+_AMBIENT = {
+    f"{sdk}_{name}": value
+    for sdk in ("OPENAI", "ANTHROPIC")
+    for name, value in {
+        "API_KEY": "ambient-key",
+        "AUTH_TOKEN": "ambient-token",
+        "BASE_URL": "http://127.0.0.1:9/ambient",
+        "CUSTOM_HEADERS": "X-Ambient: ambient",
+        "ORG_ID": "org-ambient",
+        "PROJECT_ID": "proj-ambient",
+    }.items()
+}
 
 
 class ContentTests(ModelConformanceBase):
@@ -222,8 +234,15 @@ class ContentTests(ModelConformanceBase):
         assert len(carriers) == 1
         assert carriers[0] not in {"text", "content"}
 
-    async def test_the_connection_is_used_as_it_is(self, serve: StartModelServer) -> None:
-        """Address, key, headers and model come from the connection, and from nothing else."""
+    async def test_the_connection_is_used_as_it_is(
+        self, serve: StartModelServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Address, key, headers and model come from the connection, and from nothing else: no
+        address, key or header that the SDKs of OpenAI and Anthropic find in the environment is
+        used.
+        """
+        for name, value in _AMBIENT.items():
+            monkeypatch.setenv(name, value)
         server = serve(Text("Yes."))
         settings: dict[str, Any] = {"headers": {"X-Team": "red"}}
         async with self.agent_at(server, model="model-of-the-connection", **settings) as agent:
@@ -232,6 +251,8 @@ class ContentTests(ModelConformanceBase):
         assert asked(server).model == "model-of-the-connection"
         assert request.api_key == TEST_KEY
         assert request.headers["x-team"] == "red"
+        ambient = [name for name, value in request.headers.items() if "ambient" in value]
+        assert not ambient, "these headers come from the environment: see ambient_headers"
 
     @pytest.mark.parametrize("name", _SAMPLING)
     async def test_sampling_reaches_the_model_or_is_refused(
