@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Annotated, Any, TypedDict
 
+import openai
 from langchain.agents import create_agent
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
@@ -173,6 +174,21 @@ def make_forgiving(model: BaseChatModel) -> Any:
             return {"messages": [await model.ainvoke(state["messages"])]}
         except Exception:  # noqa: BLE001 - what users write
             return {"messages": [AIMessage("never mind")]}
+
+    graph: Any = StateGraph(MessagesState)
+    graph.add_node("model", node)
+    graph.add_edge(START, "model")
+    return graph.compile()
+
+
+def make_choosy(model: BaseChatModel) -> Any:
+    """Handles one error of the model's SDK, and no other."""
+
+    async def node(state: MessagesState) -> dict[str, Any]:
+        try:
+            return {"messages": [await model.ainvoke(state["messages"])]}
+        except openai.RateLimitError:
+            return {"messages": [AIMessage("RateLimitError")]}
 
     graph: Any = StateGraph(MessagesState)
     graph.add_node("model", node)

@@ -11,8 +11,6 @@ from massgen_bridge_langchain import bridge_adapters
 from massgen_bridge.testing.conformance import AgentConformance, ModelAgentConformance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from massgen_bridge import AdapterSpec
 
 GRAPHS = runpy.run_path(str(Path(__file__).with_name("langchain_graphs.py")))
@@ -34,14 +32,6 @@ class TestGraphConformance(TestModelConformance):
 
     def options(self) -> dict[str, Any]:
         return {"graph": "graphs.py:make_agent_graph"}
-
-    def expected_failures(self) -> Mapping[str, str]:
-        return {
-            "test_text_of_a_failed_attempt_does_not_count": "the graph's own code calls the "
-            "model: the SDK sends failed requests again, but no stream that has begun",
-            "test_a_call_that_is_made_again_is_told_once": "the graph's own code calls the model: "
-            "the SDK sends failed requests again, and tells nobody",
-        }
 
     def load(self, path: str) -> Any:
         return GRAPHS[path.removeprefix("graphs.py:")]

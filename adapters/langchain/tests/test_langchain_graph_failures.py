@@ -17,6 +17,7 @@ from massgen_bridge import (
     ContextOverflow,
     LimitReached,
     Limits,
+    ModelRetried,
     NetworkFailed,
     ProtocolFailed,
     RetryPolicy,
@@ -153,30 +154,44 @@ async def test_a_fault_of_the_server_has_its_kind_in_a_graph(
     await agent.aclose()
 
 
-async def test_a_graph_s_model_sends_a_failed_request_again(
+async def test_a_graph_that_blocks_has_failed_requests_sent_again_by_the_sdk(
     model_server: StartModelServer,
 ) -> None:
     server = model_server([HttpError(status=503, retry_after=0), Text("at last")])
-    agent = graph_agent("make_chat", connection_to(server, retry=RetryPolicy(attempts=2)))
-    result = await agent.run(turn("?"), collect())
+    agent = graph_agent("make_blocking", connection_to(server, retry=RetryPolicy(attempts=2)))
+    events = collect()
+    result = await agent.run(turn("?"), events)
     await agent.aclose()
     assert result.text == "at last"
     assert server.calls == 2
+    assert events.of(ModelRetried) == []
 
 
-async def test_a_stream_that_broke_off_counts_whatever_the_graph_makes_of_it(
+async def test_the_words_of_a_chain_are_those_of_the_attempt_that_succeeded(
     model_server: StartModelServer,
 ) -> None:
-    agent = graph_agent("make_forgiving", connection_to(model_server(EndsEarly())))
-    with pytest.raises(Truncated):
-        await agent.run(turn("?"), collect())
+    server = model_server([Disconnect(after=3), Text("Cats purr.")])
+    policy = RetryPolicy(attempts=2, base_s=0.01)
+    agent = graph_agent("make_chain", connection_to(server, retry=policy))
+    events = collect()
+    result = await agent.run(turn("cats"), events)
     await agent.aclose()
+    assert result.text == events.text == "Cats purr."
+    assert [event.kind for event in events.of(ModelRetried)] == ["network"]
 
 
+async def test_a_graph_meets_the_errors_of_its_framework(model_server: StartModelServer) -> None:
+    agent = graph_agent("make_choosy", connection_to(model_server(HttpError(status=429))))
+    result = await agent.run(turn("?"), collect())
+    await agent.aclose()
+    assert result.text == "RateLimitError"
+
+
+@pytest.mark.parametrize("fault", [HttpError(status=500), EndsEarly()])
 async def test_a_failure_that_the_graph_takes_care_of_is_its_own_business(
-    model_server: StartModelServer,
+    model_server: StartModelServer, fault: Reply
 ) -> None:
-    agent = graph_agent("make_forgiving", connection_to(model_server(HttpError(status=500))))
+    agent = graph_agent("make_forgiving", connection_to(model_server(fault)))
     result = await agent.run(turn("?"), collect())
     await agent.aclose()
     assert result.text == "never mind"

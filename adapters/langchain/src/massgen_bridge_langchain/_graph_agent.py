@@ -44,10 +44,16 @@ from massgen_bridge_langchain._convert import (
     with_ids,
 )
 from massgen_bridge_langchain._errors import agent_error, chain
-from massgen_bridge_langchain._load import GraphSource, has_messages, takes_messages
+from massgen_bridge_langchain._load import (
+    GraphSource,
+    has_messages,
+    speaks_as_model,
+    takes_messages,
+)
 from massgen_bridge_langchain._media import portable
 from massgen_bridge_langchain._model import (
     GraphClients,
+    GraphModel,
     chat_model,
     graph_turn,
     keyless,
@@ -68,6 +74,7 @@ class GraphAgent:
         self._agent_id = context.agent_id
         self._where = f"graph {path!r}"
         self._options: LangChainOptions = context.options
+        self._call_model = context.call_model
         self._clients: GraphClients | None = None
         offers: dict[str, Any] = {"config": lambda: {"configurable": {}}}
         connection = context.connection
@@ -86,7 +93,9 @@ class GraphAgent:
         history = with_ids(to_langchain(messages))
         runnable = await self._source.get()
         given = self._input(runnable, messages, history)
-        watcher = Watcher(turn.limits, deltas=isinstance(runnable, Pregel))
+        watcher = Watcher(
+            turn.limits, deltas=isinstance(runnable, Pregel) or self._speaks_as_model(runnable)
+        )
         spoken = False
 
         async def tell(event: TurnEvent, /) -> None:
@@ -124,12 +133,16 @@ class GraphAgent:
     def _model(self, connection: Connection) -> Any:
         """The chat model that a factory asks for; the graph's own code calls it."""
         if self._clients is None:
-            # Out of reach of the retry policy, so the SDK itself sends a failed request again.
-            retries = connection.retry.attempts - 1
-            self._clients = GraphClients(connection, retries=retries)
+            self._clients = GraphClients(connection)
+        where = f"{connection.name!r} (model {connection.model!r})"
         return chat_model(
             connection,
             self._clients.asynchronous,
+            GraphModel,
+            call_model=self._call_model,
+            failure_of=lambda error: agent_error(
+                error, agent_id=self._agent_id, where=where, in_model_call=True
+            ),
             sync=self._clients.synchronous,
             output_limit=connection.sampling.max_output_tokens,
             output_limit_parameter=chat_limit_parameter(
@@ -170,8 +183,13 @@ class GraphAgent:
     async def _output(
         self, runnable: Runnable[Any, Any], given: Any, turn: Turn, watcher: Watcher, emit: Emit
     ) -> Any:
+        async def tell(event: TurnEvent | None, /) -> None:
+            await _tell(watcher, emit)
+            if event is not None:
+                await emit(event)
+
         async with graph_turn(
-            max_output_tokens=turn.limits.max_output_tokens, may_go_on=watcher.go_on
+            max_output_tokens=turn.limits.max_output_tokens, may_go_on=watcher.go_on, tell=tell
         ):
             if isinstance(runnable, Pregel):
                 return await self._run_graph(runnable, given, turn, watcher, emit)
@@ -223,11 +241,14 @@ class GraphAgent:
         """The output of a Runnable that is no graph, put together from its pieces."""
         config: Any = {"callbacks": [watcher]}
         pieces: list[Any] = []
+        told = self._speaks_as_model(runnable)  # by the watcher
         items: Any = runnable.astream(given, config)
         async with aclosing(items) as stream:
             async for piece in stream:
                 await _tell(watcher, emit)
                 pieces.append(piece)
+                if told:
+                    continue
                 said = self._picked(piece, required=False)
                 if isinstance(said, AIMessage):
                     if reasoning := reasoning_of(said):
@@ -236,6 +257,9 @@ class GraphAgent:
                 if isinstance(said, str) and said:
                     await emit(TextDelta(text=said))
         return _joined(pieces)
+
+    def _speaks_as_model(self, runnable: Runnable[Any, Any]) -> bool:
+        return self._options.output_key is None and speaks_as_model(runnable)
 
     # --- what came of it --------------------------------------------------------------------------
 

@@ -9,13 +9,14 @@ from typing import Any
 import anyio
 import anyio.to_thread
 from langchain_core.language_models import BaseChatModel
+from langchain_core.output_parsers import StrOutputParser
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableSequence
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 
 from massgen_bridge import AgentCrashed, ConfigError
 
-__all__ = ["GraphSource", "has_messages", "takes_messages"]
+__all__ = ["GraphSource", "has_messages", "speaks_as_model", "takes_messages"]
 
 # What a factory can ask for, by parameter name.
 _OFFERED = {"config": "config", "connection": "connection", "llm": "model", "model": "model"}
@@ -123,6 +124,16 @@ def _is_needed(parameter: inspect.Parameter) -> bool:
 def has_messages(runnable: Runnable[Any, Any]) -> bool:
     """Whether it is a graph whose state holds a conversation."""
     return isinstance(runnable, Pregel) and "messages" in runnable.channels
+
+
+def speaks_as_model(runnable: Runnable[Any, Any]) -> bool:
+    """Whether what comes out of a Runnable that is no graph are the words of its last model."""
+    while isinstance(runnable, RunnableBinding):
+        runnable = runnable.bound
+    if isinstance(runnable, RunnableSequence):
+        *others, last = runnable.steps
+        return speaks_as_model(others[-1] if isinstance(last, StrOutputParser) else last)
+    return isinstance(runnable, BaseChatModel)
 
 
 def takes_messages(runnable: Runnable[Any, Any]) -> bool:

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from weakref import WeakSet
 
 import openai
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessage, BaseMessageChunk
-from langchain_core.outputs import ChatGenerationChunk
+from langchain_core.language_models.chat_models import generate_from_stream
+from langchain_core.messages import AIMessage, BaseMessage, BaseMessageChunk
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
-from pydantic import SecretStr
+from pydantic import Field, SecretStr, SkipValidation
 
-from massgen_bridge import Connection
-from massgen_bridge.adapting import ClientPool, Endpoint, ambient_headers, transport
+from massgen_bridge import (
+    AgentError,
+    Connection,
+    ModelCaller,
+    ModelCallStarted,
+    TurnEvent,
+)
+from massgen_bridge.adapting import (
+    ClientPool,
+    Endpoint,
+    ambient_headers,
+    check_finish,
+    transport,
+)
 
 __all__ = [
     "BRIDGE_MODEL",
     "CLIENTS",
     "BridgeChatModel",
     "GraphClients",
+    "GraphModel",
     "chat_model",
     "graph_turn",
     "keyless",
@@ -38,12 +53,20 @@ _NO_KEY = "none"
 C = TypeVar("C", openai.AsyncOpenAI, openai.OpenAI)
 
 
+class Tell(Protocol):
+    """Tells of what happens in a graph."""
+
+    async def __call__(self, event: TurnEvent | None, /) -> None:
+        """Tell what the callbacks have kept, and then the event."""
+
+
 @dataclass(frozen=True, slots=True)
 class _GraphTurn:
     """What a model that works in a user's graph has to know of the turn."""
 
     max_output_tokens: int | None
     may_go_on: Callable[[], None]
+    tell: Tell
     streams: WeakSet[AsyncGenerator[Any, None]]
 
 
@@ -113,9 +136,89 @@ class BridgeChatModel(ChatOpenAI):
         payload["extra_body"] = {**body, self.output_limit_parameter: limit}
 
 
+class GraphModel(BridgeChatModel):
+    """The model of a user's graph: calls that do not block are made by the host's retry policy.
+
+    The stream is read here, whole, for what a graph has once taken from a stream cannot be taken
+    back when it breaks. The callbacks have each piece as it comes.
+
+    Attributes:
+        call_model: The retry policy.
+        failure_of: The error of massgen-bridge that stands for what a call raised.
+    """
+
+    call_model: SkipValidation[ModelCaller] = Field(exclude=True, repr=False)
+    failure_of: SkipValidation[Callable[[Exception], AgentError | None]] = Field(
+        exclude=True, repr=False
+    )
+
+    def _should_stream(self, *, async_api: bool, **kwargs: Any) -> bool:
+        mine = async_api and _TURN.get() is not None
+        return not mine and super()._should_stream(async_api=async_api, **kwargs)
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        turn = _TURN.get()
+        if turn is None:  # called while the graph is made
+            return await super()._agenerate(messages, stop, run_manager, **kwargs)
+        begun = False
+
+        async def tell(event: TurnEvent, /) -> None:
+            nonlocal begun
+            if begun or not isinstance(event, ModelCallStarted):
+                await turn.tell(event)
+            begun = True  # the callbacks told of the first attempt
+
+        async def attempt() -> ChatResult:
+            try:
+                return await self._attempt(turn, messages, stop, run_manager, kwargs)
+            except Exception as error:  # the SDK lets errors of its HTTP library through
+                failure = self.failure_of(error)
+                if failure is None or failure is error:
+                    raise
+                raise failure from error
+
+        try:
+            return await self.call_model(attempt, tell)
+        except AgentError as error:
+            # The graph's own code may know the framework's errors, and handle them.
+            if isinstance(error.__cause__, Exception):
+                raise error.__cause__ from None
+            raise
+
+    async def _attempt(
+        self,
+        turn: _GraphTurn,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        run_manager: AsyncCallbackManagerForLLMRun | None,
+        settings: dict[str, Any],
+    ) -> ChatResult:
+        chunks: list[ChatGenerationChunk] = []
+        items: Any = self._astream(messages, stop=stop, **settings)
+        async with aclosing(items) as stream:
+            async for chunk in stream:
+                chunks.append(chunk)
+                if run_manager is not None:
+                    await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                    await turn.tell(None)
+        check_finish(_finish(chunks))
+        return generate_from_stream(iter(chunks))
+
+
+def _finish(chunks: Sequence[ChatGenerationChunk]) -> str | None:
+    infos = (chunk.generation_info or {} for chunk in reversed(chunks))
+    return next((info["finish_reason"] for info in infos if info.get("finish_reason")), None)
+
+
 @asynccontextmanager
 async def graph_turn(
-    *, max_output_tokens: int | None, may_go_on: Callable[[], None]
+    *, max_output_tokens: int | None, may_go_on: Callable[[], None], tell: Tell
 ) -> AsyncIterator[None]:
     """A turn of a user's graph; at its end, the streams of the bridge's models are closed.
 
@@ -125,8 +228,9 @@ async def graph_turn(
     Args:
         max_output_tokens: The turn's limit, which comes before that of the model.
         may_go_on: Raises where no further request may be sent.
+        tell: Takes an event, after those that the callbacks have told of; None for those alone.
     """
-    turn = _GraphTurn(max_output_tokens, may_go_on, WeakSet())
+    turn = _GraphTurn(max_output_tokens, may_go_on, tell, WeakSet())
     token = _TURN.set(turn)
     try:
         yield
@@ -157,19 +261,21 @@ class GraphClients:
 
     Args:
         connection: Where they lead to.
-        retries: How often the SDK itself sends a failed request again.
     """
 
-    def __init__(self, connection: Connection, *, retries: int) -> None:
+    def __init__(self, connection: Connection) -> None:
         endpoint = Endpoint.of(connection)
         http = transport(openai, endpoint)
-        settings = {**_settings(endpoint), "timeout": http["timeout"], "max_retries": retries}
-        self.asynchronous = _ours(
-            openai.AsyncOpenAI(http_client=openai.DefaultAsyncHttpxClient(**http), **settings)
-        )
-        # The graph's own code may block.
+        self.asynchronous = _new_client(endpoint)
+        # The graph's own code may block. The retry policy does not, so there the SDK itself sends
+        # a failed request again, as often.
         self.synchronous = _ours(
-            openai.OpenAI(http_client=openai.DefaultHttpxClient(**http), **settings)
+            openai.OpenAI(
+                http_client=openai.DefaultHttpxClient(**http),
+                timeout=http["timeout"],
+                max_retries=connection.retry.attempts - 1,
+                **_settings(endpoint),
+            )
         )
 
     async def aclose(self) -> None:
@@ -178,7 +284,7 @@ class GraphClients:
         self.synchronous.close()
 
 
-def _shared_client(endpoint: Endpoint) -> openai.AsyncOpenAI:
+def _new_client(endpoint: Endpoint) -> openai.AsyncOpenAI:
     http = transport(openai, endpoint)
     return _ours(
         openai.AsyncOpenAI(
@@ -190,7 +296,7 @@ def _shared_client(endpoint: Endpoint) -> openai.AsyncOpenAI:
     )
 
 
-CLIENTS = ClientPool("massgen_bridge_langchain_clients", _shared_client, openai.AsyncOpenAI.close)
+CLIENTS = ClientPool("massgen_bridge_langchain_clients", _new_client, openai.AsyncOpenAI.close)
 """The clients of all agents that are made of a model."""
 
 
@@ -215,7 +321,7 @@ def _ours(client: C) -> C:
 def chat_model(
     connection: Connection,
     client: openai.AsyncOpenAI,
-    kind: type[BridgeChatModel] = BridgeChatModel,
+    kind: type[BridgeChatModel],
     *,
     sync: openai.OpenAI | None = None,
     **fields: Any,
