@@ -18,7 +18,7 @@ def main() -> None:
 
     arguments = sys.argv[1:]
     prepare(arguments)
-    end(run_command(arguments))
+    end(_run(arguments))
 
 
 def run_command(arguments: Sequence[str]) -> int:
@@ -31,6 +31,15 @@ def run_command(arguments: Sequence[str]) -> int:
         The exit code: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted,
         141 the reader of the output is gone, 143 terminated.
     """
+    from massgen_bridge.cli._stdout import restore  # noqa: PLC0415 - importing this is free
+
+    try:
+        return _run(arguments)
+    finally:
+        restore()
+
+
+def _run(arguments: Sequence[str]) -> int:
     # While modules are imported there is no garbage to be found, only time to be lost.
     gc.disable()
     try:

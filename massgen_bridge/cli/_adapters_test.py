@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from massgen_bridge.cli._options import Debug, new_app
-from massgen_bridge.cli._output import DONE, FAILED, BadUsage, print_json
+from massgen_bridge.cli._output import DONE, FAILED, BadUsage, print_json, say
+from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._progress import Progress
 from massgen_bridge.cli._report import AdapterFacts, make_report, packages_of
 from massgen_bridge.cli._report_markdown import report_markdown
@@ -24,13 +25,13 @@ from massgen_bridge.cli._subject import Subject, find_subject
 from massgen_bridge.cli._suite_run import SuiteRun
 from massgen_bridge.cli._suite_wire import SuiteRequest
 from massgen_bridge.cli._work import work
-from massgen_bridge.plugins import PluginHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from massgen_bridge.cli._report import Report
     from massgen_bridge.cli._work import Stop
+    from massgen_bridge.plugins import PluginHost
 
 __all__ = ["Form", "adapters_test", "app"]
 
@@ -135,7 +136,7 @@ def adapters_test(
     if timeout <= 0:
         raise BadUsage(f"--timeout: expected a number of seconds above 0, found {timeout:g}")
     form = None if save is None else _form_of(save)
-    host = PluginHost()
+    host = plugin_host()
     subject = find_subject(
         kind,
         host,
@@ -253,7 +254,7 @@ def _in_form(report: Report, form: Form, *, verbose: bool) -> str:
 def _print(report: Report, form: Form, *, verbose: bool) -> None:
     text = _in_form(report, form, verbose=verbose)
     if form is Form.TEXT:
-        typer.echo(text, nl=False)
+        say(text, nl=False)
     else:
         print_json(text.rstrip("\n"))
 

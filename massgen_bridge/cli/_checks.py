@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import massgen_bridge
+from massgen_bridge.cli._plugins import plugin_host
+from massgen_bridge.cli._stdout import stdout
 from massgen_bridge.config.trust import trust_file
 from massgen_bridge.display import choose_display
 from massgen_bridge.models.local import own_weights, status, weights_path
-from massgen_bridge.plugins import PluginHost
 from massgen_bridge.plugins.loading import ALLOW_LIST_VARIABLE
 from massgen_bridge.runtime.index import data_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from massgen_bridge.plugins import PluginInfo
+    from massgen_bridge.plugins import PluginHost, PluginInfo
 
 __all__ = ["Check", "all_checks"]
 
@@ -41,7 +42,7 @@ class Check(NamedTuple):
 
 def all_checks(environ: Mapping[str, str]) -> list[Check]:
     """Everything that the doctor looks at, in the order it is shown."""
-    host = PluginHost()
+    host = plugin_host()
     return [
         *_system(),
         *_plugins(host),
@@ -174,11 +175,11 @@ def _network(environ: Mapping[str, str]) -> Iterator[Check]:
 
 def _terminal(environ: Mapping[str, str]) -> Iterator[Check]:
     group = "terminal"
-    for name, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
+    for name, stream in (("stdout", stdout()), ("stderr", sys.stderr)):
         what = "a terminal" if stream.isatty() else "no terminal"
         yield Check(group, name, "info", f"{what}, {stream.encoding}")
     yield Check(group, "TERM", "info", environ.get("TERM", "not set"))
     if environ.get("NO_COLOR"):
         yield Check(group, "NO_COLOR", "info", "set")
-    shown = choose_display("auto", stdout=sys.stdout, stderr=sys.stderr, environ=environ)
+    shown = choose_display("auto", stdout=stdout(), stderr=sys.stderr, environ=environ)
     yield Check(group, "display", "info", type(shown).__name__.removesuffix("Display").lower())

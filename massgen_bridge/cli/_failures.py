@@ -22,6 +22,7 @@ from massgen_bridge.cli._output import (
     print_json,
 )
 from massgen_bridge.cli._process import is_given, silence
+from massgen_bridge.cli._stdout import stdout
 from massgen_bridge.errors import (
     AgentError,
     BridgeError,
@@ -69,10 +70,8 @@ def guarded(app: typer.Typer, arguments: Sequence[str]) -> int:
     if os.environ.get(_COMPLETION_VARIABLE):
         _prepare_completion()
     try:
-        code = get_command(app).main(
-            args=list(arguments), prog_name="massgen-bridge", standalone_mode=False
-        )
-        sys.stdout.flush()
+        code = _run(app, arguments)
+        stdout().flush()
     except BrokenPipeError:
         silence()
         return READER_GONE
@@ -89,6 +88,17 @@ def guarded(app: typer.Typer, arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last boundary: what nobody foresaw ends here
         return _report(error, arguments, debug=debug)
     return code if isinstance(code, int) else 0
+
+
+def _run(app: typer.Typer, arguments: Sequence[str]) -> object:
+    try:
+        return get_command(app).main(
+            args=list(arguments), prog_name="massgen-bridge", standalone_mode=False
+        )
+    except SystemExit as left:
+        if isinstance(left.__context__, BrokenPipeError):  # which typer makes an exit of
+            raise Stopped(READER_GONE) from left
+        raise
 
 
 def _report(error: Exception, arguments: Sequence[str], *, debug: bool) -> int:

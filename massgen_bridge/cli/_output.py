@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any, NamedTuple
 
+import typer
+
+from massgen_bridge.cli._stdout import stdout
 from massgen_bridge.errors import BridgeError
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "Stopped",
     "failed_run",
     "print_json",
+    "say",
 ]
 
 DONE = 0
@@ -79,6 +82,12 @@ def failed_run(failure: Failure, **known: Any) -> dict[str, Any]:
 def print_json(value: Any) -> None:
     """Print JSON (or text that is JSON already) in a line; in UTF-8, whatever the terminal has."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode(errors="replace") + b"\n")
-    sys.stdout.buffer.flush()
+    out = stdout()
+    out.flush()
+    out.buffer.write(text.encode(errors="replace") + b"\n")
+    out.buffer.flush()
+
+
+def say(text: str, *, nl: bool = True) -> None:
+    """Print what a command was asked for."""
+    typer.echo(text, file=stdout(), nl=nl)

@@ -11,6 +11,8 @@ from io import TextIOWrapper
 from itertools import takewhile
 from typing import TYPE_CHECKING, NoReturn
 
+from massgen_bridge.cli._stdout import flush, stdout
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -55,8 +57,7 @@ def end(code: int, *, at_once: bool = False) -> NoReturn:
     if not at_once:
         atexit._run_exitfuncs()  # noqa: SLF001 - the only way to it, as old as the module
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush()
     except OSError:
         silence()
     os._exit(code)
@@ -64,7 +65,7 @@ def end(code: int, *, at_once: bool = False) -> NoReturn:
 
 def silence() -> None:
     """Send what is still to be written to a pipe without a reader nowhere, instead of failing."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (stdout(), sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # a stream without a file cannot break either
             stream.flush()
             continue

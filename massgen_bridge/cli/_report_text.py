@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from textwrap import indent, wrap
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,7 @@ from massgen_bridge.cli._report_words import (
     shown,
     verdict,
 )
+from massgen_bridge.cli._stdout import columns
 from massgen_bridge.cli._tables import table
 from massgen_bridge.display.text import clean
 
@@ -93,7 +92,7 @@ def _wrapped(text: str) -> list[str]:
 def _indented(text: str) -> list[str]:
     """Lines as they are; in a terminal they are wrapped, so that the indent stays to be seen."""
     lines = text.splitlines()
-    if not sys.stdout.isatty():
+    if columns() is None:
         return [_INDENT * 2 + line for line in lines]
     first, rest = _INDENT * 2, _INDENT * 4
     wrapped = (wrap(line, _width(), initial_indent=first, subsequent_indent=rest) for line in lines)
@@ -101,6 +100,5 @@ def _indented(text: str) -> list[str]:
 
 
 def _width() -> int:
-    if not sys.stdout.isatty():
-        return _USUAL_WIDTH
-    return max(40, min(shutil.get_terminal_size().columns, _WIDEST))
+    width = columns()
+    return _USUAL_WIDTH if width is None else max(40, min(width, _WIDEST))

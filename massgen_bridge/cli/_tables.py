@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from textwrap import wrap
 from typing import TYPE_CHECKING
+
+from massgen_bridge.cli._stdout import columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [tuple(head), *(tuple(row) for row in rows)]
     *widths, _ = (max(len(cell) for cell in column) for column in zip(*lines, strict=True))
     before = sum(widths) + _GAP * len(widths)
-    room = shutil.get_terminal_size().columns - before if sys.stdout.isatty() else 0
+    room = (columns() or 0) - before
     text = ""
     for *cells, last in lines:
         pairs = zip(cells, widths, strict=True)

@@ -13,9 +13,9 @@ from typer.core import TyperGroup
 
 from massgen_bridge.cli._deferred import Deferred
 from massgen_bridge.cli._options import AsJson, Debug, new_app
-from massgen_bridge.cli._output import BadUsage
+from massgen_bridge.cli._output import BadUsage, say
+from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._tables import table
-from massgen_bridge.plugins import PluginHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,14 +45,14 @@ def adapters(context: typer.Context, *, as_json: AsJson = False, _debug: Debug =
         if as_json:
             raise BadUsage("--json belongs to the list of kinds; to 'test', give '--output json'")
         return
-    found = PluginHost().adapters()
+    found = plugin_host().adapters()
     if as_json:
-        typer.echo(json.dumps({"adapters": [_plain(one) for one in found]}, indent=2))
+        say(json.dumps({"adapters": [_plain(one) for one in found]}, indent=2))
         return
     rows = [(one.kind, one.state, one.version or "", one.summary) for one in found]
-    typer.echo(table(("KIND", "STATE", "VERSION", ""), rows), nl=False)
+    say(table(("KIND", "STATE", "VERSION", ""), rows), nl=False)
     for line in _advice(found):
-        typer.echo(line)
+        say(line)
 
 
 def _advice(found: tuple[AdapterInfo, ...]) -> Iterator[str]:

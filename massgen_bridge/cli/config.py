@@ -10,14 +10,16 @@ import typer
 
 from massgen_bridge.cli._app import COMMANDS
 from massgen_bridge.cli._options import AsJson, Debug, new_app
-from massgen_bridge.cli._output import BAD_USAGE, DONE, print_json
+from massgen_bridge.cli._output import BAD_USAGE, DONE, print_json, say
+from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.config import InvalidConfig, Problem, load_config
 from massgen_bridge.config.schema import json_schema
 from massgen_bridge.errors import ConfigError, PluginError
-from massgen_bridge.plugins import PluginHost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from massgen_bridge.plugins import PluginHost
 
 __all__ = ["app", "schema", "validate"]
 
@@ -35,21 +37,21 @@ def validate(
 
     Nothing that they name is imported. Exit code 2 if there is any problem.
     """
-    host = PluginHost()
+    host = plugin_host()
     found = {file: _problems(file, host) for file in files}
     if as_json:
         print_json([_plain(file, problems) for file, problems in found.items()])
     else:
         for file, problems in found.items():
             told = [str(problem) for problem in problems]
-            typer.echo("\n".join(told or [f"{file}: valid"]))
+            say("\n".join(told or [f"{file}: valid"]))
     return BAD_USAGE if any(found.values()) else DONE
 
 
 @app.command()
 def schema(*, _debug: Debug = False) -> None:
     """Print the JSON Schema of a configuration, for editors."""
-    typer.echo(json.dumps(json_schema(PluginHost()), indent=2))
+    say(json.dumps(json_schema(plugin_host()), indent=2))
 
 
 def _problems(file: Path, host: PluginHost) -> Sequence[Problem]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 import typer
 
 from massgen_bridge.cli._checks import all_checks
 from massgen_bridge.cli._options import AsJson, Debug, new_app
-from massgen_bridge.cli._output import DONE, FAILED, print_json
+from massgen_bridge.cli._output import DONE, FAILED, print_json, say
+from massgen_bridge.cli._stdout import stdout
 
 if TYPE_CHECKING:
     from massgen_bridge.cli._checks import Check
@@ -35,7 +35,7 @@ def doctor(*, as_json: AsJson = False, _debug: Debug = False) -> int:
     else:
         _print(checks)
         found = "nothing is broken" if not broken else f"{len(broken)} broken, see !! above"
-        typer.echo(f"\n{found}")
+        say(f"\n{found}")
     return FAILED if broken else DONE
 
 
@@ -45,8 +45,8 @@ def _print(checks: list[Check]) -> None:
     for check in checks:
         if check.group != group:
             group = check.group
-            typer.echo(f"\n{group}" if check is not checks[0] else group)
+            say(f"\n{group}" if check is not checks[0] else group)
         mark = _MARKS[check.state]
-        if sys.stdout.isatty() and check.state == "broken" and "NO_COLOR" not in os.environ:
+        if stdout().isatty() and check.state == "broken" and "NO_COLOR" not in os.environ:
             mark = typer.style(mark, fg="red", bold=True)
-        typer.echo(f"  {mark} {check.name:<{width}}  {check.detail}".rstrip())
+        say(f"  {mark} {check.name:<{width}}  {check.detail}".rstrip())

@@ -10,7 +10,8 @@ import typer
 
 from massgen_bridge.cli._app import COMMANDS
 from massgen_bridge.cli._options import AsJson, Debug, new_app
-from massgen_bridge.cli._output import FAILED, print_json
+from massgen_bridge.cli._output import FAILED, print_json, say
+from massgen_bridge.cli._stdout import stdout
 from massgen_bridge.cli._weights import FETCHING
 from massgen_bridge.cli._work import work
 from massgen_bridge.display import choose_display
@@ -31,7 +32,7 @@ app = new_app(COMMANDS["local"])
 def install(*, _debug: Debug = False) -> int | None:
     """Fetch the model's weights into the cache; afterwards it needs no network."""
     display = choose_display(
-        "auto", stdout=sys.stdout, stderr=sys.stderr, environ=os.environ, answer=False
+        "auto", stdout=stdout(), stderr=sys.stderr, environ=os.environ, answer=False
     )
 
     async def job(_stop: Stop) -> Path:
@@ -44,7 +45,7 @@ def install(*, _debug: Debug = False) -> int | None:
         with display:
             path = work(job)
     whose = "your own weights" if own_weights() is not None else "the weights"
-    typer.echo(f"{whose} are at {path}")
+    say(f"{whose} are at {path}")
     if before.runtime is None:
         typer.echo("the runtime is missing: run `pip install 'massgen-bridge[local]'`", err=True)
         return FAILED
@@ -58,10 +59,10 @@ def status(*, as_json: AsJson = False, _debug: Debug = False) -> int | None:
     if as_json:
         print_json(_plain(found))
     else:
-        typer.echo(f"runtime: {_runtime(found)}")
+        say(f"runtime: {_runtime(found)}")
         size = "" if found.size is None else f" ({found.size / 1e6:.0f} MB)"
-        typer.echo(f"weights: {found.weights}{size}{', your own' if found.own else ''}")
-        typer.echo(f"problem: {found.problem or 'none'}" if found.problem else "ready")
+        say(f"weights: {found.weights}{size}{', your own' if found.own else ''}")
+        say(f"problem: {found.problem or 'none'}" if found.problem else "ready")
     return None if found.ready else FAILED
 
 

@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 from massgen_bridge.cli._options import Debug, new_app
-from massgen_bridge.cli._output import BadUsage
+from massgen_bridge.cli._output import BadUsage, say
+from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._projects import Kind, Project, check_free, check_name, write
-from massgen_bridge.plugins import PluginHost
 
 __all__ = ["app", "new"]
 
@@ -45,12 +45,12 @@ def new(
     if model and kind is not Kind.ADAPTER:
         raise BadUsage(f"--model goes with `adapter`, not with `{kind}`")
     check_name(name)
-    check_free(kind, name, PluginHost())
+    check_free(kind, name, plugin_host())
     template = "model_adapter" if model else kind.value
     project = Project(template, name, author or _git_user() or f"The authors of {name}")
     folder = into or Path(project.distribution)
     files = write(project, folder)
-    typer.echo(f"{folder} has the {kind} {name!r} in {len(files)} files. Next:\n")
+    say(f"{folder} has the {kind} {name!r} in {len(files)} files. Next:\n")
     steps = [
         f"cd {shlex.quote(str(folder))}",
         "pip install -e '.[test]'",
@@ -58,7 +58,7 @@ def new(
         *project.example,
     ]
     for step in steps:
-        typer.echo(f"  {step}")
+        say(f"  {step}")
 
 
 def _git_user() -> str | None:

@@ -23,16 +23,18 @@ from massgen_bridge.cli._output import (
     Stopped,
     failed_run,
     print_json,
+    say,
 )
 from massgen_bridge.cli._plan import plan_of, trusted_or_read
 from massgen_bridge.cli._plan_text import plan_text
+from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._question import read_question
 from massgen_bridge.cli._records import LineWriter, ResultKeeper, result_object
+from massgen_bridge.cli._stdout import stdout
 from massgen_bridge.cli._weights import fetch_weights, note_local_model
 from massgen_bridge.cli._work import work
 from massgen_bridge.config import open_config
 from massgen_bridge.display import choose_display
-from massgen_bridge.plugins import PluginHost
 from massgen_bridge.runtime.planning import prepare_run
 from massgen_bridge.runtime.session import execute
 
@@ -107,7 +109,7 @@ def run(
     message = read_question(question, images=image or (), files=file or ())
     if timeout is not None and timeout <= 0:
         raise BadUsage(f"--timeout: expected a number of seconds above 0, found {timeout:g}")
-    host = PluginHost()
+    host = plugin_host()
     if dry_run:
         read = _with_timeout(trusted_or_read(config, host, trust=trust), timeout)
         return _show_plan(plan_of(read, host, message), output)
@@ -115,7 +117,7 @@ def run(
     prepared = prepare_run(opened, host=host, environ=os.environ)
     shown = choose_display(
         display.value if display else opened.ui.display,
-        stdout=sys.stdout,
+        stdout=stdout(),
         stderr=sys.stderr,
         environ=os.environ,
         answer=output is Output.TEXT,
@@ -127,7 +129,7 @@ def _show_plan(plan: dict[str, Any], output: Output) -> int:
     if output is Output.JSON:
         print_json(plan)
     elif output is Output.TEXT:
-        typer.echo(plan_text(plan), nl=False)
+        say(plan_text(plan), nl=False)
     else:
         raise BadUsage("--dry-run has no records to print: use --output text or json")
     return BAD_USAGE if plan["problems"] else DONE

@@ -11,7 +11,7 @@ import typer
 from massgen_bridge.cli._app import COMMANDS
 from massgen_bridge.cli._asking import confirm
 from massgen_bridge.cli._options import AsJson, Debug, Output, new_app
-from massgen_bridge.cli._output import BadUsage, Failure, failed_run, print_json
+from massgen_bridge.cli._output import BadUsage, Failure, failed_run, print_json, say
 from massgen_bridge.cli._records import result_object
 from massgen_bridge.cli._tables import table
 from massgen_bridge.display import render_summary
@@ -50,7 +50,7 @@ def list_runs(
     if as_json:
         print_json([_plain(row) for row in rows])
     elif rows:
-        typer.echo(_listing(rows), nl=False)
+        say(_listing(rows), nl=False)
     else:
         typer.echo("There are no runs.", err=True)
 
@@ -69,7 +69,7 @@ def show(
     row = index.find(run_id)
     path = index.path(row.run_id)
     if output is Output.TEXT:
-        typer.echo(render_summary(read_run(path)), nl=False)
+        say(render_summary(read_run(path)), nl=False)
     elif output is Output.JSONL:
         for record in read_run(path):
             print_json(encode(record))
@@ -103,7 +103,7 @@ def prune(
         typer.echo("There is nothing to delete.", err=True)
         return
     if dry_run or not yes:
-        typer.echo(_listing(rows), nl=False)
+        say(_listing(rows), nl=False)
     if dry_run:
         typer.echo(f"{_count(rows)} would be deleted.", err=True)
         return

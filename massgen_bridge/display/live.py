@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -78,7 +79,8 @@ class LiveDisplay(BaseDisplay):
             auto_refresh=False,
             transient=True,
             vertical_overflow="crop",
-            redirect_stdout=self._stdout.isatty(),
+            # Which may be another than the one for the answer.
+            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
         )
         self._size = self._console.size
         self._live.start()
