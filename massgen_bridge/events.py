@@ -27,6 +27,7 @@ __all__ = [
     "BallotSpoiled",
     "BallotWay",
     "DeadlinePassed",
+    "Dissent",
     "ErrorInfo",
     "Event",
     "Happening",
@@ -326,6 +327,19 @@ class VoteInfo(Frozen):
     reason: str = ""
 
 
+class Dissent(Frozen):
+    """An answer that did not win, and the votes for it: what a minority held against the winner.
+
+    `authors` and `text` are those of the answer; empty where it stood no longer at the end.
+    """
+
+    label: str
+    version: int
+    authors: tuple[str, ...] = ()
+    text: str = ""
+    votes: tuple[VoteInfo, ...]
+
+
 class ErrorInfo(Frozen):
     """A failure during a run that cost an agent its turn."""
 
@@ -365,6 +379,32 @@ class RunResult(Frozen):
     calls: int = 0
     duration_s: float = 0.0
     message: str | None = None
+
+    @property
+    def dissent(self) -> tuple[Dissent, ...]:
+        """What others than the winner got votes, the most votes first; nothing if all agree.
+
+        It follows from `votes` and `answers`: no model is asked.
+        """
+        if self.winning is None:
+            return ()
+        won = (self.winning.label, self.winning.version)
+        camps: dict[tuple[str, int], list[VoteInfo]] = {}
+        for vote in self.votes:
+            if (vote.label, vote.version) != won:
+                camps.setdefault((vote.label, vote.version), []).append(vote)
+        known = {(answer.label, answer.version): answer for answer in self.answers}
+        found = (
+            Dissent(
+                label=ref[0],
+                version=ref[1],
+                authors=known[ref].authors if ref in known else (),
+                text=known[ref].text if ref in known else "",
+                votes=tuple(votes),
+            )
+            for ref, votes in camps.items()
+        )
+        return tuple(sorted(found, key=lambda one: -len(one.votes)))
 
     def require_answer(self) -> str:
         """The answer.
