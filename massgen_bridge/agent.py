@@ -164,9 +164,13 @@ class AnswerRef(Frozen):
 
 
 class ShownAnswer(AnswerRef):
-    """An answer as it is shown to an evaluating agent."""
+    """An answer as it is shown to another agent.
+
+    `asked` is the part of the task that its author was given, None for the whole task.
+    """
 
     text: str
+    asked: str | None = None
 
 
 class Turn(Frozen):

@@ -44,6 +44,7 @@ __all__ = [
     "RunStarted",
     "RunStatus",
     "Seat",
+    "SpeakerChosen",
     "TextDelta",
     "TieBroken",
     "ToolCallFinished",
@@ -143,7 +144,10 @@ TurnEvent = (
 
 # --- the frame of a turn, written by the runner and the executor --------------------------------
 
-Purpose = Literal["answer", "evaluate", "improve", "repair"]
+Purpose = Literal[  # noqa: RUF041 - what votes use first, then what other strategies add
+    Literal["answer", "evaluate", "improve", "repair"],
+    Literal["continue", "debate", "judge", "reduce", "speak", "chair", "conclude"],
+]
 BallotWay = Literal["tools", "schema", "text"]
 
 
@@ -228,6 +232,16 @@ class Voted(Frozen):
     reason: str = ""
 
 
+class SpeakerChosen(Frozen):
+    """The chair of a conversation named who speaks next; `label` is None where it ends."""
+
+    type: Literal["speaker_chosen"] = "speaker_chosen"
+    agent_id: str
+    turn_id: str
+    label: str | None = None
+    reason: str = ""
+
+
 class ImprovementPromised(Frozen):
     """An agent said by schema that it will write a better answer."""
 
@@ -274,6 +288,7 @@ Happening = (
     Answered
     | AnswerRejected
     | Voted
+    | SpeakerChosen
     | ImprovementPromised
     | BallotSpoiled
     | TurnLost
@@ -453,6 +468,7 @@ Event = Annotated[
     | Answered
     | AnswerRejected
     | Voted
+    | SpeakerChosen
     | ImprovementPromised
     | BallotSpoiled
     | TurnLost

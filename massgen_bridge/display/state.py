@@ -25,6 +25,7 @@ from massgen_bridge.events import (
     RunFinished,
     RunStarted,
     Seat,
+    SpeakerChosen,
     TextDelta,
     TieBroken,
     ToolCallFinished,
@@ -52,9 +53,18 @@ Phase = Literal[
     "evaluating",
     "improving",
     "repairing",
+    "continuing",
+    "debating",
+    "judging",
+    "reducing",
+    "speaking",
+    "chairing",
+    "concluding",
     "answered",
     "improved",
+    "spoke",
     "voted",
+    "chaired",
     "spoiled",
     "rejected",
     "failed",
@@ -66,12 +76,27 @@ _WORKING: dict[Purpose, Phase] = {
     "evaluate": "evaluating",
     "improve": "improving",
     "repair": "repairing",
+    "continue": "continuing",
+    "debate": "debating",
+    "judge": "judging",
+    "reduce": "reducing",
+    "speak": "speaking",
+    "chair": "chairing",
+    "conclude": "concluding",
 }
 
 _Delta = TextDelta | ReasoningDelta
 _Call = ModelCallStarted | ModelCallFinished | ModelRetried | ToolCallStarted | ToolCallFinished
 _Frame = TurnStarted | TurnDone | TurnFailed | TurnCancelled
-_News = Answered | AnswerRejected | Voted | ImprovementPromised | BallotSpoiled | TurnLost
+_News = (
+    Answered
+    | AnswerRejected
+    | Voted
+    | SpeakerChosen
+    | ImprovementPromised
+    | BallotSpoiled
+    | TurnLost
+)
 
 AgentEvent = _Delta | LogLine | _Call | _Frame | ToolCallJudged | _News
 """Everything that happens to one agent."""
@@ -119,6 +144,7 @@ class AgentView:
     ledger: Ledger = field(default_factory=Ledger)
     started_at: float | None = None
     busy_s: float = 0.0
+    _asked: Purpose = "answer"  # of the last turn that is no repair
     _source: str | None = None
     _tool_call: str | None = None
 
@@ -175,7 +201,7 @@ class AgentView:
             self.text, self.reasoning = TextLog(), TextLog()
             self.activity = self._source = self._tool_call = None
             if event.purpose != "repair":
-                self.problem = None
+                self.problem, self._asked = None, event.purpose
             return
         if turn_id != self.turn_id:
             return
@@ -198,16 +224,24 @@ class AgentView:
             case _:
                 assert_never(event)
 
+    def _given(self, text: str) -> Phase:
+        if self._asked == "speak":
+            return "spoke"
+        better = self.answer is not None and self.answer.strip() != text.strip()
+        return "improved" if better else "answered"
+
     def happened(self, event: _News) -> None:
         """Take in what came of a turn."""
         if self.started_at is not None and event.turn_id != self.turn_id:
             return  # late news of an earlier turn
         match event:
             case Answered():
-                self.phase = "answered" if self.answer is None else "improved"
+                self.phase = self._given(event.text)
                 self.answer, self.same_as, self.problem = event.text, None, None
             case Voted():
                 self.phase, self.problem = "voted", None
+            case SpeakerChosen():
+                self.phase, self.problem = "chaired", None
             case ImprovementPromised():
                 self.phase = "improving"
             case AnswerRejected(reason=problem):
@@ -354,7 +388,12 @@ class RunView:
                 authors = self.authors_of(choice)
                 agent.ballot = Ballot(choice=choice, authors=authors, reason=reason)
             case (
-                Answered() | AnswerRejected() | ImprovementPromised() | BallotSpoiled() | TurnLost()
+                Answered()
+                | AnswerRejected()
+                | SpeakerChosen()
+                | ImprovementPromised()
+                | BallotSpoiled()
+                | TurnLost()
             ):
                 agent.happened(event)
             case _:

@@ -39,7 +39,8 @@ __all__ = ["ScriptedAgent", "ScriptedOptions", "bridge_adapters"]
 _MODEL = "scripted"
 _ABLE = Capabilities(tools=True, structured=True)
 _PIECES = re.compile(r"\s*\S+\s*|\s+")
-_BALLOT_MARK = re.compile(r"```ballot-([0-9a-f]{8})")
+# The turn's own mark stands first; whatever an answer holds comes after it.
+_OWN_MARK = re.compile(r"<task-([0-9a-f]{8})>")
 
 
 class ScriptedOptions(NoOptions):
@@ -59,7 +60,7 @@ class ScriptedOptions(NoOptions):
         default=("agent1",),
         min_length=1,
         description="Labels it votes for, one a ballot (the last one again and again); "
-        "`improve` gives its next answer instead.",
+        "`improve` gives its next answer instead, `end` ends a conversation that it chairs.",
     )
     reason: str = Field(default="It is the best one.", description="The reason of each vote.")
     delay_s: float = Field(default=0.0, ge=0, description="Seconds before its first word.")
@@ -105,7 +106,7 @@ class ScriptedAgent:
             await anyio.sleep(self._options.delay_s)
         if self._options.fails is not None:
             raise error_of_kind(self._options.fails)("the script says that this turn fails")
-        if not turn.shown or not (turn.tools or turn.output_schema or _mark(turn)):
+        if not _is_ballot(turn):
             return await self._answer(turn, emit)
         choice = self._options.votes[min(self._voted, len(self._options.votes) - 1)]
         self._voted += 1
@@ -198,6 +199,14 @@ async def _call(call: ToolCall, turn: Turn, emit: Emit) -> ToolResult:
     return result
 
 
+def _is_ballot(turn: Turn) -> bool:
+    """Whether it is to choose; a chair does so before anything is shown to it."""
+    if turn.output_schema is not None:
+        return bool(turn.shown) or turn.output_schema.get("title") == "Ballot"
+    return bool(turn.tools and turn.tools[0].ends_turn) or _mark(turn) is not None
+
+
 def _mark(turn: Turn) -> str | None:
-    found = _BALLOT_MARK.search(turn.question)
-    return found.group(1) if found else None
+    found = _OWN_MARK.search(turn.question)
+    wanted = found is not None and f"```ballot-{found.group(1)}\n" in turn.question
+    return found.group(1) if found and wanted else None

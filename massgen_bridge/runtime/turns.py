@@ -16,6 +16,7 @@ from massgen_bridge.events import (
     BallotSpoiled,
     Happening,
     ImprovementPromised,
+    SpeakerChosen,
     ToolCallJudged,
     TurnCancelled,
     TurnDone,
@@ -104,7 +105,7 @@ class TurnTask:
     agent: PlannedAgent
     paper: ballots.Paper | None
     stage: Stage
-    _vote: ballots.VoteCast | None = field(default=None, init=False)
+    _vote: ballots.VoteCast | ballots.NextSpeaker | None = field(default=None, init=False)
     _desk: ToolDesk = field(init=False)
 
     def __post_init__(self) -> None:
@@ -178,17 +179,22 @@ class TurnTask:
     def _failure(self, failed: TurnFailed) -> Happening:
         if self._vote is not None:
             # It voted before it failed: that is paid for, and valid.
-            return Voted(**self._who, choice=self._vote.choice, reason=self._vote.reason)
+            return self._choice(self._vote)
         if self.paper is not None and failed.kind == "protocol":
             return BallotSpoiled(**self._who, problem=failed.message)
         return TurnLost(**self._who, kind=failed.kind, message=failed.message)
+
+    def _choice(self, cast: ballots.VoteCast | ballots.NextSpeaker) -> Happening:
+        if isinstance(cast, ballots.NextSpeaker):
+            return SpeakerChosen(**self._who, label=cast.label, reason=cast.reason)
+        return Voted(**self._who, choice=cast.choice, reason=cast.reason)
 
     async def _happening(self, result: TurnResult) -> Happening:
         who = self._who
         cast = ballots.read(self.paper, result, self._vote)
         match cast:
-            case ballots.VoteCast():
-                return Voted(**who, choice=cast.choice, reason=cast.reason)
+            case ballots.VoteCast() | ballots.NextSpeaker():
+                return self._choice(cast)
             case ballots.Promise():
                 return ImprovementPromised(**who)
             case ballots.Spoiled():
