@@ -6,7 +6,7 @@ when an agent is made.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -108,12 +108,22 @@ class ToolSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class StrategySpec:
-    """A way of coordination; `create` makes the reducer from validated options."""
+    """A way of coordination.
+
+    Attributes:
+        name: The value of `strategy` in YAML.
+        summary: One line for people.
+        create: Makes the reducer from validated options.
+        options: The keys of `strategy` beside `type`.
+        check: What is wrong with validated options for these agents, given by their ids in the
+            order of the configuration: pairs of the path of an option and a text for a person.
+    """
 
     name: str
     summary: str
     create: Callable[[Any], Strategy[Any]]
     options: type[BaseModel] = NoOptions
+    check: Callable[[Any, Sequence[str]], Iterable[tuple[tuple[str | int, ...], str]]] | None = None
 
 
 class Sink(Protocol):
