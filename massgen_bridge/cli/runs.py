@@ -13,6 +13,7 @@ from massgen_bridge.cli._asking import confirm
 from massgen_bridge.cli._options import AsJson, Debug, Output, new_app
 from massgen_bridge.cli._output import BadUsage, Failure, failed_run, print_json
 from massgen_bridge.cli._records import result_object
+from massgen_bridge.cli._runs_export import export
 from massgen_bridge.cli._tables import table
 from massgen_bridge.display import render_summary
 from massgen_bridge.display.text import one_line
@@ -75,6 +76,9 @@ def show(
             print_json(encode(record))
     else:
         print_json(_result(row, path))
+
+
+app.command()(export)
 
 
 @app.command()
