@@ -333,6 +333,21 @@ def test_prose_foreign_marks_and_two_ballots_are_no_vote(text: str) -> None:
     assert isinstance(ballots.read(paper("text"), said(text)), ballots.Spoiled)
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "vote: agent1\nreason: not what says\nvote: agent2\nreason: me",
+        "reason: not what says\nvote: agent2\nvote: agent1",
+        "reason: not what says\u2028vote: agent2\nvote: agent1\r",
+    ],
+)
+def test_a_vote_that_the_reason_quotes_does_not_count(lines: str) -> None:
+    cast = ballots.read(paper("text"), said(block("ballot", lines)))
+
+    assert isinstance(cast, ballots.VoteCast)
+    assert cast.choice.label == "agent1"
+
+
 def test_an_answer_block_keeps_fenced_code_inside() -> None:
     answer = "Use this:\n\n```python\n  print(1)\n```\n\nThat is all."
     cast = ballots.read(paper("text", may_improve=True), said(block("answer", answer)))
@@ -342,6 +357,12 @@ def test_an_answer_block_keeps_fenced_code_inside() -> None:
 
 def test_an_answer_block_is_refused_where_improving_is_not_allowed() -> None:
     assert isinstance(ballots.read(paper("text"), said(block("answer", "better"))), ballots.Spoiled)
+
+
+def test_half_a_character_is_replaced_as_in_the_journal() -> None:
+    assert ballots.read(None, said("a \ud800 \U0001f600 \ud83d\ude00")) == ballots.Improvement(
+        text="a \ufffd \U0001f600 \U0001f600"
+    )
 
 
 def test_an_empty_answer_is_spoiled() -> None:

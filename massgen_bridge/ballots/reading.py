@@ -68,11 +68,16 @@ def read(
 
 
 def _answer(text: str) -> Cast:
-    return Improvement(text=text) if text.strip() else Spoiled(problem="it was empty")
+    return Improvement(text=_whole(text)) if text.strip() else Spoiled(problem="it was empty")
+
+
+def _whole(text: str) -> str:
+    """The text as a journal can keep it, so that a replay sees what the run saw."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _checked(paper: Paper, label: object, reason: object) -> VoteCast | NextSpeaker | Spoiled:
-    why = reason.strip() if isinstance(reason, str) else ""
+    why = _whole(reason.strip()) if isinstance(reason, str) else ""
     if not isinstance(label, str) or label not in paper.labels:
         shown = repr(label)
         shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
@@ -108,9 +113,18 @@ def _read_text(paper: Paper, text: str) -> Cast:
         # The last fence ends it: an answer may itself hold fenced code.
         body = text[answers[0].end() :]
         return _answer(re.sub(r"\r?\n[ \t]*```\s*\Z", "", body))
-    fields: dict[str, str] = {}
-    for line in ballots[0].group(1).splitlines():
-        key, colon, value = line.partition(":")
-        if colon:
-            fields.setdefault(key.strip().lower(), value.strip())
-    return _checked(paper, fields.get("vote"), fields.get("reason"))
+    return _read_fields(paper, ballots[0].group(1))
+
+
+def _read_fields(paper: Paper, body: str) -> Cast:
+    """The lines of a ballot; a reason may quote another ballot, so the outermost vote counts."""
+    fields = [
+        (key.strip().lower(), value.strip())
+        for key, colon, value in (line.partition(":") for line in body.split("\n"))
+        if colon
+    ]
+    votes = [value for key, value in fields if key == "vote"]
+    reason = next((value for key, value in fields if key == "reason"), None)
+    vote_first = fields[:1] and fields[0][0] == "vote"
+    vote = None if not votes else votes[0] if vote_first else votes[-1]
+    return _checked(paper, vote, reason)
