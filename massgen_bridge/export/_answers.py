@@ -40,7 +40,7 @@ def _answer(run: RunExport, one: GivenAnswer, *, few: bool) -> Html:
     if one.standing == "winner":
         there = el("p", el("a", "It stands at the head of this page.", href="#answer"))
         return el("article", title, there, differs, class_="answer won")
-    is_open = few and one.standing == "standing" and len(one.text) < _LONG
+    is_open = few and one.standing in {"standing", "step"} and len(one.text) < _LONG
     body = el("details", el("summary", "Read it"), prose(one.text), open=is_open)
     return el("article", title, body, differs, class_="answer")
 
@@ -48,7 +48,7 @@ def _answer(run: RunExport, one: GivenAnswer, *, few: bool) -> Html:
 def _facts(one: GivenAnswer) -> str:
     given = "first answer" if one.round == 0 else f"round {one.round}"
     facts = [
-        given,
+        given if one.standing != "step" else None,
         f"at {seconds(one.at_s)}" if one.at_s is not None else None,
         count(one.votes, "vote") if one.votes else None,
         _STANDING[one.standing],

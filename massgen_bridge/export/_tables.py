@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from massgen_bridge.display.text import clip, one_line
 from massgen_bridge.display.words import count, seconds
 from massgen_bridge.export._markup import Html, el, join, scrolling
-from massgen_bridge.export._words import config_name, cost, moment, name, outcome
+from massgen_bridge.export._words import config_name, cost, moment, name, options, outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from massgen_bridge.agent import Usage
     from massgen_bridge.export.model import AgentPart, RunExport, ToolUse, TurnPart
 
@@ -95,12 +98,7 @@ def troubles(run: RunExport) -> Html | None:
         )
         for one in run.failures
     ]
-    for refusal in run.refusals:
-        what = f" gave {_REFUSED[refusal.what]}: "
-        said = el("details", el("summary", "What it said"), el("pre", refusal.text, dir="auto"))
-        text = clip(one_line(refusal.reason), _SAID)
-        who = el("strong", name(refusal.agent_id))
-        items.append(el("li", who, what, text, said if refusal.text else None))
+    items += _refusals(run)
     items += [
         el(
             "li",
@@ -114,6 +112,17 @@ def troubles(run: RunExport) -> Html | None:
     if run.deadline_s is not None:
         items.append(el("li", f"The time limit of {seconds(run.deadline_s)} ended the run."))
     return el("ul", *items, class_="troubles") if items else None
+
+
+def _refusals(run: RunExport) -> Iterator[Html]:
+    """What did not count; the same from the same agent is told once."""
+    often = Counter((one.agent_id, one.what, one.reason) for one in run.refusals)
+    for one in {(one.agent_id, one.what, one.reason): one for one in run.refusals}.values():
+        number = often[one.agent_id, one.what, one.reason]
+        text = f" gave {_REFUSED[one.what]}: {clip(one_line(one.reason), _SAID)}"
+        text += f" ({number} times)" if number > 1 else ""
+        said = el("details", el("summary", "What it said"), el("pre", one.text, dir="auto"))
+        yield el("li", el("strong", name(one.agent_id)), text, said if one.text else None)
 
 
 def tools(run: RunExport) -> Html | None:
@@ -166,17 +175,17 @@ def turns(run: RunExport) -> Html:
         for turn in run.turns
     ]
     head = el("tr", *(el("th", text, scope="col") for text in heads))
-    table = el("table", el("thead", head), el("tbody", *rows))
+    table = el("table", el("thead", head), el("tbody", *rows), class_="turns")
     return el("details", el("summary", "All turns as a table"), scrolling(table, "Turns"))
 
 
 def facts(run: RunExport) -> Html:
     """Where the run comes from."""
-    options = ", ".join(f"{key} {value}" for key, value in run.strategy_options.items())
+    settings = options(run)
     known = {
         "Run": run.run_id,
         "Started": moment(run.started_at),
-        "Strategy": f"{run.strategy} ({options})" if options else run.strategy,
+        "Strategy": f"{run.strategy} ({settings})" if settings else run.strategy,
         "Configuration": config_name(run),
         "Attachments": ", ".join(run.attachments),
         "Made with": f"massgen-bridge {run.bridge_version}" if run.bridge_version else None,

@@ -15,6 +15,7 @@ from massgen_bridge.events import (
     ModelCallFinished,
     ModelCallStarted,
     ModelRetried,
+    RunStarted,
     SpeakerChosen,
     ToolCallFinished,
     ToolCallJudged,
@@ -144,6 +145,7 @@ class TurnLog:
         self.refusals: list[Refusal] = []
         self.given: dict[tuple[str, str], tuple[float, int]] = {}
         """When, and in which round, an agent gave an answer, by its id and the text."""
+        self._names: dict[str, str] = {}
 
     def turns(self) -> Iterator[TurnPart]:
         """The turns by their start."""
@@ -153,6 +155,8 @@ class TurnLog:
     def take(self, record: Record, at_s: float) -> None:
         """Take in one record."""
         event, turn_id = record.event, record.turn_id or ""
+        if isinstance(event, RunStarted):
+            self._names = {seat.label: seat.agent_id for seat in event.seats}
         if isinstance(event, TurnStarted):
             if turn_id in self._open:  # the same turn once more, after an interruption
                 self._over.append(self._open[turn_id])
@@ -188,7 +192,8 @@ class TurnLog:
                 self.given[event.agent_id, text] = (at_s, turn.started.round)
             case SpeakerChosen(label=label):
                 turn.outcome = "chose"
-                turn.said = f"{label or 'the end'}: {event.reason}".rstrip(": ")
+                chosen = self._names.get(label, label) if label else "the end"
+                turn.said = f"{chosen}: {event.reason}" if event.reason else chosen
             case ImprovementPromised():
                 turn.outcome = "promised"
             case Voted():

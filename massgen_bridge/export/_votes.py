@@ -8,6 +8,7 @@ from massgen_bridge.display.text import one_line
 from massgen_bridge.display.words import count, listing
 from massgen_bridge.export._changes import changes
 from massgen_bridge.export._markup import Html, el, join, scrolling
+from massgen_bridge.export._prose import prose
 from massgen_bridge.export._words import answer_name, authors, by_answer, name, tie
 from massgen_bridge.export.model import VoteCast
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["changed", "dissent", "lapsed", "vote"]
 
 _MOST_COLUMNS = 12
+_LEAST_SHARED = 0.2
 
 
 def vote(run: RunExport) -> Html | None:
@@ -167,13 +169,18 @@ def _minority(run: RunExport, one: Dissent, winner: GivenAnswer) -> Html:
         "section",
         el("h3", f"{voters} preferred {whose}"),
         el("ul", *reasons, class_="reasons"),
-        changed(
-            winner.text,
-            one.text,
-            f"What sets it apart from the answer of {authors(winner.authors, winner.label)}",
-        ),
+        _preferred(one, winner),
         class_="camp against",
     )
+
+
+def _preferred(one: Dissent, winner: GivenAnswer) -> Html | None:
+    """How that answer differs from the winner's; where hardly anything is the same, all of it."""
+    title = f"What sets it apart from the answer of {authors(winner.authors, winner.label)}"
+    apart = changed(winner.text, one.text, title)
+    if apart is not None or not one.text:
+        return apart
+    return el("details", el("summary", "Read that answer"), prose(one.text))
 
 
 def _cast(one: Dissent) -> VoteCast:
@@ -181,11 +188,12 @@ def _cast(one: Dissent) -> VoteCast:
 
 
 def changed(old: str, new: str, title: str) -> Html | None:
-    """What was taken out of a text and put into it; None where there is nothing to compare."""
+    """What was taken out of a text and put into it; None where hardly anything is the same."""
     if not old or not new:
         return None
     found = changes(old, new)
-    if found is None:
+    same = sum(len(one.text) for one in found or () if one.kind == "same")
+    if found is None or same < _LEAST_SHARED * max(len(old), len(new)):
         return None
     tags = {"same": "span", "gone": "del", "new": "ins"}
     pieces = [el(tags[one.kind], one.text) for one in found]

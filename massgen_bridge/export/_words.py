@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ __all__ = [
     "figures",
     "moment",
     "name",
+    "options",
     "outcome",
     "tie",
     "verdict",
@@ -88,6 +90,17 @@ def moment(unix_time: float) -> str:
     return datetime.fromtimestamp(unix_time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def options(run: RunExport) -> str:
+    """What the strategy was set to, as far as it was set to anything."""
+    known = {
+        key: value for key, value in run.strategy_options.items() if value not in (None, [], {})
+    }
+    return ", ".join(
+        f"{key} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for key, value in known.items()
+    )
+
+
 def outcome(turn: TurnPart) -> str:
     """What came of a turn, in a few words."""
     text = {"promised": "promised a better answer", "unfinished": "never ended"}
@@ -103,7 +116,7 @@ def verdict(run: RunExport) -> str:
             why = ": it still went on when this was written, or was broken off"
         return f"{_STATUS[run.status]}{why}."
     who = authors(winner.authors, winner.label)
-    text = f"{who} won"
+    text = f"{who} won" if run.votes else f"{who} gave the answer"
     if run.votes:
         is_united = winner.votes == len(run.votes) > 1
         all_of_them = f" with all {len(run.votes)} votes"

@@ -170,7 +170,7 @@ class _Story:
         return "step" if result is not None and result.status == "answered" else "late"
 
     def _standing(self, ref: AnswerRef, result: RunResult | None) -> Standing:
-        if result is None:
+        if result is None or not result.answers:
             newer = any(
                 one.label == ref.label and one.version > ref.version for one in self._listed
             )

@@ -37,7 +37,7 @@ def attacked() -> str:
                 return {key: poisoned(one) for key, one in value.items()}
             case list():
                 return [poisoned(one) for one in value]
-            case str() if value in {"one", "two, better", "mine", "Which?", "still the first"}:
+            case str() if value in {"one", "Two. And better.", "mine", "Which?", "still the first"}:
                 return ATTACK
         return value
 
@@ -94,6 +94,19 @@ def test_the_page_says_who_won_who_dissented_and_why() -> None:
     assert "Round 1: 1 vote lapsed, since a better answer came" in text
     assert "What changed since version 1" in text
     assert "voted for this, its own answer" in text
+
+
+def test_answers_with_nothing_in_common_are_shown_instead_of_compared() -> None:
+    text = Page(as_html(export_of(split_run().records))).text
+    assert "What sets it apart" not in text
+    assert "Read that answer" in text
+
+
+def test_the_same_mishap_is_told_once() -> None:
+    records = real_run({"votes": ["nobody"]}, {"answers": ["b"]}, {"answers": ["c"]})
+    text = Page(as_html(export_of(records))).text
+    assert text.count("gave neither a vote nor an answer") == 1
+    assert "(2 times)" in text
 
 
 def test_each_link_leads_to_one_place_of_the_page() -> None:
