@@ -368,7 +368,7 @@ RunStatus = Literal["answered", "best_so_far", "failed", "cancelled"]
 
 
 class RunResult(Frozen):
-    """What a run gave; `--output json` prints it.
+    """What a run gave; `--output json` prints it, with the `dissent` that follows from it.
 
     Attributes:
         status: `answered`; `best_so_far` when a deadline or a limit ended it early; `failed`;
