@@ -22,6 +22,7 @@ __all__ = [
     "by_answer",
     "config_name",
     "cost",
+    "dissent_title",
     "figures",
     "moment",
     "name",
@@ -141,6 +142,13 @@ def tie(run: RunExport) -> str | None:
     by = "the order of the configuration"
     by = by if run.tie.by == "order" else f"the plugin {one_line(run.tie.by)}"
     return f"The tie{among} was broken by {by}."
+
+
+def dissent_title(run: RunExport) -> str:
+    """What the section on dissent is called: after a tie nobody was a minority."""
+    most = max((len(one.votes) for one in run.dissent), default=0)
+    others = run.winner is not None and most >= run.winner.votes > 0
+    return f"What the {'others' if others else 'minority'} saw differently"
 
 
 def figures(run: RunExport) -> list[tuple[str, str]]:

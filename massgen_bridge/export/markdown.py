@@ -13,6 +13,7 @@ from massgen_bridge.export._words import (
     authors,
     config_name,
     cost,
+    dissent_title,
     figures,
     moment,
     name,
@@ -49,7 +50,7 @@ def as_markdown(run: RunExport) -> str:
         parts += [f"## The answer, by {_plain(whose)}", _fenced(run.winner.text)]
     for title, section in (
         ("The vote", _vote(run)),
-        ("What the minority saw differently", _dissent(run)),
+        (dissent_title(run), _dissent(run)),
         ("How it went", _turns(run)),
         ("All answers", _answers(run)),
         ("What it cost", _money(run)),

@@ -85,6 +85,7 @@ class ToolUse(Frozen):
 
     Attributes:
         end_s: Null where the call never ended.
+        arguments: With the changes that plugins made.
         content: What it gave; null where it never ended.
         is_ballot: Whether the call was the vote itself.
         judged: What plugins decided on it, such as `deny`; null where they had no opinion.
@@ -110,6 +111,10 @@ class TurnPart(Frozen):
 
     Attributes:
         end_s: When it ended; of an `unfinished` one, when it was last heard of.
+        purpose: What was asked of the agent.
+        calls: Its model calls, in order.
+        waits: The pauses before calls that were made again.
+        usage: As the agent counts it at the end; of a turn that failed, that of its calls.
         outcome: What came of it; `chose` of a chair that named a speaker, `done` where nothing
             more is known.
         said: What there is to say of the outcome: a problem, an error, a reason.
@@ -227,15 +232,30 @@ class RunExport(Frozen):
     Attributes:
         v: The version of this form; it rises when a field changes its meaning or goes away.
         status: How it ended; `unfinished` where the records have no end.
+        message: Why it ended so, where there is more to say.
+        duration_s: From its start to its last record.
+        bridge_version: What ran it.
+        strategy_options: With the defaults.
         started_at: Unix time in seconds.
         question: The text of the question.
         attachments: What went along with it, by type and name.
+        answer: The winning text; null without one.
         winning: Label and version of the winning answer.
+        agents: In the order of the configuration.
+        turns: By their start.
+        rounds: As the strategy counts them; in `consensus`, 0 is that of the first answers.
+        answers: In the order in which they were put up for election; then what was not.
         votes: The votes that counted; in an unfinished run those of its last round.
         without_vote: Agents without a valid vote in the vote that counted, and why, as far as it
             is known; not those that had none to give.
         dissent: What a minority held against the winner.
+        tie: Null where there was none.
+        refusals: What agents said that did not count.
+        failures: What cost agents their turns.
         deadline_s: The time limit, where it ended the run.
+        calls: Model calls, failed ones and repeated ones included.
+        usage: Tokens of all turns.
+        cost: By list prices on the day of the export.
     """
 
     v: Literal[1] = EXPORT_VERSION

@@ -16,7 +16,7 @@ from massgen_bridge.export._prose import prose
 from massgen_bridge.export._tables import facts, money, tools, troubles, turns
 from massgen_bridge.export._timeline import timeline
 from massgen_bridge.export._votes import dissent, lapsed, vote
-from massgen_bridge.export._words import authors, figures, name, verdict
+from massgen_bridge.export._words import authors, dissent_title, figures, name, verdict
 
 if TYPE_CHECKING:
     from massgen_bridge.export.model import RunExport
@@ -110,7 +110,7 @@ def _sections(run: RunExport) -> list[tuple[str, str, Html]]:
     given = [
         ("course", "How it went", join((timeline(run), turns(run)))),
         ("vote", "The vote", join((ballots, earlier)) if ballots or earlier else None),
-        ("dissent", "What the minority saw differently", dissent(run)),
+        ("dissent", dissent_title(run), dissent(run)),
         ("answers", "All answers", answers(run)),
         ("cost", "What it cost", money(run)),
         ("tools", "Tools", tools(run)),

@@ -73,6 +73,8 @@ def test_dissent_is_told_to_people_and_programs(commands: Commands) -> None:
     (minority,) = json.loads(commands("runs", "show", run_id, "--output", "json").stdout)["dissent"]
     assert (minority["authors"], minority["text"]) == (["lin"], "Lyon, I think.")
     assert [vote["reason"] for vote in minority["votes"]] == ["It says how sure it is."]
+    page = commands("runs", "export", run_id, "--format", "html").stdout
+    assert "What the minority saw differently" in page
 
 
 def test_jsonl_is_the_stream_of_records(shell: Shell) -> None:

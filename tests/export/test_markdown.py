@@ -23,7 +23,7 @@ def test_everything_of_interest_stands_in_it() -> None:
     assert titles == [
         "## The answer, by a1",
         "## The vote",
-        "## What the minority saw differently",
+        "## What the others saw differently",
         "## How it went",
         "## All answers",
         "## What it cost",

@@ -89,6 +89,7 @@ def test_the_page_says_who_won_who_dissented_and_why() -> None:
     text = page.text
     assert "a1 won with 1 of 2 votes." in text
     assert "broken by the order of the configuration" in text
+    assert "What the others saw differently" in text
     assert "a2 preferred its own answer" in text
     assert "still the first" in text
     assert "Round 1: 1 vote lapsed, since a better answer came" in text
