@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from massgen_bridge.cli._calls import Expected
     from massgen_bridge.config import CodeReference, RunConfig
     from massgen_bridge.messages import Message
     from massgen_bridge.plugins import PluginHost
@@ -101,8 +102,7 @@ def _providers(host: PluginHost) -> list[ProviderSpec]:
 
 def _resolved(prepared: Prepared) -> dict[str, Any]:
     plan = prepared.plan
-    ways = [agent.way for agent in plan.agents]
-    expected = expected_calls(plan.strategy_name, plan.strategy_options, ways)
+    expected = _expected(prepared)
     agents = []
     for agent in plan.agents:
         connection = prepared.connections.get(agent.seat.agent_id)
@@ -125,6 +125,12 @@ def _resolved(prepared: Prepared) -> dict[str, Any]:
     }
 
 
+def _expected(prepared: Prepared) -> Expected | None:
+    plan = prepared.plan
+    ways = [agent.way for agent in plan.agents]
+    return expected_calls(plan.strategy_name, plan.strategy_options, ways)
+
+
 def _where(provider: str, base_url: str) -> str:
     return "this machine" if provider == LOCAL else base_url
 
@@ -135,10 +141,14 @@ def _cost(
     connections = list(prepared.connections.values())
     providers = _providers(prepared.host)
     found = estimate_run(connections, message.text, providers)
+    # What was estimated is an answer and a vote of each agent; strategies differ in their calls.
+    rated = 2 * len(prepared.plan.agents)
+    expected = _expected(prepared)
+    usual = rated if expected is None else expected.usual
     charging = {spec.name for spec in providers if spec.prices_id is not None}
     own = sorted({one.path[1] for one in code if one.path[0] == "agents"})
     return {
-        "usd": float(found.price),
+        "usd": float(found.price) * usual / rated,
         "free": all(one.provider not in charging for one in connections),
         "unknown_models": list(found.unpriced),
         "not_counted": [config.agents[int(position)].id for position in own],

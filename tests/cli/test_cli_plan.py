@@ -66,6 +66,19 @@ def test_code_is_named_and_not_imported(
     assert found["cost"]["not_counted"] == ["own"]
 
 
+def test_the_cost_follows_the_calls_of_the_strategy(commands: Commands, tmp_path: Path) -> None:
+    agents = [{"id": one, "backend": {"type": "openai", "model": "gpt-5-mini"}} for one in "ab"]
+    usd = {}
+    for strategy in ("consensus", "single", "map_reduce"):
+        file = tmp_path / f"{strategy}.json"
+        file.write_text(json.dumps({"version": 1, "agents": agents, "strategy": strategy}))
+        done = commands("run", file, "q", "--dry-run", "--output", "json")
+        usd[strategy] = json.loads(done.stdout)["cost"]["usd"]
+
+    assert usd["consensus"] == pytest.approx(4 * usd["single"])
+    assert usd["consensus"] == pytest.approx(2 * usd["map_reduce"])
+
+
 def test_a_strategy_of_a_plugin_has_no_figures(commands: Commands) -> None:
     done = commands("run", DATA / "crash.yaml", "q", "--dry-run", "--trust")
     assert done.returncode == 0

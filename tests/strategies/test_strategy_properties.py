@@ -90,6 +90,19 @@ def test_a_run_ends_once_within_its_bound_and_keeps_its_promises(
     drive.check_replay()
 
 
+@each_case
+@pytest.mark.parametrize("kind", sorted(set(OUTCOMES)))
+def test_a_run_ends_also_when_the_same_happens_again_and_again(case: Case, kind: str) -> None:
+    drive = Drive(strategy(case))
+    while drive.finish is None:
+        assert len(drive.started) <= most_turns(case)
+        if drive.tie is not None:
+            drive.break_tie(0)
+        else:
+            drive.happen(outcome(kind, next(iter(drive.running.values()))))
+    drive.check_result()
+
+
 def played(case: Case, fates: dict[str, tuple[str, int]], seed: int) -> Finish:
     """The end of a run in which each turn has its own fate, in an order that the seed gives."""
     order = random.Random(seed)  # noqa: S311 - no secret
