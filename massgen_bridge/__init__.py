@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         AnswerRef,
         Capabilities,
         Emit,
+        FinishedTurn,
         InputKind,
         Limits,
         ShownAnswer,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
         TurnResult,
         Usage,
     )
-    from massgen_bridge.api import arun, run, stream
+    from massgen_bridge.api import aresume, arun, resume, run, stream
     from massgen_bridge.connection import (
         Connection,
         ModelCaller,
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
         Record,
         RunFinished,
         RunResult,
+        RunResumed,
         RunStarted,
         RunStatus,
         Seat,
@@ -188,6 +190,7 @@ __all__ = [
     "ErrorKind",
     "Event",
     "Finish",
+    "FinishedTurn",
     "Frozen",
     "Happening",
     "HookFailed",
@@ -224,6 +227,7 @@ __all__ = [
     "RunFailed",
     "RunFinished",
     "RunResult",
+    "RunResumed",
     "RunStarted",
     "RunStatus",
     "Sampling",
@@ -269,10 +273,12 @@ __all__ = [
     "VoteInfo",
     "Voted",
     "__version__",
+    "aresume",
     "arun",
     "assistant",
     "hookimpl",
     "price_of",
+    "resume",
     "run",
     "stream",
     "system",

@@ -29,6 +29,7 @@ __all__ = [
     "AnswerRef",
     "Capabilities",
     "Emit",
+    "FinishedTurn",
     "InputKind",
     "Limits",
     "ShownAnswer",
@@ -240,6 +241,13 @@ class TurnResult(Frozen):
     def text(self) -> str:
         """The text of the final message."""
         return self.message.text
+
+
+class FinishedTurn(Frozen):
+    """A turn that an agent finished before the run was resumed."""
+
+    turn: Turn
+    result: TurnResult
 
 
 class Emit(Protocol):

@@ -41,6 +41,7 @@ __all__ = [
     "Record",
     "RunFinished",
     "RunResult",
+    "RunResumed",
     "RunStarted",
     "RunStatus",
     "Seat",
@@ -152,7 +153,10 @@ BallotWay = Literal["tools", "schema", "text"]
 
 
 class TurnStarted(Frozen):
-    """An agent begins a turn; durable before the agent sees it."""
+    """An agent begins a turn; durable before the agent sees it.
+
+    `attempt` counts its starts where the run was resumed; `mark` is that of a ballot in text.
+    """
 
     type: Literal["turn_started"] = "turn_started"
     purpose: Purpose
@@ -160,6 +164,8 @@ class TurnStarted(Frozen):
     turn: Turn
     shown: tuple[AnswerRef, ...] = ()
     ballot: BallotWay | None = None
+    mark: str | None = None
+    attempt: int = Field(default=1, ge=1)
 
 
 class TurnDone(Frozen):
@@ -397,29 +403,22 @@ class RunResult(Frozen):
 
     @property
     def dissent(self) -> tuple[Dissent, ...]:
-        """What others than the winner got votes, the most votes first; nothing if all agree.
-
-        It follows from `votes` and `answers`: no model is asked.
-        """
+        """What others than the winner got votes, the most votes first; no model is asked."""
         if self.winning is None:
             return ()
         won = (self.winning.label, self.winning.version)
-        camps: dict[tuple[str, int], list[VoteInfo]] = {}
-        for vote in self.votes:
-            if (vote.label, vote.version) != won:
-                camps.setdefault((vote.label, vote.version), []).append(vote)
         known = {(answer.label, answer.version): answer for answer in self.answers}
-        found = (
-            Dissent(
-                label=ref[0],
-                version=ref[1],
-                authors=known[ref].authors if ref in known else (),
-                text=known[ref].text if ref in known else "",
-                votes=tuple(votes),
-            )
-            for ref, votes in camps.items()
-        )
-        return tuple(sorted(found, key=lambda one: -len(one.votes)))
+        camps: dict[tuple[str, int], tuple[VoteInfo, ...]] = {}
+        for vote in self.votes:
+            ref = (vote.label, vote.version)
+            camps[ref] = (*camps.get(ref, ()), vote)
+        camps.pop(won, None)
+        found = []
+        for (label, version), votes in sorted(camps.items(), key=lambda camp: -len(camp[1])):
+            answer = known.get((label, version))
+            who, text = (answer.authors, answer.text) if answer else ((), "")
+            found.append(Dissent(label=label, version=version, authors=who, text=text, votes=votes))
+        return tuple(found)
 
     def require_answer(self) -> str:
         """The answer.
@@ -444,8 +443,15 @@ class RunStarted(Frozen):
     config_file: str | None = None
 
 
+class RunResumed(Frozen):
+    """The run goes on in another process; a turn without terminal event is started again."""
+
+    type: Literal["run_resumed"] = "run_resumed"
+    bridge_version: str
+
+
 class RunFinished(Frozen):
-    """The last record of a run."""
+    """The last record of a run; only one that was cancelled can be resumed after it."""
 
     type: Literal["run_finished"] = "run_finished"
     result: RunResult
@@ -476,6 +482,7 @@ Event = Annotated[
     | DeadlinePassed
     | AnswerListed
     | RunStarted
+    | RunResumed
     | RunFinished,
     Field(discriminator="type"),
 ]

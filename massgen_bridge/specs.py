@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from massgen_bridge.agent import Agent, Capabilities, ToolDefinition
+from massgen_bridge.agent import Agent, Capabilities, FinishedTurn, ToolDefinition
 from massgen_bridge.connection import Connection, ModelCaller, ModelTraits, Protocols
 from massgen_bridge.messages import JsonValue
 
@@ -52,6 +52,8 @@ class AgentContext:
         load: Resolves an import path `module:attribute` relative to `base_dir`; raises
             ConfigError with what is missing.
         base_dir: Folder of the configuration file, or the working directory.
+        finished: The turns that this agent finished before the run was resumed, in order; only an
+            agent that remembers its own turns needs them.
     """
 
     agent_id: str
@@ -60,6 +62,7 @@ class AgentContext:
     call_model: ModelCaller
     load: Callable[[str], Any]
     base_dir: Path
+    finished: Sequence[FinishedTurn] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,8 @@ from massgen_bridge.cli._options import AsJson, Debug, Output, new_app
 from massgen_bridge.cli._output import BadUsage, Failure, failed_run, print_json
 from massgen_bridge.cli._records import result_object
 from massgen_bridge.cli._runs_export import export
+from massgen_bridge.cli._runs_replay import replay
+from massgen_bridge.cli._runs_resume import resume
 from massgen_bridge.cli._tables import table
 from massgen_bridge.display import render_summary
 from massgen_bridge.display.text import one_line
@@ -78,6 +80,8 @@ def show(
         print_json(_result(row, path))
 
 
+app.command()(resume)
+app.command()(replay)
 app.command()(export)
 
 

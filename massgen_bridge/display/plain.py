@@ -21,6 +21,7 @@ from massgen_bridge.events import (
     ModelRetried,
     ReasoningDelta,
     RunFinished,
+    RunResumed,
     RunStarted,
     SpeakerChosen,
     TextDelta,
@@ -104,6 +105,8 @@ def _said(event: Event, agent_id: str | None, view: RunView) -> str | None:
             agents = count(len(view.agents), "agent")
             about = question_of(question, _LONG)
             return f"run {one_line(view.run_id)}: {agents}, strategy {one_line(strategy)}: {about}"
+        case RunResumed():
+            return "resumed"
         case AnswerListed(authors=(author,)):
             return f"{name_of(view, author)}: its answer is up for the vote"
         case AnswerListed(authors=authors):

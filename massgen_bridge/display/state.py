@@ -23,6 +23,7 @@ from massgen_bridge.events import (
     ModelRetried,
     ReasoningDelta,
     RunFinished,
+    RunResumed,
     RunStarted,
     Seat,
     SpeakerChosen,
@@ -287,6 +288,7 @@ class RunView:
         self.round = 0
         self.listed: dict[AnswerRef, AnswerListed] = {}
         self.result: RunResult | None = None
+        self._ballots: dict[str, Ballot | None] = {}
 
     def apply(self, record: Record) -> None:
         """Take in one record. A `RunStarted` begins a new view."""
@@ -295,7 +297,7 @@ class RunView:
         if isinstance(event, RunStarted) or not self.run_id:
             self._reset()
             self.run_id, self.started_at = record.run_id, record.at
-        self.last_at = max(self.last_at, record.at)
+        before, self.last_at = self.last_at, max(self.last_at, record.at)
         match event:
             case TextDelta() | ReasoningDelta():
                 agent = self._agent(record)
@@ -308,6 +310,8 @@ class RunView:
                 self.agents = {seat.agent_id: AgentView(seat=seat) for seat in seats}
             case RunFinished(result=result):
                 self.finish(result)
+            case RunResumed():
+                self._resume(before)
             case AnswerListed():
                 self._list(event)
             case TieBroken() | DeadlinePassed() | ToolCallJudged():
@@ -320,6 +324,7 @@ class RunView:
         self.version += 1
         self.result = result
         self.run_id = self.run_id or result.run_id
+        self._ballots = {agent.id: agent.ballot for agent in self.agents.values()}
         for agent in self.agents.values():
             agent.ballot = None
         for vote in result.votes:
@@ -403,6 +408,16 @@ class RunView:
         self.round = number
         for agent in self.agents.values():
             agent.ballot = None
+
+    def _resume(self, stopped_at: float) -> None:
+        """What had been cancelled goes on; what was under way begins anew."""
+        if self.result is not None:
+            for agent_id, ballot in self._ballots.items():
+                self.agents[agent_id].ballot = ballot
+        self.result = None
+        for agent in self.agents.values():
+            if agent.started_at is not None:
+                agent.turn(TurnCancelled(reason="the process ended"), agent.turn_id, stopped_at)
 
     def _list(self, event: AnswerListed) -> None:
         self.listed[event.answer] = event

@@ -87,7 +87,10 @@ def bridge_adapters() -> Iterable[AdapterSpec]:
 
 
 def _make(context: AgentContext) -> Agent:
-    return ScriptedAgent(context.options)
+    agent = ScriptedAgent(context.options)
+    for one in context.finished:
+        agent.recall(one.turn)
+    return agent
 
 
 class ScriptedAgent:
@@ -108,12 +111,20 @@ class ScriptedAgent:
             raise error_of_kind(self._options.fails)("the script says that this turn fails")
         if not _is_ballot(turn):
             return await self._answer(turn, emit)
-        choice = self._options.votes[min(self._voted, len(self._options.votes) - 1)]
-        self._voted += 1
-        return await self._vote(choice, turn, emit)
+        return await self._vote(self._next_vote(), turn, emit)
+
+    def recall(self, turn: Turn) -> None:
+        """Count a turn that was finished before the run was resumed."""
+        if not _is_ballot(turn) or (self._next_vote() == "improve" and turn.output_schema is None):
+            self._next_answer()
 
     async def aclose(self) -> None:
         """Nothing to give back."""
+
+    def _next_vote(self) -> str:
+        choice = self._options.votes[min(self._voted, len(self._options.votes) - 1)]
+        self._voted += 1
+        return choice
 
     def _next_answer(self) -> str:
         answer = self._options.answers[min(self._answered, len(self._options.answers) - 1)]
