@@ -109,6 +109,14 @@ def troubles(run: RunExport) -> Html | None:
         for turn in run.turns
         for wait in turn.waits
     ]
+    items += [
+        el(
+            "li",
+            f"The run was broken off at {seconds(one.start_s)}"
+            f" and resumed {seconds(one.end_s - one.start_s)} later.",
+        )
+        for one in run.breaks
+    ]
     if run.deadline_s is not None:
         items.append(el("li", f"The time limit of {seconds(run.deadline_s)} ended the run."))
     return el("ul", *items, class_="troubles") if items else None

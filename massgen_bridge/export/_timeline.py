@@ -19,6 +19,7 @@ __all__ = ["timeline"]
 _HEIGHT = 26
 _BAR = 20
 _MOST_TICKS = 5
+_LEAST = 1 / 250
 _STEPS = (
     *(base * 10.0**power for power in (-3, -2, -1, 0) for base in (1, 2, 5)),
     *(10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0),
@@ -46,8 +47,8 @@ _LEGEND = {
 
 def timeline(run: RunExport) -> Html:
     """All lanes between two axes, and a legend of what is there."""
-    whole = max([run.duration_s, *(turn.end_s for turn in run.turns)], default=0) or 1.0
-    axis = _axis(whole)
+    whole = _Scale(run)
+    axis = _axis(whole.length_s)
     lanes = [_lane(run, agent, whole) for agent in run.agents]
     return join(
         (
@@ -57,16 +58,49 @@ def timeline(run: RunExport) -> Html:
     )
 
 
-def _at(value: float, whole: float) -> str:
-    return f"{100 * min(max(value / whole, 0), 1):.3f}%"
+class _Scale:
+    """From seconds to places on the drawing; breaks of the run take no room."""
+
+    def __init__(self, run: RunExport) -> None:
+        self._breaks = run.breaks
+        self.length_s = self._worked(max([run.duration_s, *(t.end_s for t in run.turns)])) or 1.0
+
+    def _worked(self, value: float) -> float:
+        gone = (min(value, b.end_s) - b.start_s for b in self._breaks if value > b.start_s)
+        return value - sum(gone)
+
+    def at(self, value: float) -> str:
+        """The place of a moment."""
+        return _percent(self._worked(value) / self.length_s)
+
+    def width(self, start: float, end: float, least: float = 0.0) -> str:
+        """The room that a time takes, as a part of the whole not less than `least`."""
+        part = (self._worked(end) - self._worked(start)) / self.length_s
+        return _percent(max(part, least))
 
 
-def _lane(run: RunExport, agent: AgentPart, whole: float) -> Html:
+def _percent(part: float) -> str:
+    return f"{100 * min(max(part, 0), 1):.3f}%"
+
+
+def _lane(run: RunExport, agent: AgentPart, whole: _Scale) -> Html:
     own = [turn for turn in run.turns if turn.agent_id == agent.seat.agent_id]
     lines = [
-        el("line", x1=_at(one.start_s, whole), x2=_at(one.start_s, whole), y1=0, y2=_HEIGHT)
+        el("line", x1=whole.at(one.start_s), x2=whole.at(one.start_s), y1=0, y2=_HEIGHT)
         for one in run.rounds
         if one.number
+    ]
+    lines += [
+        el(
+            "line",
+            el("title", f"broken off, and resumed {seconds(one.end_s - one.start_s)} later"),
+            class_="broken",
+            x1=whole.at(one.start_s),
+            x2=whole.at(one.start_s),
+            y1=0,
+            y2=_HEIGHT,
+        )
+        for one in run.breaks
     ]
     bars = [piece for turn in own for piece in _turn(run, turn, whole)]
     told = "; ".join(f"{turn.purpose} {_span(turn)}, {outcome(turn)}" for turn in own)
@@ -85,11 +119,11 @@ def _lane(run: RunExport, agent: AgentPart, whole: float) -> Html:
     return el("div", who, track, class_="lane")
 
 
-def _turn(run: RunExport, turn: TurnPart, whole: float) -> Iterator[Html]:
+def _turn(run: RunExport, turn: TurnPart, whole: _Scale) -> Iterator[Html]:
     kind = "lost" if turn.outcome in {"failed", "stopped", "unfinished"} else None
     kind = kind or _colour(turn)
     top = (_HEIGHT - _BAR) / 2
-    start, width = _at(turn.start_s, whole), _at(turn.end_s - turn.start_s, whole)
+    start, width = whole.at(turn.start_s), whole.width(turn.start_s, turn.end_s)
     said = f"{turn.purpose}, {_span(turn)}: {outcome(turn)}"
     if turn.said:
         said += f". {clip(one_line(turn.said), _SAID)}"
@@ -113,9 +147,9 @@ def _turn(run: RunExport, turn: TurnPart, whole: float) -> Iterator[Html]:
             "rect",
             el("title", clip(one_line(about), _SAID)),
             class_="wait",
-            x=_at(wait.start_s, whole),
+            x=whole.at(wait.start_s),
             y=top + _BAR - 6,
-            width=_at(max(end - wait.start_s, whole / 250), whole),
+            width=whole.width(wait.start_s, end, _LEAST),
             height=6,
         )
     for tool in (one for one in turn.tools if not one.is_ballot):
@@ -123,9 +157,9 @@ def _turn(run: RunExport, turn: TurnPart, whole: float) -> Iterator[Html]:
         yield el(
             "rect",
             class_="tool",
-            x=_at(tool.start_s, whole),
+            x=whole.at(tool.start_s),
             y=top,
-            width=_at(max(end - tool.start_s, whole / 250), whole),
+            width=whole.width(tool.start_s, end, _LEAST),
             height=4,
         )
 
@@ -161,16 +195,16 @@ def _span(turn: TurnPart) -> str:
     return f"{seconds(turn.start_s)} to {seconds(turn.end_s)}"
 
 
-def _axis(whole: float) -> Html:
-    wanted = whole / _MOST_TICKS
+def _axis(length_s: float) -> Html:
+    wanted = length_s / _MOST_TICKS
     step = next((step for step in _STEPS if step >= wanted), None)
     step = step or 3600.0 * -(-wanted // 3600)
     ticks: list[Html] = []
-    for number in range(int(whole / step) + 1):
+    for number in range(int(length_s / step) + 1):
         value = number * step
-        place = _at(value, whole)
+        place = _percent(value / length_s)
         # The first and the last one stay within the drawing.
-        near_end = value / whole > 1 - 0.06
+        near_end = value / length_s > 1 - 0.06
         anchor = "start" if number == 0 else "end" if near_end else "middle"
         ticks.append(el("line", x1=place, x2=place, y1=0, y2=4))
         ticks.append(el("text", _clock(value, step), x=place, y=15, text_anchor=anchor))

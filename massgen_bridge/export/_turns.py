@@ -15,6 +15,7 @@ from massgen_bridge.events import (
     ModelCallFinished,
     ModelCallStarted,
     ModelRetried,
+    RunResumed,
     RunStarted,
     SpeakerChosen,
     ToolCallFinished,
@@ -157,6 +158,8 @@ class TurnLog:
         event, turn_id = record.event, record.turn_id or ""
         if isinstance(event, RunStarted):
             self._names = {seat.label: seat.agent_id for seat in event.seats}
+        if isinstance(event, RunResumed):
+            self._broken_off()
         if isinstance(event, TurnStarted):
             if turn_id in self._open:  # the same turn once more, after an interruption
                 self._over.append(self._open[turn_id])
@@ -177,6 +180,12 @@ class TurnLog:
             turn.inside(event, at_s)
         else:
             self._end(turn, event, at_s)
+
+    def _broken_off(self) -> None:
+        """What was under way when the process ended is started again."""
+        for turn in self._open.values():
+            if not turn.ended:
+                turn.ended, turn.outcome, turn.said = True, "stopped", "the process ended"
 
     def _end(self, turn: _Open, event: Event, at_s: float) -> None:
         match event:

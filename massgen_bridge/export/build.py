@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from massgen_bridge.agent import AnswerRef, Usage
 from massgen_bridge.display.state import RunView
 from massgen_bridge.display.words import ADVICE
-from massgen_bridge.events import DeadlinePassed, RunStarted, TieBroken
+from massgen_bridge.events import DeadlinePassed, RunResumed, RunStarted, TieBroken
 from massgen_bridge.export._turns import TurnLog
 from massgen_bridge.export.model import (
     AgentPart,
+    Break,
     Cost,
     Failure,
     GivenAnswer,
@@ -55,16 +56,21 @@ class _Story:
         self._listed: dict[AnswerRef, tuple[AnswerListed, float, int]] = {}
         self._tie: TieBroken | None = None
         self._deadline: float | None = None
+        self._breaks: list[Break] = []
         for record in records:
             self._take(record)
 
     def _take(self, record: Record) -> None:
+        stopped_at = self._view.last_at
         self._view.apply(record)
         at_s = round(record.at - self._view.started_at, 3)
         self._log.take(record, at_s)
         match record.event:
             case RunStarted():
                 self._listed.clear()
+            case RunResumed():
+                start_s = round(max(stopped_at - self._view.started_at, 0.0), 3)
+                self._breaks.append(Break(start_s=start_s, end_s=at_s))
             case TieBroken() as broken:
                 self._tie = broken
             case DeadlinePassed(after_s=after_s):
@@ -110,6 +116,7 @@ class _Story:
             refusals=tuple(self._log.refusals),
             failures=tuple(self._failures()),
             deadline_s=self._deadline,
+            breaks=tuple(self._breaks),
             calls=result.calls if result else view.calls(),
             usage=result.usage if result else view.usage(),
             cost=_sum(turn.cost for turn in turns),

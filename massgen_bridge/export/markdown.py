@@ -166,6 +166,11 @@ def _troubles(run: RunExport) -> Iterator[str]:
         for turn in run.turns
         for wait in turn.waits
     ]
+    lines += [
+        f"The run was broken off at {seconds(one.start_s)}"
+        f" and resumed {seconds(one.end_s - one.start_s)} later."
+        for one in run.breaks
+    ]
     if run.deadline_s is not None:
         lines.append(f"The time limit of {seconds(run.deadline_s)} ended the run.")
     if lines:

@@ -18,6 +18,7 @@ from massgen_bridge.messages import Frozen, JsonValue
 __all__ = [
     "EXPORT_VERSION",
     "AgentPart",
+    "Break",
     "Cost",
     "Failure",
     "GivenAnswer",
@@ -226,6 +227,13 @@ class Failure(Frozen):
     advice: str
 
 
+class Break(Frozen):
+    """A time in which nothing went on: from the last record of a process to the resumption."""
+
+    start_s: float
+    end_s: float
+
+
 class RunExport(Frozen):
     """A run, finished or broken off.
 
@@ -253,6 +261,7 @@ class RunExport(Frozen):
         refusals: What agents said that did not count.
         failures: What cost agents their turns.
         deadline_s: The time limit, where it ended the run.
+        breaks: Where the run was broken off, and resumed later.
         calls: Model calls, failed ones and repeated ones included.
         usage: Tokens of all turns.
         cost: By list prices on the day of the export.
@@ -283,6 +292,7 @@ class RunExport(Frozen):
     refusals: tuple[Refusal, ...] = ()
     failures: tuple[Failure, ...] = ()
     deadline_s: float | None = None
+    breaks: tuple[Break, ...] = ()
     calls: int = 0
     usage: Usage = Usage()
     cost: Cost = Cost()

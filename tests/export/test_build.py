@@ -19,6 +19,7 @@ from massgen_bridge.events import (
     ModelCallFinished,
     ModelRetried,
     Record,
+    RunResumed,
     RunStarted,
     Seat,
     TieBroken,
@@ -174,6 +175,31 @@ def test_a_run_that_was_broken_off_is_told_as_far_as_it_came() -> None:
     assert [a.standing for a in last.answers] == ["standing", "replaced", "standing"]
     begun = export_of(whole[:3])
     assert [turn.outcome for turn in begun.turns] == ["unfinished"]
+
+
+def resumed_run(pause_s: float) -> list[Record]:
+    """The process ends while both answer; a day later, say, both start anew."""
+    scene = Scene(2).start("a1.1").start("a2.1")
+    broken = len(scene.records)
+    scene.add(RunResumed(bridge_version="0")).start("a1.1").answer("a1.1", "one")
+    return [
+        one.model_copy(update={"at": one.at + (pause_s if number >= broken else 0)})
+        for number, one in enumerate(scene.records)
+    ]
+
+
+def test_a_resumed_run_tells_its_break_and_what_was_begun_anew() -> None:
+    run = export_of(resumed_run(86_400))
+    assert [(one.start_s, one.end_s) for one in run.breaks] == [(2.0, 86_402.5)]
+    assert [(turn.turn_id, turn.outcome) for turn in run.turns] == [
+        ("a1.1", "stopped"),
+        ("a2.1", "stopped"),
+        ("a1.1", "answered"),
+    ]
+    page = as_html(run)
+    assert "broken off, and resumed 1440 min" in page
+    assert 'x="55.556%"' in page  # the break takes no room
+    assert "was broken off at 2.0 s" in as_markdown(run)
 
 
 def test_a_cancelled_run_keeps_its_answers() -> None:
