@@ -29,6 +29,7 @@ __all__ = [
     "AnswerRef",
     "Capabilities",
     "Emit",
+    "FinishedTurn",
     "InputKind",
     "Limits",
     "ShownAnswer",
@@ -164,9 +165,13 @@ class AnswerRef(Frozen):
 
 
 class ShownAnswer(AnswerRef):
-    """An answer as it is shown to an evaluating agent."""
+    """An answer as it is shown to another agent.
+
+    `asked` is the part of the task that its author was given, None for the whole task.
+    """
 
     text: str
+    asked: str | None = None
 
 
 class Turn(Frozen):
@@ -236,6 +241,13 @@ class TurnResult(Frozen):
     def text(self) -> str:
         """The text of the final message."""
         return self.message.text
+
+
+class FinishedTurn(Frozen):
+    """A turn that an agent finished before the run was resumed."""
+
+    turn: Turn
+    result: TurnResult
 
 
 class Emit(Protocol):

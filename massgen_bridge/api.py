@@ -16,15 +16,17 @@ import anyio
 from massgen_bridge.config.trust import open_config
 from massgen_bridge.messages import Message, user
 from massgen_bridge.plugins import PluginHost
+from massgen_bridge.runtime import session
+from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.planning import Prepared, prepare_run
-from massgen_bridge.runtime.session import execute
+from massgen_bridge.runtime.stopped import StoppedRun
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from massgen_bridge.events import Record, RunResult
 
-__all__ = ["Config", "Configured", "arun", "prepare", "run", "stream"]
+__all__ = ["Config", "Configured", "aresume", "arun", "prepare", "resume", "run", "stream"]
 
 
 class Configured(Protocol):
@@ -52,11 +54,12 @@ def prepare(config: Config, *, trust: bool = False, host: PluginHost | None = No
         PluginError: An adapter, strategy, tool or sink cannot be used.
     """
     host = host or PluginHost()
+    from_objects = not isinstance(config, Path | str | Mapping)
     if not isinstance(config, Path | str | Mapping):
         config = config.configuration(host)
     from_code = isinstance(config, Mapping)
     opened = open_config(config, host, trust=trust or from_code)
-    return prepare_run(opened, host=host, environ=os.environ)
+    return prepare_run(opened, host=host, environ=os.environ, from_objects=from_objects)
 
 
 async def arun(
@@ -87,7 +90,7 @@ async def arun(
     # Reading files and looking for plugins blocks: not in the event loop.
     prepared = await anyio.to_thread.run_sync(partial(prepare, config, trust=trust))
     listeners = [on_record] if on_record is not None else []
-    return await execute(prepared, _message(question), listeners=listeners, keep=keep)
+    return await session.execute(prepared, _message(question), listeners=listeners, keep=keep)
 
 
 def run(
@@ -103,7 +106,66 @@ def run(
     It also works where an event loop runs already, as in a notebook: the run then has a loop of
     its own in another thread, and the caller's waits.
     """
-    work = partial(arun, config, question, trust=trust, keep=keep, on_record=on_record)
+    return _blocking(partial(arun, config, question, trust=trust, keep=keep, on_record=on_record))
+
+
+async def aresume(
+    run_id: str,
+    config: Config | None = None,
+    *,
+    trust: bool = False,
+    on_record: Callable[[Record], None] | None = None,
+) -> RunResult:
+    """Go on with a run whose process has ended, from its journal, to the same result.
+
+    Turns that were finished are not repeated; one that was under way is started again.
+
+    Args:
+        run_id: The run's id, or its beginning.
+        config: What it was made from, where the journal does not hold it: for a `Team`, for a
+            configuration with secrets that is gone, for a run of an older version.
+        trust: Whether code that the configuration names may be imported.
+        on_record: As for `arun`; called with the new records.
+
+    Returns:
+        The result of the whole run.
+
+    Raises:
+        JournalError: There is no such run, it has ended, or another process runs it.
+        ConfigError: The configuration cannot be had any more, or is of another team.
+        PluginError: A plugin that it needs cannot be used.
+    """
+    stopped = await anyio.to_thread.run_sync(_stopped, run_id)
+    prepared = await anyio.to_thread.run_sync(partial(_again, stopped, config, trust=trust))
+    listeners = [on_record] if on_record is not None else []
+    return await session.resume(prepared, stopped, listeners=listeners)
+
+
+def resume(
+    run_id: str,
+    config: Config | None = None,
+    *,
+    trust: bool = False,
+    on_record: Callable[[Record], None] | None = None,
+) -> RunResult:
+    """Go on with a run whose process has ended and wait for the result; see `aresume`."""
+    return _blocking(partial(aresume, run_id, config, trust=trust, on_record=on_record))
+
+
+def _stopped(run_id: str) -> StoppedRun:
+    index = RunIndex()
+    return StoppedRun.find(index.path(index.find(run_id).run_id))
+
+
+def _again(stopped: StoppedRun, config: Config | None, *, trust: bool) -> Prepared:
+    if config is not None:
+        return prepare(config, trust=trust)
+    host = PluginHost()
+    opened = open_config(stopped.source(), host, trust=trust)
+    return prepare_run(opened, host=host, environ=os.environ)
+
+
+def _blocking(work: Callable[[], Awaitable[RunResult]]) -> RunResult:
     try:
         asyncio.get_running_loop()
     except RuntimeError:

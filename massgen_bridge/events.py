@@ -27,6 +27,7 @@ __all__ = [
     "BallotSpoiled",
     "BallotWay",
     "DeadlinePassed",
+    "Dissent",
     "ErrorInfo",
     "Event",
     "Happening",
@@ -40,9 +41,11 @@ __all__ = [
     "Record",
     "RunFinished",
     "RunResult",
+    "RunResumed",
     "RunStarted",
     "RunStatus",
     "Seat",
+    "SpeakerChosen",
     "TextDelta",
     "TieBroken",
     "ToolCallFinished",
@@ -142,12 +145,18 @@ TurnEvent = (
 
 # --- the frame of a turn, written by the runner and the executor --------------------------------
 
-Purpose = Literal["answer", "evaluate", "improve", "repair"]
+Purpose = Literal[  # noqa: RUF041 - what votes use first, then what other strategies add
+    Literal["answer", "evaluate", "improve", "repair"],
+    Literal["continue", "debate", "judge", "reduce", "speak", "chair", "conclude"],
+]
 BallotWay = Literal["tools", "schema", "text"]
 
 
 class TurnStarted(Frozen):
-    """An agent begins a turn; durable before the agent sees it."""
+    """An agent begins a turn; durable before the agent sees it.
+
+    `attempt` counts its starts where the run was resumed; `mark` is that of a ballot in text.
+    """
 
     type: Literal["turn_started"] = "turn_started"
     purpose: Purpose
@@ -155,6 +164,8 @@ class TurnStarted(Frozen):
     turn: Turn
     shown: tuple[AnswerRef, ...] = ()
     ballot: BallotWay | None = None
+    mark: str | None = None
+    attempt: int = Field(default=1, ge=1)
 
 
 class TurnDone(Frozen):
@@ -227,6 +238,16 @@ class Voted(Frozen):
     reason: str = ""
 
 
+class SpeakerChosen(Frozen):
+    """The chair of a conversation named who speaks next; `label` is None where it ends."""
+
+    type: Literal["speaker_chosen"] = "speaker_chosen"
+    agent_id: str
+    turn_id: str
+    label: str | None = None
+    reason: str = ""
+
+
 class ImprovementPromised(Frozen):
     """An agent said by schema that it will write a better answer."""
 
@@ -273,6 +294,7 @@ Happening = (
     Answered
     | AnswerRejected
     | Voted
+    | SpeakerChosen
     | ImprovementPromised
     | BallotSpoiled
     | TurnLost
@@ -326,6 +348,19 @@ class VoteInfo(Frozen):
     reason: str = ""
 
 
+class Dissent(Frozen):
+    """An answer that did not win, and the votes for it: what a minority held against the winner.
+
+    `authors` and `text` are those of the answer; empty where it stood no longer at the end.
+    """
+
+    label: str
+    version: int
+    authors: tuple[str, ...] = ()
+    text: str = ""
+    votes: tuple[VoteInfo, ...]
+
+
 class ErrorInfo(Frozen):
     """A failure during a run that cost an agent its turn."""
 
@@ -339,7 +374,7 @@ RunStatus = Literal["answered", "best_so_far", "failed", "cancelled"]
 
 
 class RunResult(Frozen):
-    """What a run gave; `--output json` prints it.
+    """What a run gave; `--output json` prints it, with the `dissent` that follows from it.
 
     Attributes:
         status: `answered`; `best_so_far` when a deadline or a limit ended it early; `failed`;
@@ -366,6 +401,25 @@ class RunResult(Frozen):
     duration_s: float = 0.0
     message: str | None = None
 
+    @property
+    def dissent(self) -> tuple[Dissent, ...]:
+        """What others than the winner got votes, the most votes first; no model is asked."""
+        if self.winning is None:
+            return ()
+        won = (self.winning.label, self.winning.version)
+        known = {(answer.label, answer.version): answer for answer in self.answers}
+        camps: dict[tuple[str, int], tuple[VoteInfo, ...]] = {}
+        for vote in self.votes:
+            ref = (vote.label, vote.version)
+            camps[ref] = (*camps.get(ref, ()), vote)
+        camps.pop(won, None)
+        found = []
+        for (label, version), votes in sorted(camps.items(), key=lambda camp: -len(camp[1])):
+            answer = known.get((label, version))
+            who, text = (answer.authors, answer.text) if answer else ((), "")
+            found.append(Dissent(label=label, version=version, authors=who, text=text, votes=votes))
+        return tuple(found)
+
     def require_answer(self) -> str:
         """The answer.
 
@@ -389,8 +443,15 @@ class RunStarted(Frozen):
     config_file: str | None = None
 
 
+class RunResumed(Frozen):
+    """The run goes on in another process; a turn without terminal event is started again."""
+
+    type: Literal["run_resumed"] = "run_resumed"
+    bridge_version: str
+
+
 class RunFinished(Frozen):
-    """The last record of a run."""
+    """The last record of a run; only one that was cancelled can be resumed after it."""
 
     type: Literal["run_finished"] = "run_finished"
     result: RunResult
@@ -413,6 +474,7 @@ Event = Annotated[
     | Answered
     | AnswerRejected
     | Voted
+    | SpeakerChosen
     | ImprovementPromised
     | BallotSpoiled
     | TurnLost
@@ -420,6 +482,7 @@ Event = Annotated[
     | DeadlinePassed
     | AnswerListed
     | RunStarted
+    | RunResumed
     | RunFinished,
     Field(discriminator="type"),
 ]

@@ -6,13 +6,13 @@ when an agent is made.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from massgen_bridge.agent import Agent, Capabilities, ToolDefinition
+from massgen_bridge.agent import Agent, Capabilities, FinishedTurn, ToolDefinition
 from massgen_bridge.connection import Connection, ModelCaller, ModelTraits, Protocols
 from massgen_bridge.messages import JsonValue
 
@@ -52,6 +52,8 @@ class AgentContext:
         load: Resolves an import path `module:attribute` relative to `base_dir`; raises
             ConfigError with what is missing.
         base_dir: Folder of the configuration file, or the working directory.
+        finished: The turns that this agent finished before the run was resumed, in order; only an
+            agent that remembers its own turns needs them.
     """
 
     agent_id: str
@@ -60,6 +62,7 @@ class AgentContext:
     call_model: ModelCaller
     load: Callable[[str], Any]
     base_dir: Path
+    finished: Sequence[FinishedTurn] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,12 +111,22 @@ class ToolSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class StrategySpec:
-    """A way of coordination; `create` makes the reducer from validated options."""
+    """A way of coordination.
+
+    Attributes:
+        name: The value of `strategy` in YAML.
+        summary: One line for people.
+        create: Makes the reducer from validated options.
+        options: The keys of `strategy` beside `type`.
+        check: What is wrong with validated options for these agents, given by their ids in the
+            order of the configuration: pairs of the path of an option and a text for a person.
+    """
 
     name: str
     summary: str
     create: Callable[[Any], Strategy[Any]]
     options: type[BaseModel] = NoOptions
+    check: Callable[[Any, Sequence[str]], Iterable[tuple[tuple[str | int, ...], str]]] | None = None
 
 
 class Sink(Protocol):

@@ -29,17 +29,35 @@ __all__ = [
     "CancelTurn",
     "Command",
     "Finish",
+    "Speaker",
     "StartTurn",
     "Strategy",
 ]
 
 
+class Speaker(Frozen):
+    """Somebody who takes part in a conversation, and what the configuration says of its role."""
+
+    label: str
+    role: str = ""
+
+
 class StartTurn(Frozen):
     """Give an agent a turn.
 
-    `shown` lists the answers in the order in which this agent gets to see them. `may_improve`
-    allows a better answer instead of a vote. `problem` says what was wrong with the turn that
-    this one repairs.
+    Attributes:
+        turn_id: Used once in a run.
+        purpose: What is asked of the agent.
+        round: Counts from 0, for displays.
+        shown: The answers, in the order in which this agent gets to see them.
+        may_improve: Allows a better answer instead of a vote.
+        problem: What was wrong with the turn that this one repairs.
+        repairs: The purpose of that turn; None where `shown` tells it: a vote, else an answer.
+        label: The agent's own label, where it has to know which of the answers is its own.
+        instruction: What the configuration asks of this agent beside the task.
+        speakers: Whom a chair may choose from; who takes part, for somebody who speaks.
+        may_end: Lets a chair end the conversation.
+        stop_phrase: A line by which a speaker may end it.
     """
 
     type: Literal["start_turn"] = "start_turn"
@@ -50,6 +68,12 @@ class StartTurn(Frozen):
     shown: tuple[ShownAnswer, ...] = ()
     may_improve: bool = False
     problem: str | None = None
+    repairs: Purpose | None = None
+    label: str | None = None
+    instruction: str | None = None
+    speakers: tuple[Speaker, ...] = ()
+    may_end: bool = False
+    stop_phrase: str | None = None
 
 
 class CancelTurn(Frozen):

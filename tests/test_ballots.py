@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from massgen_bridge import ballots
 from massgen_bridge.agent import AnswerRef, Capabilities, ShownAnswer, TurnResult
 from massgen_bridge.messages import ImagePart, Message, TextPart, ToolCall, assistant, user
-from massgen_bridge.strategy import StartTurn
+from massgen_bridge.strategy import Speaker, StartTurn
 
 MARK = "0123abcd"
 SHOWN = (
@@ -124,6 +124,109 @@ def test_improving_is_offered_only_where_it_is_allowed(way: Any, may_improve: bo
     assert ("better answer" in text) is may_improve
 
 
+# --- what else agents are asked ------------------------------------------------------------------
+
+SPEAKERS = (Speaker(label="agent1", role="a lawyer"), Speaker(label="agent2"))
+TEXTS: tuple[Any, ...] = ("continue", "debate", "reduce", "speak", "conclude", "improve")
+
+
+def asked(purpose: Any, **changes: Any) -> str:
+    return draft("tools", command(purpose, **changes)).messages[-1].text
+
+
+@pytest.mark.parametrize("purpose", TEXTS)
+def test_a_text_is_asked_for_with_all_that_is_shown_and_without_a_ballot(purpose: Any) -> None:
+    made = draft("tools", command(purpose))
+    text = made.messages[-1].text
+
+    assert (made.paper, made.tools, made.output_schema) == (None, (), None)
+    assert f"<task-{MARK}>\nWhich?\n</task-{MARK}>" in text
+    assert text.index("Two.") < text.index("One.") < text.index("never an instruction")
+    assert len(text) < 900
+
+
+@pytest.mark.parametrize("purpose", TEXTS)
+def test_a_repair_asks_for_the_same_again_and_says_what_was_wrong(purpose: Any) -> None:
+    first = asked(purpose)
+    again = asked("repair", repairs=purpose, problem="it was empty")
+
+    assert again.startswith(first)
+    assert "it was empty" in again[len(first) :]
+
+
+def test_a_part_of_the_task_stands_below_it() -> None:
+    assert asked("answer", instruction="The first half.") == (
+        "Which?\n\nYour part of this: The first half."
+    )
+
+
+def test_a_step_is_what_the_configuration_says() -> None:
+    assert "Your step: Translate it." in asked("continue", instruction="Translate it.")
+    assert "better answer" in asked("continue")
+
+
+def test_who_debates_is_told_which_position_is_its_own() -> None:
+    assert "The position of agent1 is your own." in asked("debate", label="agent1")
+    assert "your own" not in asked("debate", label="agent9")
+
+
+def test_the_reducer_is_told_who_had_which_part() -> None:
+    shown = tuple(one.model_copy(update={"asked": f"part of {one.label}"}) for one in SHOWN)
+
+    assert "agent2: part of agent2\nagent1: part of agent1" in asked("reduce", shown=shown)
+    assert "Parts" not in asked("reduce")
+
+
+def test_a_speaker_is_told_who_takes_part_and_how_to_end() -> None:
+    text = asked("speak", speakers=SPEAKERS, label="agent2", stop_phrase="DONE", shown=())
+
+    assert "You are agent2 and talk about the task with agent1 (a lawyer)." in text
+    assert text.endswith("a line that says only: DONE")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_judge_can_only_choose(way: Any) -> None:
+    made = draft(way, command("judge"))
+
+    assert made.paper is not None
+    assert made.paper.labels == ("agent2", "agent1")
+    assert "better answer" not in made.messages[-1].text
+
+
+@pytest.mark.parametrize("shown", [(), SHOWN])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_chair_chooses_among_the_speakers_and_the_end(way: Any, shown: Any) -> None:
+    made = draft(way, command("chair", shown=shown, speakers=SPEAKERS, may_end=bool(shown)))
+
+    assert made.paper is not None
+    assert made.paper.labels == ("agent1", "agent2", *(["end"] if shown else []))
+    text = made.messages[-1].text
+    assert "Choose one of: agent1 (a lawyer), agent2" in text
+    assert ("Two." in text) == ("never an instruction" in text) == bool(shown)
+
+
+def chosen(label: Any, *, may_end: bool = True) -> set[Any]:
+    """What a choice of the chair is read as, in each of the ways."""
+    read: set[Any] = set()
+    for way in WAYS:
+        paper = draft(way, command("chair", speakers=SPEAKERS, may_end=may_end)).paper
+        assert paper is not None
+        if way == "tools":
+            read.add(ballots.take_vote(paper, call(label=label, reason=" why "))[0])
+        elif way == "schema":
+            read.add(ballots.read(paper, said("", {"vote": label, "reason": "why"})))
+        else:
+            read.add(ballots.read(paper, said(block("ballot", f"vote: {label}\nreason: why"))))
+    return {None if isinstance(one, ballots.Spoiled) else one for one in read}
+
+
+def test_a_choice_of_the_chair_is_read_the_same_in_each_way() -> None:
+    assert chosen("agent1") == {ballots.NextSpeaker(label="agent1", reason="why")}
+    assert chosen("end") == {ballots.NextSpeaker(label=None, reason="why")}
+    assert chosen("end", may_end=False) == {None}
+    assert chosen("agent3") == chosen("improve") == {None}
+
+
 def test_the_mark_differs_by_turn_and_by_run() -> None:
     marks = {ballots.mark_of(secret, turn) for secret in "ab" for turn in ("x.1", "x.2")}
 
@@ -230,6 +333,21 @@ def test_prose_foreign_marks_and_two_ballots_are_no_vote(text: str) -> None:
     assert isinstance(ballots.read(paper("text"), said(text)), ballots.Spoiled)
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "vote: agent1\nreason: not what says\nvote: agent2\nreason: me",
+        "reason: not what says\nvote: agent2\nvote: agent1",
+        "reason: not what says\u2028vote: agent2\nvote: agent1\r",
+    ],
+)
+def test_a_vote_that_the_reason_quotes_does_not_count(lines: str) -> None:
+    cast = ballots.read(paper("text"), said(block("ballot", lines)))
+
+    assert isinstance(cast, ballots.VoteCast)
+    assert cast.choice.label == "agent1"
+
+
 def test_an_answer_block_keeps_fenced_code_inside() -> None:
     answer = "Use this:\n\n```python\n  print(1)\n```\n\nThat is all."
     cast = ballots.read(paper("text", may_improve=True), said(block("answer", answer)))
@@ -239,6 +357,12 @@ def test_an_answer_block_keeps_fenced_code_inside() -> None:
 
 def test_an_answer_block_is_refused_where_improving_is_not_allowed() -> None:
     assert isinstance(ballots.read(paper("text"), said(block("answer", "better"))), ballots.Spoiled)
+
+
+def test_half_a_character_is_replaced_as_in_the_journal() -> None:
+    assert ballots.read(None, said("a \ud800 \U0001f600 \ud83d\ude00")) == ballots.Improvement(
+        text="a \ufffd \U0001f600 \U0001f600"
+    )
 
 
 def test_an_empty_answer_is_spoiled() -> None:

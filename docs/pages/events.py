@@ -14,6 +14,7 @@ from massgen_bridge.events import (
     Happening,
     Record,
     RunFinished,
+    RunResumed,
     RunStarted,
     ToolCallJudged,
     TurnCancelled,
@@ -32,7 +33,7 @@ __all__ = ["page"]
 _TURN: tuple[type[BaseModel], ...] = get_args(TurnEvent)
 _HAPPENINGS: tuple[type[BaseModel], ...] = get_args(Happening)
 _FRAME = (TurnStarted, ToolCallJudged, TurnDone, TurnFailed, TurnCancelled)
-_RUN = (RunStarted, AnswerListed, RunFinished)
+_RUN = (RunStarted, AnswerListed, RunResumed, RunFinished)
 _PARTS: tuple[type[BaseModel], ...] = get_args(get_args(Part)[0])
 
 _EXAMPLE = Record(

@@ -21,7 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "new": "Start a plugin of your own from a template.",
     "doctor": "Look for what keeps massgen-bridge from working here.",
     "config": "Check configurations; print their JSON Schema.",
-    "runs": "List, show and delete the runs of the past.",
+    "runs": "List, show, resume, export and delete the runs of the past.",
     "local": "The small built-in model: fetch it, see what is there.",
 }
 """Every command with one line of help. The file of a command has the same name and an `app`."""

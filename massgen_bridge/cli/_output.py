@@ -74,6 +74,7 @@ def failed_run(failure: Failure, **known: Any) -> dict[str, Any]:
         "calls": 0,
         "duration_s": 0.0,
         "message": None,
+        "dissent": [],
         "error": failure._asdict(),
         **known,
     }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from massgen_bridge.cli._calls import expected_calls
 from massgen_bridge.config import code_references, load_config, open_config
 from massgen_bridge.config.source import dotted
 from massgen_bridge.errors import BridgeError, TrustRequired
@@ -15,57 +16,20 @@ from massgen_bridge.models.providers import LOCAL
 from massgen_bridge.runtime.planning import prepare_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from massgen_bridge.cli._calls import Expected
     from massgen_bridge.config import CodeReference, RunConfig
     from massgen_bridge.messages import Message
     from massgen_bridge.plugins import PluginHost
     from massgen_bridge.runtime.planning import Prepared
     from massgen_bridge.specs import ProviderSpec
 
-__all__ = ["Expected", "expected_calls", "plan_of", "trusted_or_read"]
+__all__ = ["plan_of", "trusted_or_read"]
 
 _STAND_IN = "stands in for a key that is not there"
 _MEDIA = ("audio", "document", "image", "video")
-
-
-class Expected(NamedTuple):
-    """How many model calls a run takes, one for each turn of an agent."""
-
-    least: int
-    usual: int
-    most: int
-
-
-def expected_calls(
-    strategy: str, options: Mapping[str, Any], ways: Sequence[str]
-) -> Expected | None:
-    """How many model calls a run takes, if nothing is retried and no tool is called.
-
-    Args:
-        strategy: Its name.
-        options: Its options.
-        ways: How each agent votes.
-
-    Returns:
-        None for a strategy that a plugin brings.
-    """
-    agents = len(ways)
-    if strategy == "single":
-        # An agent whose answer is refused may answer once more; then the next one takes over.
-        return Expected(1, 1, 2 * agents)
-    if strategy != "consensus":
-        return None
-    if agents == 1:
-        return Expected(1, 1, 2)
-    # A round without a better answer is the last one.
-    better = agents * (options["max_answers"] - 1)
-    rounds = min(options["max_rounds"], 1 + better)
-    # By schema, a better answer is promised in one turn and written in another.
-    promised = min(rounds, options["max_rounds"] - 1) if better else 0
-    most = sum(2 + 2 * rounds + (promised if way == "schema" else 0) for way in ways)
-    return Expected(agents, 2 * agents, most)
 
 
 def trusted_or_read(file: Path, host: PluginHost, *, trust: bool) -> RunConfig:
@@ -138,8 +102,7 @@ def _providers(host: PluginHost) -> list[ProviderSpec]:
 
 def _resolved(prepared: Prepared) -> dict[str, Any]:
     plan = prepared.plan
-    ways = [agent.way for agent in plan.agents]
-    expected = expected_calls(plan.strategy_name, plan.strategy_options, ways)
+    expected = _expected(prepared)
     agents = []
     for agent in plan.agents:
         connection = prepared.connections.get(agent.seat.agent_id)
@@ -162,6 +125,12 @@ def _resolved(prepared: Prepared) -> dict[str, Any]:
     }
 
 
+def _expected(prepared: Prepared) -> Expected | None:
+    plan = prepared.plan
+    ways = [agent.way for agent in plan.agents]
+    return expected_calls(plan.strategy_name, plan.strategy_options, ways)
+
+
 def _where(provider: str, base_url: str) -> str:
     return "this machine" if provider == LOCAL else base_url
 
@@ -172,10 +141,14 @@ def _cost(
     connections = list(prepared.connections.values())
     providers = _providers(prepared.host)
     found = estimate_run(connections, message.text, providers)
+    # What was estimated is an answer and a vote of each agent; strategies differ in their calls.
+    rated = 2 * len(prepared.plan.agents)
+    expected = _expected(prepared)
+    usual = rated if expected is None else expected.usual
     charging = {spec.name for spec in providers if spec.prices_id is not None}
     own = sorted({one.path[1] for one in code if one.path[0] == "agents"})
     return {
-        "usd": float(found.price),
+        "usd": float(found.price) * usual / rated,
         "free": all(one.provider not in charging for one in connections),
         "unknown_models": list(found.unpriced),
         "not_counted": [config.agents[int(position)].id for position in own],

@@ -50,6 +50,7 @@ def result_object(result: RunResult) -> dict[str, Any]:
             failure = Failure("cancelled", result.message or "the run was cancelled")
     return {
         **result.model_dump(mode="json"),
+        "dissent": [one.model_dump(mode="json") for one in result.dissent],
         "error": None if failure is None else failure._asdict(),
     }
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,50 +12,27 @@ import typer
 
 from massgen_bridge.cli._asking import asker
 from massgen_bridge.cli._options import Debug, Output, new_app
-from massgen_bridge.cli._output import (
-    BAD_USAGE,
-    DONE,
-    FAILED,
-    BadUsage,
-    Failure,
-    Stopped,
-    failed_run,
-    print_json,
-    say,
-)
+from massgen_bridge.cli._output import BAD_USAGE, DONE, BadUsage, print_json, say
 from massgen_bridge.cli._plan import plan_of, trusted_or_read
 from massgen_bridge.cli._plan_text import plan_text
 from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._question import read_question
-from massgen_bridge.cli._records import LineWriter, ResultKeeper, result_object
+from massgen_bridge.cli._running import DisplayChoice, Running
 from massgen_bridge.cli._stdout import stdout
-from massgen_bridge.cli._weights import fetch_weights, note_local_model
-from massgen_bridge.cli._work import work
 from massgen_bridge.config import open_config
 from massgen_bridge.display import choose_display
 from massgen_bridge.runtime.planning import prepare_run
 from massgen_bridge.runtime.session import execute
 
 if TYPE_CHECKING:
-    from massgen_bridge.cli._work import Stop
-    from massgen_bridge.config import RunConfig
-    from massgen_bridge.display import Display
-    from massgen_bridge.events import RunResult
-    from massgen_bridge.messages import Message
-    from massgen_bridge.runtime.planning import Prepared
+    from collections.abc import Awaitable, Callable, Sequence
 
-__all__ = ["DisplayChoice", "app", "run"]
+    from massgen_bridge.config import RunConfig
+    from massgen_bridge.events import Record, RunResult
+
+__all__ = ["app", "run"]
 
 app = new_app()
-
-
-class DisplayChoice(StrEnum):
-    """How a run is shown on stderr."""
-
-    AUTO = "auto"
-    RICH = "rich"
-    PLAIN = "plain"
-    NONE = "none"
 
 
 @app.command()
@@ -122,7 +97,11 @@ def run(
         environ=os.environ,
         answer=output is Output.TEXT,
     )
-    return _Run(prepared, message, shown, output, keep=not no_journal).execute()
+
+    def job(listeners: Sequence[Callable[[Record], None]]) -> Awaitable[RunResult]:
+        return execute(prepared, message, listeners=listeners, keep=not no_journal)
+
+    return Running(prepared, job, shown, output).execute()
 
 
 def _show_plan(plan: dict[str, Any], output: Output) -> int:
@@ -133,52 +112,6 @@ def _show_plan(plan: dict[str, Any], output: Output) -> int:
     else:
         raise BadUsage("--dry-run has no records to print: use --output text or json")
     return BAD_USAGE if plan["problems"] else DONE
-
-
-class _Run:
-    """One run, from here on only to be ended."""
-
-    def __init__(
-        self, prepared: Prepared, message: Message, display: Display, output: Output, *, keep: bool
-    ) -> None:
-        self._prepared = prepared
-        self._message = message
-        self._display = display
-        self._output = output
-        self._keep = keep
-        self._kept = ResultKeeper(prepared.pool.secrets())
-        lines = LineWriter(prepared.pool.secrets())
-        self._lines = lines if output is Output.JSONL else None
-
-    def execute(self) -> int:
-        """Run to the end; the exit code."""
-        note_local_model(self._prepared)
-        try:
-            with self._display, self._lines or nullcontext():
-                work(self._job)
-        except Stopped:
-            if self._output is Output.JSON:
-                print_json(self._cancelled())
-            raise
-        result = self._kept.result
-        assert result is not None  # noqa: S101 - a run that returns has ended
-        self._display.finish(result)
-        if self._output is Output.JSON:
-            print_json(result_object(result))
-        return DONE if result.answer is not None else FAILED
-
-    async def _job(self, stop: Stop) -> RunResult:
-        listeners = [self._display.listen, self._kept.listen]
-        if self._lines is not None:
-            self._lines.on_gone = stop
-            listeners.append(self._lines.listen)
-        await fetch_weights(self._prepared, self._display)
-        return await execute(self._prepared, self._message, listeners=listeners, keep=self._keep)
-
-    def _cancelled(self) -> dict[str, object]:
-        if self._kept.result is not None:
-            return result_object(self._kept.result)
-        return failed_run(Failure("cancelled", "stopped before it began"), status="cancelled")
 
 
 def _with_timeout(config: RunConfig, timeout: float | None) -> RunConfig:

@@ -13,6 +13,9 @@ from massgen_bridge.cli._asking import confirm
 from massgen_bridge.cli._options import AsJson, Debug, Output, new_app
 from massgen_bridge.cli._output import BadUsage, Failure, failed_run, print_json, say
 from massgen_bridge.cli._records import result_object
+from massgen_bridge.cli._runs_export import export
+from massgen_bridge.cli._runs_replay import replay
+from massgen_bridge.cli._runs_resume import resume
 from massgen_bridge.cli._tables import table
 from massgen_bridge.display import render_summary
 from massgen_bridge.display.text import one_line
@@ -75,6 +78,11 @@ def show(
             print_json(encode(record))
     else:
         print_json(_result(row, path))
+
+
+app.command()(resume)
+app.command()(replay)
+app.command()(export)
 
 
 @app.command()

@@ -28,6 +28,7 @@ T = TypeVar("T")
 _LATER_TOP = frozenset({"mcp_servers", "orchestrator"})
 _LATER_BELOW = frozenset({"mcp_servers"})
 _OWN_BACKEND_KEYS = tuple(name for name in BackendConfig.model_fields if name != "options")
+_DEFAULT_STRATEGY = StrategyConfig.model_fields["type"].default
 _VARIABLE = re.compile(r"\$\{[^{}]*\}")
 _NO_VERSION = (
     "there is no 'version: 1', so this is a MassGen file, and those cannot be read yet; to bring it"
@@ -69,6 +70,8 @@ class Check:
         self._check_models(data.get("models"))
         options = self._check_agents(_items(data.get("agents")))
         strategy = self._options_of(self._host.strategy, data.get("strategy", {}), ("strategy",))
+        if strategy is not None:
+            self._check_strategy(strategy, data)
         sinks = tuple(
             self._options_of(self._host.sink, one, ("sinks", index))
             for index, one in enumerate(_items(data.get("sinks")))
@@ -239,6 +242,25 @@ class Check:
         if ballot == "schema" and not spec.capabilities.structured:
             self._problems.add((*path, "ballot"), f"{kind} have no structured output; use 'auto'")
 
+    def _check_strategy(self, options: BaseModel, data: Mapping[str, Any]) -> None:
+        """Let the strategy say what is wrong with its options for these agents."""
+        ids: list[Any] = [
+            one.get("id") for one in _items(data.get("agents")) if isinstance(one, dict)
+        ]
+        name = data.get("strategy", {}).get("type", _DEFAULT_STRATEGY)
+        check = self._host.strategy(name).check
+        if check is None or not ids or not all(isinstance(one, str) for one in ids):
+            return
+        try:
+            found = [(tuple(path), str(message)) for path, message in check(options, ids)]
+        except Exception as error:  # noqa: BLE001 - the check may be a plugin's
+            self._problems.add(("strategy",), f"its check of the options broke: {error!r}")
+            return
+        for path, message in found:
+            # Below an option, names are keys of a mapping.
+            named = len(path) > 1 and isinstance(path[-1], str)
+            self._problems.add(("strategy", *path), message, at_key=named)
+
     # --- names -----------------------------------------------------------------------------------
 
     def _known(self, path: KeyPath, find: Callable[[], T]) -> T | None:
@@ -261,8 +283,7 @@ class Check:
         """The options of a strategy or sink that is found by its type."""
         if not isinstance(section, dict) or not isinstance(section.get("type", ""), str):
             return None
-        default = StrategyConfig.model_fields["type"].default
-        spec = self._known((*path, "type"), lambda: find(section.get("type", default)))
+        spec = self._known((*path, "type"), lambda: find(section.get("type", _DEFAULT_STRATEGY)))
         if spec is None:
             return None
         return self._parse_options(spec.options, section.get("options", {}), path, ("type",))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from massgen_bridge.config.check import Check
 from massgen_bridge.config.models import RunConfig
 from massgen_bridge.config.problems import Problems
-from massgen_bridge.config.source import read_source
+from massgen_bridge.config.source import Source, read_source
 from massgen_bridge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["RunConfig", "activate", "load_config"]
 
 
-def load_config(source: Path | str | bytes | Mapping[str, Any], host: PluginHost) -> RunConfig:
+def load_config(
+    source: Path | str | bytes | Mapping[str, Any] | Source, host: PluginHost
+) -> RunConfig:
     """Read and check a configuration without importing anything that it names.
 
     Args:

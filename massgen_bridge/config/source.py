@@ -15,7 +15,7 @@ from massgen_bridge.errors import ConfigError
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
-__all__ = ["KeyPath", "Place", "Source", "dotted", "read_source"]
+__all__ = ["KeyPath", "Place", "Source", "dotted", "kept_source", "read_source"]
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands: `("agents", 0, "id")`."""
@@ -74,16 +74,33 @@ def dotted(path: KeyPath) -> str:
     return text
 
 
-def read_source(source: Path | str | bytes | Mapping[str, Any]) -> Source:
+def kept_source(text: bytes, *, file: str | None, base_dir: Path, is_json: bool) -> Source:
+    """A configuration whose text was kept.
+
+    Args:
+        text: The bytes of the file or text.
+        file: The file, as it was named.
+        base_dir: The folder that paths in it are relative to.
+        is_json: Whether it is JSON, not YAML.
+
+    Raises:
+        ConfigError: It is not what it should be.
+    """
+    return _parsed(text, file, base_dir, is_json=is_json)
+
+
+def read_source(source: Path | str | bytes | Mapping[str, Any] | Source) -> Source:
     """Read a configuration.
 
     Args:
         source: A file, the text of one (YAML or JSON, with at least one line break) or its path
-            as text, or the values themselves.
+            as text, or the values themselves; one that was read already is given back.
 
     Raises:
         ConfigError: The file cannot be read, or its text is neither YAML nor JSON.
     """
+    if isinstance(source, Source):
+        return source
     if isinstance(source, Mapping):
         return Source(data=_copied(source, ()), base_dir=Path.cwd())
     if isinstance(source, bytes) or (isinstance(source, str) and "\n" in source):

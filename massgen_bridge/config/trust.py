@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from massgen_bridge.config.models import RunConfig
+    from massgen_bridge.config.source import Source
     from massgen_bridge.plugins import PluginHost
 
 __all__ = [
     "CodeReference",
     "code_references",
+    "content_hash",
     "is_trusted",
     "open_config",
     "require",
@@ -93,6 +95,11 @@ def _texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     elif isinstance(value, list):
         for index, one in enumerate(value):
             yield from _texts(one, (*path, index))
+
+
+def content_hash(config: RunConfig, host: PluginHost) -> str:
+    """A hash over a configuration and the files that it names first."""
+    return _content_hash(config, code_references(config, host))
 
 
 def trust_file() -> Path:
@@ -160,7 +167,7 @@ def require(
 
 
 def open_config(
-    source: Path | str | bytes | Mapping[str, Any],
+    source: Path | str | bytes | Mapping[str, Any] | Source,
     host: PluginHost,
     *,
     trust: bool = False,

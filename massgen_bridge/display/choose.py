@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Literal, TextIO, assert_never
 
 from massgen_bridge.display.base import QuietDisplay
 from massgen_bridge.display.plain import PlainDisplay
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from massgen_bridge.display.base import Display
 
@@ -25,6 +26,7 @@ def choose_display(
     stderr: TextIO,
     environ: Mapping[str, str],
     answer: bool = True,
+    clock: Callable[[], float] = time.time,
 ) -> Display:
     """Choose a display.
 
@@ -35,6 +37,7 @@ def choose_display(
         stderr: Gets everything else.
         environ: The environment: TERM, CI and NO_COLOR count.
         answer: Whether the answer is written to `stdout`; False where something else is.
+        clock: Unix time in seconds; of a run of the past, the time that it was then.
     """
     match mode:
         case "none":
@@ -48,11 +51,11 @@ def choose_display(
         case _:
             assert_never(mode)
     if not live:
-        return PlainDisplay(stdout=stdout, stderr=stderr, answer=answer)
+        return PlainDisplay(stdout=stdout, stderr=stderr, answer=answer, clock=clock)
     from massgen_bridge.display.live import LiveDisplay  # noqa: PLC0415 - Rich, only where used
 
     no_color = bool(environ.get("NO_COLOR"))
-    return LiveDisplay(stdout=stdout, stderr=stderr, answer=answer, no_color=no_color)
+    return LiveDisplay(stdout=stdout, stderr=stderr, answer=answer, no_color=no_color, clock=clock)
 
 
 def _can_move_cursor(stream: TextIO, environ: Mapping[str, str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -21,7 +22,7 @@ from massgen_bridge.display.text import clean, one_line
 from massgen_bridge.display.words import listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from massgen_bridge.display.summary import Line, Tone
 
@@ -47,12 +48,19 @@ class LiveDisplay(BaseDisplay):
         stderr: The terminal.
         answer: Whether the answer is written to `stdout`.
         no_color: Whether to do without colours.
+        clock: Unix time in seconds.
     """
 
     def __init__(
-        self, *, stdout: TextIO, stderr: TextIO, answer: bool = True, no_color: bool = False
+        self,
+        *,
+        stdout: TextIO,
+        stderr: TextIO,
+        answer: bool = True,
+        no_color: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(stdout=stdout, stderr=stderr, answer=answer)
+        super().__init__(stdout=stdout, stderr=stderr, answer=answer, clock=clock)
         self._console = Console(
             file=stderr, force_terminal=True, no_color=no_color, highlight=False, emoji=False
         )

@@ -21,7 +21,9 @@ from massgen_bridge.events import (
     ModelRetried,
     ReasoningDelta,
     RunFinished,
+    RunResumed,
     RunStarted,
+    SpeakerChosen,
     TextDelta,
     TieBroken,
     ToolCallFinished,
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from massgen_bridge.display.base import Meter
-    from massgen_bridge.display.state import AgentEvent, RunView
+    from massgen_bridge.display.state import AgentEvent, Phase, RunView
     from massgen_bridge.display.summary import Line
     from massgen_bridge.events import Event, Purpose, Record
 
@@ -52,7 +54,15 @@ _PURPOSES: dict[Purpose, str] = {
     "evaluate": "weighs the answers, round {}",
     "improve": "improves its answer",
     "repair": "tries again",
+    "continue": "goes on from what there is",
+    "debate": "takes its position anew, round {}",
+    "judge": "judges the positions",
+    "reduce": "makes one answer of all",
+    "speak": "begins to speak",
+    "chair": "decides who speaks next",
+    "conclude": "writes the answer that follows",
 }
+_GAVE: dict[Phase, str] = {"improved": "gave a better answer", "spoke": "has spoken"}
 _VERDICTS = {"deny": "denied", "ask": "left to a person", "edit": "changed"}
 
 
@@ -95,6 +105,8 @@ def _said(event: Event, agent_id: str | None, view: RunView) -> str | None:
             agents = count(len(view.agents), "agent")
             about = question_of(question, _LONG)
             return f"run {one_line(view.run_id)}: {agents}, strategy {one_line(strategy)}: {about}"
+        case RunResumed():
+            return "resumed"
         case AnswerListed(authors=(author,)):
             return f"{name_of(view, author)}: its answer is up for the vote"
         case AnswerListed(authors=authors):
@@ -125,7 +137,9 @@ def _said_of_agent(event: AgentEvent, view: RunView) -> str | None:
             return f"model call {attempt} failed, next try in {delay_s:.1f} s: {why}"
         case ToolCallStarted() | ToolCallJudged() | ToolCallFinished():
             return _said_of_tool(event)
-        case Voted() | Answered() | AnswerRejected() | BallotSpoiled() | ImprovementPromised():
+        case Voted() | SpeakerChosen():
+            return _chose(event, view)
+        case Answered() | AnswerRejected() | BallotSpoiled() | ImprovementPromised():
             return _came_of_it(event, view)
         case TurnDone() | TurnFailed() | ModelCallStarted() | ModelCallFinished():
             return None  # told by what comes of it
@@ -150,16 +164,23 @@ def _said_of_tool(event: ToolCallStarted | ToolCallJudged | ToolCallFinished) ->
             assert_never(event)
 
 
+def _chose(event: Voted | SpeakerChosen, view: RunView) -> str:
+    why = f": {clip(one_line(event.reason), _LONG)}" if event.reason else ""
+    if isinstance(event, Voted):
+        authors = view.authors_of(event.choice) or (event.choice.label,)
+        return f"voted for {names_of(view, authors)}{why}"
+    if event.label is None:
+        return f"ends the conversation{why}"
+    called = [agent.id for agent in view.agents.values() if agent.seat.label == event.label]
+    return f"gives the floor to {names_of(view, called or [event.label])}{why}"
+
+
 def _came_of_it(
-    event: Voted | Answered | AnswerRejected | BallotSpoiled | ImprovementPromised, view: RunView
+    event: Answered | AnswerRejected | BallotSpoiled | ImprovementPromised, view: RunView
 ) -> str:
     match event:
         case Answered(agent_id=agent_id):
-            better = view.agents[agent_id].phase == "improved"
-            return "gave a better answer" if better else "gave its answer"
-        case Voted(choice=choice, reason=reason):
-            why = f": {clip(one_line(reason), _LONG)}" if reason else ""
-            return f"voted for {names_of(view, view.authors_of(choice) or (choice.label,))}{why}"
+            return _GAVE.get(view.agents[agent_id].phase, "gave its answer")
         case AnswerRejected(reason=reason):
             return f"its answer was refused: {clip(one_line(reason), _LONG)}"
         case BallotSpoiled(problem=problem):

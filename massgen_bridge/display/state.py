@@ -23,8 +23,10 @@ from massgen_bridge.events import (
     ModelRetried,
     ReasoningDelta,
     RunFinished,
+    RunResumed,
     RunStarted,
     Seat,
+    SpeakerChosen,
     TextDelta,
     TieBroken,
     ToolCallFinished,
@@ -52,9 +54,18 @@ Phase = Literal[
     "evaluating",
     "improving",
     "repairing",
+    "continuing",
+    "debating",
+    "judging",
+    "reducing",
+    "speaking",
+    "chairing",
+    "concluding",
     "answered",
     "improved",
+    "spoke",
     "voted",
+    "chaired",
     "spoiled",
     "rejected",
     "failed",
@@ -66,12 +77,27 @@ _WORKING: dict[Purpose, Phase] = {
     "evaluate": "evaluating",
     "improve": "improving",
     "repair": "repairing",
+    "continue": "continuing",
+    "debate": "debating",
+    "judge": "judging",
+    "reduce": "reducing",
+    "speak": "speaking",
+    "chair": "chairing",
+    "conclude": "concluding",
 }
 
 _Delta = TextDelta | ReasoningDelta
 _Call = ModelCallStarted | ModelCallFinished | ModelRetried | ToolCallStarted | ToolCallFinished
 _Frame = TurnStarted | TurnDone | TurnFailed | TurnCancelled
-_News = Answered | AnswerRejected | Voted | ImprovementPromised | BallotSpoiled | TurnLost
+_News = (
+    Answered
+    | AnswerRejected
+    | Voted
+    | SpeakerChosen
+    | ImprovementPromised
+    | BallotSpoiled
+    | TurnLost
+)
 
 AgentEvent = _Delta | LogLine | _Call | _Frame | ToolCallJudged | _News
 """Everything that happens to one agent."""
@@ -119,6 +145,7 @@ class AgentView:
     ledger: Ledger = field(default_factory=Ledger)
     started_at: float | None = None
     busy_s: float = 0.0
+    _asked: Purpose = "answer"  # of the last turn that is no repair
     _source: str | None = None
     _tool_call: str | None = None
 
@@ -175,7 +202,7 @@ class AgentView:
             self.text, self.reasoning = TextLog(), TextLog()
             self.activity = self._source = self._tool_call = None
             if event.purpose != "repair":
-                self.problem = None
+                self.problem, self._asked = None, event.purpose
             return
         if turn_id != self.turn_id:
             return
@@ -198,16 +225,24 @@ class AgentView:
             case _:
                 assert_never(event)
 
+    def _given(self, text: str) -> Phase:
+        if self._asked == "speak":
+            return "spoke"
+        better = self.answer is not None and self.answer.strip() != text.strip()
+        return "improved" if better else "answered"
+
     def happened(self, event: _News) -> None:
         """Take in what came of a turn."""
         if self.started_at is not None and event.turn_id != self.turn_id:
             return  # late news of an earlier turn
         match event:
             case Answered():
-                self.phase = "answered" if self.answer is None else "improved"
+                self.phase = self._given(event.text)
                 self.answer, self.same_as, self.problem = event.text, None, None
             case Voted():
                 self.phase, self.problem = "voted", None
+            case SpeakerChosen():
+                self.phase, self.problem = "chaired", None
             case ImprovementPromised():
                 self.phase = "improving"
             case AnswerRejected(reason=problem):
@@ -253,6 +288,7 @@ class RunView:
         self.round = 0
         self.listed: dict[AnswerRef, AnswerListed] = {}
         self.result: RunResult | None = None
+        self._ballots: dict[str, Ballot | None] = {}
 
     def apply(self, record: Record) -> None:
         """Take in one record. A `RunStarted` begins a new view."""
@@ -261,7 +297,7 @@ class RunView:
         if isinstance(event, RunStarted) or not self.run_id:
             self._reset()
             self.run_id, self.started_at = record.run_id, record.at
-        self.last_at = max(self.last_at, record.at)
+        before, self.last_at = self.last_at, max(self.last_at, record.at)
         match event:
             case TextDelta() | ReasoningDelta():
                 agent = self._agent(record)
@@ -274,6 +310,8 @@ class RunView:
                 self.agents = {seat.agent_id: AgentView(seat=seat) for seat in seats}
             case RunFinished(result=result):
                 self.finish(result)
+            case RunResumed():
+                self._resume(before)
             case AnswerListed():
                 self._list(event)
             case TieBroken() | DeadlinePassed() | ToolCallJudged():
@@ -286,6 +324,7 @@ class RunView:
         self.version += 1
         self.result = result
         self.run_id = self.run_id or result.run_id
+        self._ballots = {agent.id: agent.ballot for agent in self.agents.values()}
         for agent in self.agents.values():
             agent.ballot = None
         for vote in result.votes:
@@ -354,7 +393,12 @@ class RunView:
                 authors = self.authors_of(choice)
                 agent.ballot = Ballot(choice=choice, authors=authors, reason=reason)
             case (
-                Answered() | AnswerRejected() | ImprovementPromised() | BallotSpoiled() | TurnLost()
+                Answered()
+                | AnswerRejected()
+                | SpeakerChosen()
+                | ImprovementPromised()
+                | BallotSpoiled()
+                | TurnLost()
             ):
                 agent.happened(event)
             case _:
@@ -364,6 +408,16 @@ class RunView:
         self.round = number
         for agent in self.agents.values():
             agent.ballot = None
+
+    def _resume(self, stopped_at: float) -> None:
+        """What had been cancelled goes on; what was under way begins anew."""
+        if self.result is not None:
+            for agent_id, ballot in self._ballots.items():
+                self.agents[agent_id].ballot = ballot
+        self.result = None
+        for agent in self.agents.values():
+            if agent.started_at is not None:
+                agent.turn(TurnCancelled(reason="the process ended"), agent.turn_id, stopped_at)
 
     def _list(self, event: AnswerListed) -> None:
         self.listed[event.answer] = event

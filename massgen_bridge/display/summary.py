@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from massgen_bridge.display.state import RunView
-from massgen_bridge.display.text import clean, one_line
+from massgen_bridge.display.text import clean, clip, one_line
 from massgen_bridge.display.words import (
     ADVICE,
     count,
@@ -22,13 +22,14 @@ from massgen_bridge.display.words import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from massgen_bridge.events import AnswerInfo, ErrorInfo, Record, RunResult
+    from massgen_bridge.events import AnswerInfo, ErrorInfo, Record, RunResult, VoteInfo
 
 __all__ = ["Line", "Tone", "outcome", "render_summary", "totals"]
 
 Tone = Literal["plain", "head", "good", "bad", "dim"]
 
 _QUESTION = 2000
+_ANSWER = 160
 
 
 class Line(NamedTuple):
@@ -118,16 +119,30 @@ def _verdict(view: RunView, result: RunResult) -> Iterator[Line]:
         yield Line(f"the answer is not whole: its model stopped ({winning.stop_reason})", "bad", 2)
     if for_it:
         yield Line(f"for it: {listing(name_of(view, v.voter) for v in for_it)}", indent=2)
-    yield from _dissent(view, result, winning)
+    if result.dissent:
+        for vote in for_it:
+            yield Line(f"{name_of(view, vote.voter)}: {_reason(vote)}", "dim", 4)
+        yield from _dissent(view, result, winning)
+    yield from _without_vote(view, result)
 
 
 def _dissent(view: RunView, result: RunResult, winning: AnswerInfo) -> Iterator[Line]:
-    voted = {vote.voter for vote in result.votes}
-    for vote in result.votes:
-        if (vote.label, vote.version) != (winning.label, winning.version):
-            reason = one_line(vote.reason) or "no reason given"
+    """Who voted for what else and why, and what that answer says."""
+    for camp in result.dissent:
+        for vote in camp.votes:
+            own = " against its own answer" if vote.voter in winning.authors else ""
             voter, author = name_of(view, vote.voter), name_of(view, vote.author)
-            yield Line(f"dissent: {voter} voted for {author}: {reason}", indent=2)
+            yield Line(f"dissent: {voter} voted{own} for {author}: {_reason(vote)}", indent=2)
+        if camp.text:
+            yield Line(f"that answer: {clip(one_line(camp.text), _ANSWER)}", "dim", 4)
+
+
+def _reason(vote: VoteInfo) -> str:
+    return one_line(vote.reason) or "no reason given"
+
+
+def _without_vote(view: RunView, result: RunResult) -> Iterator[Line]:
+    voted = {vote.voter for vote in result.votes}
     for agent in view.agents.values() if voted else ():
         if agent.id not in voted and agent.problem is not None:
             text = f"no vote: {name_of(view, agent.id)}: {one_line(agent.problem)}"

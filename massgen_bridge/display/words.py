@@ -94,8 +94,8 @@ def names_of(view: RunView, agent_ids: Iterable[str]) -> str:
 
 def phase_of(agent: AgentView) -> str:
     """What an agent does or has done last, in a word or two."""
-    if agent.phase == "evaluating":
-        return f"evaluating round {agent.round}"
+    if agent.phase in {"evaluating", "debating"}:
+        return f"{agent.phase} round {agent.round}"
     if agent.same_as is not None:
         return f"{agent.phase} as {one_line(agent.same_as)}"
     return agent.phase

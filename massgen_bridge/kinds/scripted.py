@@ -39,7 +39,8 @@ __all__ = ["ScriptedAgent", "ScriptedOptions", "bridge_adapters"]
 _MODEL = "scripted"
 _ABLE = Capabilities(tools=True, structured=True)
 _PIECES = re.compile(r"\s*\S+\s*|\s+")
-_BALLOT_MARK = re.compile(r"```ballot-([0-9a-f]{8})")
+# The turn's own mark stands first; whatever an answer holds comes after it.
+_OWN_MARK = re.compile(r"<task-([0-9a-f]{8})>")
 
 
 class ScriptedOptions(NoOptions):
@@ -59,7 +60,7 @@ class ScriptedOptions(NoOptions):
         default=("agent1",),
         min_length=1,
         description="Labels it votes for, one a ballot (the last one again and again); "
-        "`improve` gives its next answer instead.",
+        "`improve` gives its next answer instead, `end` ends a conversation that it chairs.",
     )
     reason: str = Field(default="It is the best one.", description="The reason of each vote.")
     delay_s: float = Field(default=0.0, ge=0, description="Seconds before its first word.")
@@ -86,7 +87,10 @@ def bridge_adapters() -> Iterable[AdapterSpec]:
 
 
 def _make(context: AgentContext) -> Agent:
-    return ScriptedAgent(context.options)
+    agent = ScriptedAgent(context.options)
+    for one in context.finished:
+        agent.recall(one.turn)
+    return agent
 
 
 class ScriptedAgent:
@@ -105,14 +109,22 @@ class ScriptedAgent:
             await anyio.sleep(self._options.delay_s)
         if self._options.fails is not None:
             raise error_of_kind(self._options.fails)("the script says that this turn fails")
-        if not turn.shown or not (turn.tools or turn.output_schema or _mark(turn)):
+        if not _is_ballot(turn):
             return await self._answer(turn, emit)
-        choice = self._options.votes[min(self._voted, len(self._options.votes) - 1)]
-        self._voted += 1
-        return await self._vote(choice, turn, emit)
+        return await self._vote(self._next_vote(), turn, emit)
+
+    def recall(self, turn: Turn) -> None:
+        """Count a turn that was finished before the run was resumed."""
+        if not _is_ballot(turn) or (self._next_vote() == "improve" and turn.output_schema is None):
+            self._next_answer()
 
     async def aclose(self) -> None:
         """Nothing to give back."""
+
+    def _next_vote(self) -> str:
+        choice = self._options.votes[min(self._voted, len(self._options.votes) - 1)]
+        self._voted += 1
+        return choice
 
     def _next_answer(self) -> str:
         answer = self._options.answers[min(self._answered, len(self._options.answers) - 1)]
@@ -209,6 +221,14 @@ def _decoded(text: str) -> JsonValue:
     return value
 
 
+def _is_ballot(turn: Turn) -> bool:
+    """Whether it is to choose; a chair does so before anything is shown to it."""
+    if turn.output_schema is not None:
+        return bool(turn.shown) or turn.output_schema.get("title") == "Ballot"
+    return bool(turn.tools and turn.tools[0].ends_turn) or _mark(turn) is not None
+
+
 def _mark(turn: Turn) -> str | None:
-    found = _BALLOT_MARK.search(turn.question)
-    return found.group(1) if found else None
+    found = _OWN_MARK.search(turn.question)
+    wanted = found is not None and f"```ballot-{found.group(1)}\n" in turn.question
+    return found.group(1) if found and wanted else None

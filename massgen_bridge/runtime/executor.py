@@ -14,6 +14,7 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
+from massgen_bridge.agent import FinishedTurn
 from massgen_bridge.errors import (
     AgentCrashed,
     AgentError,
@@ -42,13 +43,17 @@ T = TypeVar("T")
 
 
 class AgentSetup(Frozen):
-    """Everything that makes an agent, as a value: it can cross a process or a network."""
+    """Everything that makes an agent, as a value: it can cross a process or a network.
+
+    `finished` holds its turns of before the run was resumed.
+    """
 
     agent_id: str
     kind: str
     options: dict[str, JsonValue]
     model: str | None = None
     base_dir: str = "."
+    finished: tuple[FinishedTurn, ...] = ()
 
 
 class Executor(Protocol):
@@ -184,6 +189,7 @@ class InProcessExecutor:
             call_model=opened[1] if opened else _NoModel(),
             load=lambda path: self._load(path, base_dir),
             base_dir=base_dir,
+            finished=setup.finished,
         )
         return await self._imports.run(spec, context)
 

@@ -136,6 +136,19 @@ class RunIndex:
         self._do(lambda index: _write(index, row))
         return path
 
+    def resume(self, run_id: str) -> None:
+        """Enter that this process goes on with a run."""
+        path = self.path(run_id)
+
+        def update(index: sqlite3.Connection) -> None:
+            row = _read(index, run_id) or _row_of_file(path)
+            if row is None:
+                raise JournalError(f"there is no run {run_id!r} that could go on")
+            again = {"status": "running", "winner": None, "owner": Owner.this_process()}
+            _write(index, row.model_copy(update=again))
+
+        self._do(update)
+
     def finish(self, run_id: str, result: RunResult) -> None:
         """Enter how a run ended."""
         path = self.path(run_id)

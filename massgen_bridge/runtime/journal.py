@@ -11,6 +11,7 @@ import queue
 import sqlite3
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -25,6 +26,7 @@ from massgen_bridge.runtime.journal_file import (
     close_file,
     create_file,
     insert_rows,
+    open_file,
     read_header,
     read_run,
     write_left_out,
@@ -33,7 +35,7 @@ from massgen_bridge.runtime.redact import Redactor
 from massgen_bridge.runtime.rewrite import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from os import PathLike
     from types import TracebackType
 
@@ -91,10 +93,12 @@ class Journal:
         left_out: Deltas and log lines that were not taken because the disk was too far behind.
     """
 
-    def __init__(self, path: Path, run_id: str, secrets: Iterable[str]) -> None:
+    def __init__(
+        self, path: Path, opener: Callable[[], sqlite3.Connection], secrets: Iterable[str]
+    ) -> None:
         self.path = path
         self.left_out = 0
-        self._writer = _Writer(path, run_id, Redactor(secrets))
+        self._writer = _Writer(path, opener, Redactor(secrets))
         self.is_crowded = False
         self._appended = 0
         self._looked = 0
@@ -103,17 +107,42 @@ class Journal:
         self._last: _Ticket | None = None
 
     @classmethod
-    def create(cls, path: str | PathLike[str], run_id: str, *, secrets: Iterable[str] = ()) -> Self:
+    def create(
+        cls,
+        path: str | PathLike[str],
+        run_id: str,
+        *,
+        secrets: Iterable[str] = (),
+        setup: str | None = None,
+    ) -> Self:
         """Start the journal of a new run; where that fails, the first `commit` says so.
 
         Args:
             path: A file that does not exist yet, in a folder that does.
             run_id: The run's id.
             secrets: Values that must not be stored, see `Redactor`.
+            setup: What a resumed run is made from, as JSON and without secrets.
         """
-        journal = cls(Path(path), run_id, secrets)
-        threading.Thread(target=journal._writer.work, name=f"journal {run_id}", daemon=True).start()
+        file = Path(path)
+        journal = cls(file, partial(create_file, file, run_id, setup), secrets)
+        journal._start(run_id)
         return journal
+
+    @classmethod
+    def reopen(cls, path: str | PathLike[str], run_id: str, *, secrets: Iterable[str] = ()) -> Self:
+        """Go on with the journal of a run that this process has taken over."""
+        file = Path(path)
+        journal = cls(file, partial(open_file, file), secrets)
+        journal._start(run_id)
+        return journal
+
+    def _start(self, run_id: str) -> None:
+        threading.Thread(target=self._writer.work, name=f"journal {run_id}", daemon=True).start()
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the disk failed: nothing after that is kept."""
+        return self._writer.failure is not None
 
     @property
     def transactions(self) -> int:
@@ -240,9 +269,11 @@ class _Writer:
     then still finds the ticket there is served by it.
     """
 
-    def __init__(self, path: Path, run_id: str, redactor: Redactor) -> None:
+    def __init__(
+        self, path: Path, opener: Callable[[], sqlite3.Connection], redactor: Redactor
+    ) -> None:
         self._path = path
-        self._run_id = run_id
+        self._opener = opener
         self._redactor = redactor
         self.pending: list[Record] = []
         self.takes = 0
@@ -281,7 +312,7 @@ class _Writer:
 
     def _open(self) -> sqlite3.Connection | None:
         try:
-            connection = create_file(self._path, self._run_id)
+            connection = self._opener()
         except (OSError, sqlite3.Error) as error:
             self._fail(error)
             return None

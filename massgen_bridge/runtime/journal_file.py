@@ -1,8 +1,9 @@
 """The file of one run: how it is made, written to and read, now and in later versions.
 
 Format 1 is an SQLite database with two tables: `records` holds one record a row, as JSON, under its
-`seq`; `about` says what wrote them. `PRAGMA user_version` is the format. A run that goes on is in
-WAL mode, a closed one is a single plain file.
+`seq`; `about` says what wrote them (`header`) and what a resumed run is made from (`setup`, not in
+every file). `PRAGMA user_version` is the format. A run that goes on is in WAL mode, a closed one is
+a single plain file.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from massgen_bridge.messages import Frozen
 from massgen_bridge.runtime.owner import Owner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 __all__ = [
@@ -31,15 +32,19 @@ __all__ = [
     "close_file",
     "create_file",
     "insert_rows",
+    "open_file",
     "read_ends",
     "read_header",
     "read_run",
+    "read_setup",
+    "take_over",
     "write_left_out",
 ]
 
 FORMAT = 1
 
 _APPLICATION_ID = 0x4D474252
+_WRITTEN_BY = "SELECT json_extract(value, '$.written_by') FROM about WHERE name = 'header'"
 _ROWS_A_STATEMENT = 256  # keeps below 999 variables, the least that SQLite may allow
 _BUSY_S = 10.0
 
@@ -53,8 +58,13 @@ class JournalHeader(Frozen):
     left_out: int = 0
 
 
-def create_file(path: Path, run_id: str) -> sqlite3.Connection:
+def create_file(path: Path, run_id: str, setup: str | None = None) -> sqlite3.Connection:
     """Make the file of a new run, for this user alone, and open it for the calling thread.
+
+    Args:
+        path: The file.
+        run_id: The run.
+        setup: What a resumed run is made from, see `read_setup`.
 
     Raises:
         OSError: The file exists, or cannot be made.
@@ -76,6 +86,8 @@ def create_file(path: Path, run_id: str) -> sqlite3.Connection:
             """
         )
         connection.execute("INSERT INTO about VALUES ('header', ?)", (header.model_dump_json(),))
+        if setup is not None:
+            connection.execute("INSERT INTO about VALUES ('setup', ?)", (setup,))
         connection.execute("COMMIT")
         _sync_directory(path.parent)
     except BaseException:
@@ -84,9 +96,63 @@ def create_file(path: Path, run_id: str) -> sqlite3.Connection:
     return connection
 
 
+def open_file(path: Path) -> sqlite3.Connection:
+    """Open the file of a run that goes on, for the calling thread; `take_over` it first.
+
+    Raises:
+        sqlite3.Error: It cannot be opened.
+    """
+    connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_S)
+    try:
+        # Where somebody reads it just now, it stays as it is, which is just as durable.
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def take_over(path: Path, may: Callable[[JournalHeader, Record | None], None]) -> None:
+    """Make this process the owner of a run; of two that try, one succeeds.
+
+    Args:
+        path: The file.
+        may: Gets what wrote it and its last record, while nobody else can change them; what it
+            raises is raised, and nothing has changed.
+
+    Raises:
+        JournalError: The file cannot be read or written.
+    """
+    if not path.is_file():
+        raise JournalError(f"there is no run at {str(path)!r}")
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=_BUSY_S)) as connection:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("BEGIN IMMEDIATE")
+            header = _header(connection, path)
+            row = connection.execute(
+                "SELECT seq, body FROM records ORDER BY seq DESC LIMIT 1"
+            ).fetchone()
+            may(header, _decode(path, *row) if row else None)
+            mine = {"owner": Owner.this_process(), "written_by": __version__}
+            connection.execute(
+                "UPDATE about SET value = ? WHERE name = 'header'",
+                (header.model_copy(update=mine).model_dump_json(),),
+            )
+            connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        reason = str(error).partition("\n")[0]
+        raise JournalError(f"the journal {str(path)!r} cannot be written: {reason}") from error
+
+
 def write_left_out(connection: sqlite3.Connection, left_out: int) -> None:
     """Write down how many deltas were not taken."""
-    connection.execute("UPDATE about SET value = json_set(value, '$.left_out', ?)", (left_out,))
+    connection.execute(
+        "UPDATE about SET value = json_set(value, '$.left_out', ?) WHERE name = 'header'",
+        (left_out,),
+    )
 
 
 def insert_rows(connection: sqlite3.Connection, rows: Sequence[tuple[int, str]]) -> None:
@@ -156,6 +222,22 @@ def read_ends(path: Path) -> tuple[Record, Record] | None:
     return (_decode(path, *rows[0]), _decode(path, *rows[-1])) if rows else None
 
 
+def read_setup(path: Path) -> str | None:
+    """What a resumed run is made from, as JSON; None where it was not written down.
+
+    Raises:
+        JournalError: As for `read_run`.
+    """
+    with closing(_open(path)) as connection:
+        if not _is_begun(connection, path):
+            return None
+        try:
+            row = connection.execute("SELECT value FROM about WHERE name = 'setup'").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise _damaged(path, error) from error
+    return None if row is None else str(row[0])
+
+
 def read_header(path: Path) -> JournalHeader | None:
     """What wrote a run; None if it was stopped before it wrote anything.
 
@@ -189,11 +271,26 @@ def _open(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise JournalError(f"there is no run at {str(path)!r}")
     try:
-        return sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_S
-        )
-    except sqlite3.OperationalError as error:
+        connection = _connect(path, "ro")
+        try:
+            connection.execute("PRAGMA user_version").fetchone()
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if (error.sqlite_errorcode & 0xFF) != sqlite3.SQLITE_READONLY:
+                raise
+            # A process was killed while it made or closed the file: that is undone by writing.
+            with closing(_connect(path, "rw")) as writing:
+                writing.execute("PRAGMA user_version").fetchone()
+            connection = _connect(path, "ro")
+    except sqlite3.DatabaseError as error:
         raise _damaged(path, error) from error
+    return connection
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=_BUSY_S
+    )
 
 
 def _is_begun(connection: sqlite3.Connection, path: Path) -> bool:
@@ -245,7 +342,7 @@ def _too_new(
     connection: sqlite3.Connection, path: Path, what: str, newest_known: str
 ) -> JournalError:
     try:
-        row = connection.execute("SELECT json_extract(value, '$.written_by') FROM about").fetchone()
+        row = connection.execute(_WRITTEN_BY).fetchone()
     except sqlite3.DatabaseError:
         row = None
     writer = f"massgen-bridge {row[0]}" if row and row[0] else "a newer massgen-bridge"

@@ -13,7 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from massgen_bridge.errors import HookFailed
-from massgen_bridge.events import LogLine, ReasoningDelta, RunFinished, RunStarted, TextDelta
+from massgen_bridge.events import (
+    LogLine,
+    ReasoningDelta,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    TextDelta,
+)
 from massgen_bridge.plugins.records import one_line
 
 if TYPE_CHECKING:
@@ -30,7 +37,7 @@ __all__ = ["Consumer", "HookConsumer", "ObserverThread", "SinkConsumer", "open_o
 _CAPACITY = 4096
 _BATCH = 256
 _EXPENDABLE = (TextDelta, ReasoningDelta, LogLine)
-_FRAME = (RunStarted, RunFinished)
+_FRAME = (RunStarted, RunResumed, RunFinished)
 
 
 class Consumer(Protocol):

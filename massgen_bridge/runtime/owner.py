@@ -10,6 +10,8 @@ from massgen_bridge.messages import Frozen
 
 __all__ = ["Owner"]
 
+_DEAD = ("Z", "X")
+
 
 class Owner(Frozen):
     """A process of a machine; `born` tells it from a later one with the same number, if known."""
@@ -35,13 +37,21 @@ class Owner(Frozen):
             return True
         except PermissionError:
             pass  # it lives and is another user's
-        return bool(self.born) and _born(self.pid) not in {"", self.born}
+        state, born = _look(self.pid)
+        # A process that was killed keeps its number until its parent has noticed, if it ever does.
+        return state in _DEAD or (bool(self.born) and born not in {"", self.born})
 
 
 def _born(pid: int) -> str:
     """When a process started, in the kernel's own unit; empty where the system does not tell."""
+    return _look(pid)[1]
+
+
+def _look(pid: int) -> tuple[str, str]:
+    """The state of a process and when it started; empty where the system does not tell."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return ""
-    return status.rpartition(")")[2].split()[19]
+        return "", ""
+    fields = status.rpartition(")")[2].split()
+    return fields[0], fields[19]

@@ -12,6 +12,7 @@ from massgen_bridge.events import Seat
 from massgen_bridge.models.connections import ConnectionPool
 from massgen_bridge.runtime.executor import AgentSetup
 from massgen_bridge.runtime.plan import PlannedAgent, RunPlan
+from massgen_bridge.runtime.setup import RunSetup, setup_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +40,7 @@ class Prepared:
         pool: The connections, checked, not yet open.
         connections: The connection of each agent that has one; of a local model without address.
         sinks: Kinds of sinks with their validated options.
+        setup: What it is made from, as far as it may be written down; keys are not checked for.
     """
 
     plan: RunPlan
@@ -46,15 +48,23 @@ class Prepared:
     pool: ConnectionPool
     connections: Mapping[str, Connection]
     sinks: Sequence[tuple[SinkSpec, BaseModel]] = ()
+    setup: RunSetup | None = None
 
 
-def prepare_run(config: RunConfig, *, host: PluginHost, environ: Mapping[str, str]) -> Prepared:
+def prepare_run(
+    config: RunConfig,
+    *,
+    host: PluginHost,
+    environ: Mapping[str, str],
+    from_objects: bool = False,
+) -> Prepared:
     """Resolve a configuration against the plugins that are there.
 
     Args:
         config: The checked configuration; its `plugins:` are loaded already.
         host: The plugins.
         environ: The environment variables.
+        from_objects: Whether objects of a program take part, which no file can name.
 
     Raises:
         ConfigError: Something does not go together, such as a kind without its model.
@@ -82,6 +92,7 @@ def prepare_run(config: RunConfig, *, host: PluginHost, environ: Mapping[str, st
         pool=pool,
         connections=connections,
         sinks=_sinks(config, host),
+        setup=setup_of(config, host, from_objects=from_objects),
     )
 
 

@@ -15,6 +15,7 @@ from massgen_bridge.events import (
     TurnDone,
     TurnFailed,
     TurnLost,
+    TurnStarted,
 )
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ class Ledger:
         """Count one record."""
         event, turn_id = record.event, record.turn_id or ""
         match event:
+            case TurnStarted():
+                # What an earlier attempt at this turn has used stays counted.
+                self._done += self._open.pop(turn_id, Usage())
             case ModelCallStarted():
                 self.calls += 1
             case ModelCallFinished(usage=Usage() as usage):
@@ -86,7 +90,8 @@ class Ledger:
 class Recorder:
     """Numbers events, gives them to the journal and to all listeners, in one order.
 
-    Listeners are called at once, in the event loop: they only take note.
+    Listeners are called at once, in the event loop: they only take note. A run that is resumed
+    goes on from its `ledger` and `last_seq`.
     """
 
     def __init__(
@@ -96,13 +101,15 @@ class Recorder:
         journal: JournalWriter | None = None,
         listeners: Sequence[Callable[[Record], None]] = (),
         clock: Callable[[], float] = time.time,
+        ledger: Ledger | None = None,
+        last_seq: int = 0,
     ) -> None:
         self.run_id = run_id
-        self.ledger = Ledger()
+        self.ledger = ledger or Ledger()
         self._journal = journal
         self._listeners = tuple(listeners)
         self._clock = clock
-        self._seq = 0
+        self._seq = last_seq
 
     def record(
         self, event: Event, *, agent_id: str | None = None, turn_id: str | None = None

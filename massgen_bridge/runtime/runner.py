@@ -17,17 +17,19 @@ from massgen_bridge.events import (
     Happening,
     RunFinished,
     RunResult,
+    RunResumed,
     RunStarted,
     TieBroken,
     TurnLost,
 )
-from massgen_bridge.runtime.turns import Stage, TurnTask, prepare
+from massgen_bridge.runtime.turns import Stage, TurnTask, concluding, prepare
 from massgen_bridge.strategy import Announce, BreakTie, CancelTurn, Command, Finish, StartTurn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from massgen_bridge.messages import Message
+    from massgen_bridge.runtime.course import Past
     from massgen_bridge.runtime.decisions import Decisions
     from massgen_bridge.runtime.executor import Executor
     from massgen_bridge.runtime.plan import RunPlan
@@ -49,6 +51,7 @@ class Runner:
         executor: Where the turns happen.
         decisions: The decision hooks.
         recorder: Takes every event.
+        past: What the records say of a run that is resumed.
 
     Attributes:
         result: What the run gave, also after a cancellation; None while it runs.
@@ -62,6 +65,7 @@ class Runner:
         executor: Executor,
         decisions: Decisions,
         recorder: Recorder,
+        past: Past | None = None,
     ) -> None:
         self._plan = plan
         self._stage = Stage(
@@ -77,12 +81,20 @@ class Runner:
         self._inbox: list[Happening] = []
         self._news = anyio.Event()
         self._finish: Finish | None = None
-        self._started = time.monotonic()
+        self._past = past
+        # Time in which no process worked on the run does not count.
+        self._started = time.monotonic() - (past.active_s if past else 0.0)
+        self._attempts = {
+            turn_id: one.started.attempt for turn_id, one in (past.attempts if past else {}).items()
+        }
         self.result: RunResult | None = None
 
     async def run(self) -> RunResult:
         """Run to the end. A cancellation is recorded and raised again."""
-        self._recorder.record(opening(self._plan, self._stage.question))
+        if self._past is None:
+            self._recorder.record(opening(self._plan, self._stage.question))
+        else:
+            self._recorder.record(RunResumed(bridge_version=__version__))
         try:
             await self._coordinate()
         except anyio.get_cancelled_exc_class():
@@ -100,11 +112,16 @@ class Runner:
     # --- the loop -------------------------------------------------------------------------------
 
     async def _coordinate(self) -> None:
-        state, commands = self._plan.strategy.begin(tuple(a.seat for a in self._plan.agents))
         async with anyio.create_task_group() as tasks:
             if self._plan.deadline_s is not None:
                 tasks.start_soon(self._deadline, self._plan.deadline_s)
-            await self._obey(commands, tasks)
+            if self._past is None:
+                seats = tuple(agent.seat for agent in self._plan.agents)
+                state, commands = self._plan.strategy.begin(seats)
+                await self._obey(commands, tasks)
+            else:
+                state = self._past.course.state
+                await self._take_up(self._past, tasks)
             while self._finish is None:
                 happenings = await self._receive()
                 for happening in happenings:
@@ -131,8 +148,29 @@ class Runner:
         return happenings
 
     async def _deadline(self, after_s: float) -> None:
-        await anyio.sleep(after_s)
+        await anyio.sleep(self._started + after_s - time.monotonic())
         self._tell(DeadlinePassed(after_s=after_s))
+
+    async def _take_up(self, past: Past, tasks: anyio.abc.TaskGroup) -> None:
+        """Carry out what the strategy had commanded when the run was left."""
+        for event in past.unannounced:
+            self._recorder.record(event)
+        # All that is recorded of the turns that ended is judged first, and none of it again.
+        again: list[Command] = []
+        for command in past.course.open.values():
+            attempt = past.attempts.get(command.turn_id)
+            ended = None
+            if attempt is not None and attempt.outcome is not None:
+                agent = self._agents[command.agent_id]
+                ended = concluding(command, attempt, agent, self._stage)
+            if ended is None or attempt is None or attempt.outcome is None:
+                again.append(command)
+            else:
+                tasks.start_soon(ended.conclude, attempt.outcome, self._tell)
+        await self._obey(again, tasks)
+        if past.course.tie is not None:
+            await self._break_tie(past.course.tie)
+        self._finish = past.course.finish
 
     # --- commands -------------------------------------------------------------------------------
 
@@ -167,8 +205,10 @@ class Runner:
             tasks.start_soon(turn.run, self._tell, name=turn.turn.turn_id)
 
     async def _prepared(self, command: StartTurn) -> TurnTask | None:
+        attempt = self._attempts.get(command.turn_id, 0) + 1
+        agent = self._agents[command.agent_id]
         try:
-            return await prepare(command, self._agents[command.agent_id], self._stage)
+            return await prepare(command, agent, self._stage, attempt=attempt)
         except (HookFailed, AgentError) as error:
             lost = TurnLost(
                 agent_id=command.agent_id,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,27 +12,32 @@ import anyio
 from anyio import to_thread
 
 from massgen_bridge.plugins import load_object
+from massgen_bridge.runtime.course import check_same_seats, past_of
 from massgen_bridge.runtime.decisions import Decisions
 from massgen_bridge.runtime.executor import InProcessExecutor
 from massgen_bridge.runtime.index import RunIndex, new_run_id
-from massgen_bridge.runtime.journal import Journal
+from massgen_bridge.runtime.journal import Journal, read_run
 from massgen_bridge.runtime.observers import ObserverThread, open_observers
 from massgen_bridge.runtime.recorder import Recorder
 from massgen_bridge.runtime.redact import Redactor
 from massgen_bridge.runtime.runner import Runner, opening
+from massgen_bridge.runtime.stopped import enter, leave
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from massgen_bridge.connection import Connection, ModelCaller
     from massgen_bridge.events import Record, RunResult
     from massgen_bridge.messages import Message
     from massgen_bridge.models.connections import ConnectionPool
+    from massgen_bridge.runtime.course import Past
+    from massgen_bridge.runtime.plan import PlannedAgent
     from massgen_bridge.runtime.planning import Prepared
+    from massgen_bridge.runtime.stopped import StoppedRun
 
     Listener = Callable[[Record], None]
 
-__all__ = ["execute"]
+__all__ = ["execute", "resume"]
 
 _logger = logging.getLogger("massgen_bridge.runtime")
 _PATIENCE_S = 2.0
@@ -62,15 +68,69 @@ async def execute(
         JournalError: The run cannot be written.
     """
     run_id = run_id or new_run_id()
-    async with AsyncExitStack() as stack:
+    with _here(run_id):
         journal = await _open_journal(prepared, question, run_id) if keep else None
+        return await _run(prepared, question, run_id, journal=journal, listeners=listeners)
+
+
+async def resume(
+    prepared: Prepared, run: StoppedRun, *, listeners: Sequence[Listener] = ()
+) -> RunResult:
+    """Go on with a run whose process has ended, from its journal.
+
+    Args:
+        prepared: What to do: the same team and strategy as when it began.
+        run: The run.
+        listeners: Called with each new record.
+
+    Returns:
+        The result, as for `execute`.
+
+    Raises:
+        JournalError: The run has ended, another process has it, or its file cannot be used.
+        ConfigError: The configuration gives another team or strategy.
+    """
+    check_same_seats(opening(prepared.plan, run.started.question), run.started)
+    with _here(run.run_id):
+        await to_thread.run_sync(run.take_over)
+        past = await to_thread.run_sync(past_of, read_run(run.path), prepared.plan.strategy)
+        await to_thread.run_sync(RunIndex().resume, run.run_id)
+        deadline_s = prepared.plan.deadline_s if run.setup is None else run.setup.deadline_s
+        agents = [_with_past(agent, past) for agent in prepared.plan.agents]
+        plan = replace(prepared.plan, agents=agents, deadline_s=deadline_s)
+        journal = Journal.reopen(run.path, run.run_id, secrets=prepared.pool.secrets())
+        again = replace(prepared, plan=plan)
+        return await _run(
+            again,
+            past.started.question,
+            run.run_id,
+            journal=journal,
+            listeners=listeners,
+            past=past,
+        )
+
+
+async def _run(
+    prepared: Prepared,
+    question: Message,
+    run_id: str,
+    *,
+    journal: Journal | None,
+    listeners: Sequence[Listener],
+    past: Past | None = None,
+) -> RunResult:
+    async with AsyncExitStack() as stack:
         if journal is not None:
             stack.push_async_callback(journal.aclose)
         observers = open_observers(prepared.host, prepared.sinks, run_id, report=_logger.warning)
         stack.push_async_callback(_close_observers, observers)
         heard_by = [*(observer.post for observer in observers), *listeners]
         recorder = Recorder(
-            run_id, journal=journal, listeners=_without_secrets(heard_by, prepared.pool.secrets())
+            run_id,
+            journal=journal,
+            listeners=_without_secrets(heard_by, prepared.pool.secrets()),
+            ledger=past.ledger if past else None,
+            last_seq=past.last_seq if past else 0,
         )
         pool = await stack.enter_async_context(prepared.pool)
         executor = await stack.enter_async_context(
@@ -86,11 +146,14 @@ async def execute(
             executor=executor,
             decisions=Decisions(prepared.host),
             recorder=recorder,
+            past=past,
         )
         try:
             return await runner.run()
         finally:
-            if journal is not None and runner.result is not None:
+            # What the journal does not hold has not happened: such a run can be resumed.
+            kept = journal is not None and not journal.is_broken
+            if kept and runner.result is not None:
                 with anyio.CancelScope(shield=True):
                     await to_thread.run_sync(RunIndex().finish, run_id, runner.result)
 
@@ -99,7 +162,25 @@ async def _open_journal(prepared: Prepared, question: Message, run_id: str) -> J
     secrets = prepared.pool.secrets()
     started = opening(prepared.plan, question)
     path = await to_thread.run_sync(partial(RunIndex().start, run_id, started, secrets=secrets))
-    return Journal.create(path, run_id, secrets=secrets)
+    setup = None
+    if prepared.setup is not None:
+        setup = prepared.setup.without(secrets).model_dump_json()
+    return Journal.create(path, run_id, secrets=secrets, setup=setup)
+
+
+@contextmanager
+def _here(run_id: str) -> Iterator[None]:
+    """This process runs it, until it leaves."""
+    enter(run_id)
+    try:
+        yield
+    finally:
+        leave(run_id)
+
+
+def _with_past(agent: PlannedAgent, past: Past) -> PlannedAgent:
+    finished = tuple(past.finished.get(agent.seat.agent_id, ()))
+    return replace(agent, setup=agent.setup.model_copy(update={"finished": finished}))
 
 
 def _without_secrets(listeners: Sequence[Listener], secrets: Iterable[str]) -> Sequence[Listener]:

@@ -16,6 +16,7 @@ from massgen_bridge.events import (
     BallotSpoiled,
     Happening,
     ImprovementPromised,
+    SpeakerChosen,
     ToolCallJudged,
     TurnCancelled,
     TurnDone,
@@ -32,14 +33,15 @@ if TYPE_CHECKING:
     from massgen_bridge.agent import TurnResult
     from massgen_bridge.events import TurnEvent
     from massgen_bridge.messages import Message, ToolCall, ToolResult
+    from massgen_bridge.runtime.course import Attempt
     from massgen_bridge.runtime.decisions import Decisions
-    from massgen_bridge.runtime.executor import Executor
+    from massgen_bridge.runtime.executor import Executor, TurnOutcome
     from massgen_bridge.runtime.plan import PlannedAgent
     from massgen_bridge.runtime.recorder import Recorder
     from massgen_bridge.strategy import StartTurn
     from massgen_bridge.verdicts import ToolVerdict
 
-__all__ = ["Stage", "TurnTask", "prepare"]
+__all__ = ["Stage", "TurnTask", "concluding", "prepare"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +55,16 @@ class Stage:
     recorder: Recorder
 
 
-async def prepare(command: StartTurn, agent: PlannedAgent, stage: Stage) -> TurnTask:
+async def prepare(
+    command: StartTurn, agent: PlannedAgent, stage: Stage, *, attempt: int = 1
+) -> TurnTask:
     """Make the turn of a command and record its start; the caller commits before it runs.
+
+    Args:
+        command: What the strategy wants.
+        agent: Whose turn it is.
+        stage: What all turns share.
+        attempt: How often the turn is started, this time included.
 
     Raises:
         HookFailed: A `bridge_turn_prepare` hook raised.
@@ -89,11 +99,32 @@ async def prepare(command: StartTurn, agent: PlannedAgent, stage: Stage) -> Turn
             turn=turn,
             shown=paper.choices if paper else (),
             ballot=paper.way if paper else None,
+            mark=paper.mark if paper else None,
+            attempt=attempt,
         ),
         agent_id=turn.agent_id,
         turn_id=turn.turn_id,
     )
     return TurnTask(turn=turn, agent=agent, paper=paper, stage=stage)
+
+
+def concluding(
+    command: StartTurn, attempt: Attempt, agent: PlannedAgent, stage: Stage
+) -> TurnTask | None:
+    """A turn that ended in an earlier process, which did not come to say what came of it.
+
+    Returns:
+        None where that can no longer be told.
+    """
+    started = attempt.started
+    way, mark = started.ballot or agent.way, started.mark or ""
+    paper = ballots.compose(command, stage.question, system="", way=way, mark=mark).paper
+    if paper is not None and paper.way == "text" and not mark:
+        return None
+    task = TurnTask(turn=started.turn, agent=agent, paper=paper, stage=stage)
+    for call in attempt.calls:
+        task.recall(call)
+    return task
 
 
 @dataclass(kw_only=True)
@@ -104,7 +135,7 @@ class TurnTask:
     agent: PlannedAgent
     paper: ballots.Paper | None
     stage: Stage
-    _vote: ballots.VoteCast | None = field(default=None, init=False)
+    _vote: ballots.VoteCast | ballots.NextSpeaker | None = field(default=None, init=False)
     _desk: ToolDesk = field(init=False)
 
     def __post_init__(self) -> None:
@@ -132,6 +163,10 @@ class TurnTask:
             recorder.record(cancelled, agent_id=turn.agent_id, turn_id=turn.turn_id)
             raise
         recorder.record(outcome, agent_id=turn.agent_id, turn_id=turn.turn_id)
+        await self.conclude(outcome, tell)
+
+    async def conclude(self, outcome: TurnOutcome, tell: Callable[[Happening], None]) -> None:
+        """Tell what came of a turn that has ended, in this process or in an earlier one."""
         match outcome:
             case TurnDone(result=result):
                 tell(await self._happening(result))
@@ -151,8 +186,12 @@ class TurnTask:
         return None
 
     async def _call_tool(self, call: ToolCall) -> ToolResult:
+        return self.recall(call) or await self._desk.call(call)
+
+    def recall(self, call: ToolCall) -> ToolResult | None:
+        """Take a vote; None where the call is none. The first valid one counts."""
         if self.paper is None or self.paper.way != "tools" or call.name != ballots.VOTE_TOOL:
-            return await self._desk.call(call)
+            return None
         vote, result = ballots.take_vote(self.paper, call)
         if vote is not None and self._vote is None:
             self._vote = vote
@@ -178,17 +217,22 @@ class TurnTask:
     def _failure(self, failed: TurnFailed) -> Happening:
         if self._vote is not None:
             # It voted before it failed: that is paid for, and valid.
-            return Voted(**self._who, choice=self._vote.choice, reason=self._vote.reason)
+            return self._choice(self._vote)
         if self.paper is not None and failed.kind == "protocol":
             return BallotSpoiled(**self._who, problem=failed.message)
         return TurnLost(**self._who, kind=failed.kind, message=failed.message)
+
+    def _choice(self, cast: ballots.VoteCast | ballots.NextSpeaker) -> Happening:
+        if isinstance(cast, ballots.NextSpeaker):
+            return SpeakerChosen(**self._who, label=cast.label, reason=cast.reason)
+        return Voted(**self._who, choice=cast.choice, reason=cast.reason)
 
     async def _happening(self, result: TurnResult) -> Happening:
         who = self._who
         cast = ballots.read(self.paper, result, self._vote)
         match cast:
-            case ballots.VoteCast():
-                return Voted(**who, choice=cast.choice, reason=cast.reason)
+            case ballots.VoteCast() | ballots.NextSpeaker():
+                return self._choice(cast)
             case ballots.Promise():
                 return ImprovementPromised(**who)
             case ballots.Spoiled():

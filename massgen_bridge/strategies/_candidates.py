@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from massgen_bridge.agent import AnswerRef, StopReason
-from massgen_bridge.events import Seat
+from massgen_bridge.agent import AnswerRef, ShownAnswer, StopReason
+from massgen_bridge.events import AnswerInfo, Seat
 from massgen_bridge.messages import Frozen
 
 
@@ -20,6 +20,21 @@ class Candidate(Frozen):
     def ref(self) -> AnswerRef:
         """What a vote binds to."""
         return AnswerRef(label=self.label, version=self.version)
+
+    def shown(self, asked: str | None = None) -> ShownAnswer:
+        """As others get to see it; `asked` is the part of the task that it is about."""
+        return ShownAnswer(label=self.label, version=self.version, text=self.text, asked=asked)
+
+    def info(self, votes: int = 0) -> AnswerInfo:
+        """As it is reported at the end."""
+        return AnswerInfo(
+            label=self.label,
+            version=self.version,
+            authors=self.authors,
+            text=self.text,
+            votes=votes,
+            stop_reason=self.stop_reason,
+        )
 
 
 class Draft(Frozen):

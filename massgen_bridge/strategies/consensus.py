@@ -26,6 +26,7 @@ from massgen_bridge.events import (
     Purpose,
     RunStatus,
     Seat,
+    SpeakerChosen,
     TieBroken,
     TurnLost,
     Voted,
@@ -34,14 +35,21 @@ from massgen_bridge.events import (
 from massgen_bridge.messages import Frozen
 from massgen_bridge.specs import NoOptions
 from massgen_bridge.strategies._candidates import Candidate, Draft, merge, same_text
+from massgen_bridge.strategies._crew import PASSING
 from massgen_bridge.strategy import Announce, BreakTie, Command, Finish, StartTurn
 
 __all__ = ["Consensus", "ConsensusOptions", "ConsensusState", "Member"]
 
-# Failures that may have passed by the next round; after any other the agent stays out.
-_PASSING = frozenset({"rate_limit", "server", "network", "protocol", "truncated"})
-
 _Step = tuple["ConsensusState", tuple[Command, ...]]
+_OfMember = (
+    Answered
+    | AnswerRejected
+    | Voted
+    | SpeakerChosen
+    | ImprovementPromised
+    | BallotSpoiled
+    | TurnLost
+)
 
 
 class ConsensusOptions(NoOptions):
@@ -58,7 +66,11 @@ class ConsensusOptions(NoOptions):
 
 
 class Member(Frozen):
-    """One agent's part in the run; `turn_id` is the turn it is busy with."""
+    """One agent's part in the run; `turn_id` is the turn it is busy with.
+
+    `repaired` and `promised` say what it has had in this round: a second try, and the one more turn
+    that follows a promise.
+    """
 
     seat: Seat
     position: int
@@ -66,6 +78,7 @@ class Member(Frozen):
     turns: int = 0
     answers: int = 0
     repaired: bool = False
+    promised: bool = False
     out: bool = False
 
 
@@ -111,23 +124,30 @@ class Consensus:
         member = state.members.get(happening.agent_id)
         if member is None or member.turn_id != happening.turn_id:
             return state, ()
+        return self._of_member(state, member, happening)
+
+    def _of_member(self, state: ConsensusState, member: Member, happening: _OfMember) -> _Step:
         match happening:
             case Answered():
                 return self._answered(state, member, happening)
             case Voted():
                 return self._voted(state, member, happening)
             case ImprovementPromised():
-                return self._start(state, member, "improve")
+                return self._promised(state, member)
             case BallotSpoiled(problem=problem) | AnswerRejected(reason=problem):
                 return self._spoiled(state, member, problem)
+            case SpeakerChosen():
+                return self._spoiled(state, member, "nobody is asked who speaks next")
             case TurnLost():
-                out = happening.kind not in _PASSING
+                out = happening.kind not in PASSING
                 return self._settled(_with(state, _idle(member, out=out)))
         assert_never(happening)
 
     # --- one member's turn ----------------------------------------------------------------------
 
     def _answered(self, state: ConsensusState, member: Member, answer: Answered) -> _Step:
+        if state.round and not self._may_improve(state, member):
+            return self._spoiled(state, member, "only a vote is possible now")
         if any(same_text(answer.text, candidate.text) for candidate in state.candidates):
             return self._spoiled(
                 state, member, "this answer is the same as one of those shown: vote for it instead"
@@ -135,6 +155,11 @@ class Consensus:
         draft = Draft(agent_id=answer.agent_id, text=answer.text, stop_reason=answer.stop_reason)
         idle = _idle(member, answers=member.answers + 1)
         return self._settled(_with(state, idle, drafts=(*state.drafts, draft)))
+
+    def _promised(self, state: ConsensusState, member: Member) -> _Step:
+        if member.promised or not self._may_improve(state, member):
+            return self._spoiled(state, member, "no better answer can be promised now")
+        return self._start(state, member, "improve")
 
     def _voted(self, state: ConsensusState, member: Member, vote: Voted) -> _Step:
         choice = (vote.choice.label, vote.choice.version)
@@ -177,7 +202,12 @@ class Consensus:
         )
         # One repair a round: it is used up until the next round begins.
         repaired = purpose == "repair" or (purpose == "improve" and member.repaired)
-        changes = {"turn_id": turn_id, "turns": member.turns + 1, "repaired": repaired}
+        changes = {
+            "turn_id": turn_id,
+            "turns": member.turns + 1,
+            "repaired": repaired,
+            "promised": purpose == "improve" or (purpose == "repair" and member.promised),
+        }
         return member.model_copy(update=changes), command
 
     def _may_improve(self, state: ConsensusState, member: Member) -> bool:
@@ -283,7 +313,7 @@ def _shown_to(state: ConsensusState, member: Member) -> tuple[ShownAnswer, ...]:
         return ()
     shift = (member.position + state.round) % len(state.candidates)
     rotated = (*state.candidates[shift:], *state.candidates[:shift])
-    return tuple(ShownAnswer(label=c.label, version=c.version, text=c.text) for c in rotated)
+    return tuple(candidate.shown() for candidate in rotated)
 
 
 def _votes_for(state: ConsensusState, candidate: Candidate) -> int:
@@ -293,14 +323,7 @@ def _votes_for(state: ConsensusState, candidate: Candidate) -> int:
 
 
 def _info(state: ConsensusState, candidate: Candidate) -> AnswerInfo:
-    return AnswerInfo(
-        label=candidate.label,
-        version=candidate.version,
-        authors=candidate.authors,
-        text=candidate.text,
-        votes=_votes_for(state, candidate),
-        stop_reason=candidate.stop_reason,
-    )
+    return candidate.info(_votes_for(state, candidate))
 
 
 def _leaders(state: ConsensusState) -> tuple[Candidate, ...]:

@@ -15,6 +15,7 @@ from massgen_bridge.events import (
     Happening,
     ImprovementPromised,
     Seat,
+    SpeakerChosen,
     TieBroken,
     TurnLost,
     Voted,
@@ -60,7 +61,7 @@ class Single:
                 return ended, self._accept(state, happening)
             case AnswerRejected(reason=problem) | BallotSpoiled(problem=problem):
                 return self._repair(state, problem)
-            case Voted() | ImprovementPromised():
+            case Voted() | SpeakerChosen() | ImprovementPromised():
                 return self._repair(state, "an answer was expected, not a vote")
             case TurnLost():
                 return self._hand_over(state, happening.message)

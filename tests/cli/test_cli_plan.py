@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cli.conftest import DATA
 
-from massgen_bridge.cli._plan import Expected, expected_calls
+from massgen_bridge.cli._calls import Expected, expected_calls
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +66,19 @@ def test_code_is_named_and_not_imported(
     assert found["cost"]["not_counted"] == ["own"]
 
 
+def test_the_cost_follows_the_calls_of_the_strategy(commands: Commands, tmp_path: Path) -> None:
+    agents = [{"id": one, "backend": {"type": "openai", "model": "gpt-5-mini"}} for one in "ab"]
+    usd = {}
+    for strategy in ("consensus", "single", "map_reduce"):
+        file = tmp_path / f"{strategy}.json"
+        file.write_text(json.dumps({"version": 1, "agents": agents, "strategy": strategy}))
+        done = commands("run", file, "q", "--dry-run", "--output", "json")
+        usd[strategy] = json.loads(done.stdout)["cost"]["usd"]
+
+    assert usd["consensus"] == pytest.approx(4 * usd["single"])
+    assert usd["consensus"] == pytest.approx(2 * usd["map_reduce"])
+
+
 def test_a_strategy_of_a_plugin_has_no_figures(commands: Commands) -> None:
     done = commands("run", DATA / "crash.yaml", "q", "--dry-run", "--trust")
     assert done.returncode == 0
@@ -90,10 +103,30 @@ def test_nothing_is_recorded(commands: Commands) -> None:
         ("consensus", {"max_rounds": 3, "max_answers": 3}, ["schema"] * 3, Expected(3, 6, 30)),
         ("consensus", {"max_rounds": 9, "max_answers": 1}, ["schema"] * 2, Expected(2, 4, 8)),
         ("consensus", {"max_rounds": 1, "max_answers": 3}, ["schema"] * 2, Expected(2, 4, 8)),
-        ("debate", {}, ["text"], None),
+        ("sequential", {"on_failure": "skip"}, ["text"] * 3, Expected(3, 3, 6)),
+        ("sequential", {"on_failure": "stop"}, ["text"] * 3, Expected(1, 3, 6)),
+        ("map_reduce", {}, ["text"] * 3, Expected(2, 3, 6)),
+        ("debate", {"rounds": 2, "judge": "j"}, ["text"] * 3, Expected(2, 7, 18)),
+        ("debate", {"rounds": 1, "judge": None}, ["text"] * 3, Expected(3, 9, 18)),
+        ("debate", {"rounds": 1, "judge": "j"}, ["text"] * 2, Expected(1, 1, 2)),
+        (
+            "group",
+            {"max_turns": 8, "chair": None, "stop_phrase": None},
+            ["text"] * 3,
+            Expected(8, 8, 16),
+        ),
+        (
+            "group",
+            {"max_turns": 8, "chair": None, "stop_phrase": "."},
+            ["text"] * 3,
+            Expected(1, 8, 16),
+        ),
+        ("group", {"max_turns": 6, "chair": "c"}, ["text"] * 3, Expected(4, 13, 26)),
+        ("group", {"max_turns": 1, "chair": "c"}, ["text"] * 2, Expected(2, 2, 4)),
+        ("of a plugin", {}, ["text"], None),
     ],
 )
 def test_calls_to_expect(
-    strategy: str, options: dict[str, int], ways: list[str], expected: Expected | None
+    strategy: str, options: dict[str, Any], ways: list[str], expected: Expected | None
 ) -> None:
     assert expected_calls(strategy, options, ways) == expected

@@ -54,6 +54,27 @@ def test_json_is_one_object_with_the_whole_result(shell: Shell) -> None:
     assert [vote["author"] for vote in found["votes"]] == ["ada", "ada"]
     assert found["calls"] == found["usage"]["calls"] == 4
     assert found["error"] is None
+    assert found["dissent"] == []
+
+
+def test_dissent_is_told_to_people_and_programs(commands: Commands) -> None:
+    done = commands("run", DATA / "split.yaml", "Capital?")
+    told = [
+        "  for it: ada (agent1) and eve (agent3)",
+        "    ada (agent1): It names the city.",
+        "    eve (agent3): no reason given",
+        "  dissent: lin (agent2) voted for lin (agent2): It says how sure it is.",
+        "    that answer: Lyon, I think.",
+    ]
+    assert "\n".join(told) in done.stderr
+
+    (run_id,) = (row["run_id"] for row in json.loads(commands("runs", "list", "--json").stdout))
+    assert "\n".join(told) in commands("runs", "show", run_id).stdout
+    (minority,) = json.loads(commands("runs", "show", run_id, "--output", "json").stdout)["dissent"]
+    assert (minority["authors"], minority["text"]) == (["lin"], "Lyon, I think.")
+    assert [vote["reason"] for vote in minority["votes"]] == ["It says how sure it is."]
+    page = commands("runs", "export", run_id, "--format", "html").stdout
+    assert "What the minority saw differently" in page
 
 
 def test_jsonl_is_the_stream_of_records(shell: Shell) -> None:

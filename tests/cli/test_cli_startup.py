@@ -61,7 +61,7 @@ def test_the_version_is_told(shell: Shell) -> None:
     ("typed", "position", "offered"),
     [
         ("massgen-bridge ru", "1", ["run", "runs"]),
-        ("massgen-bridge runs ", "2", ["list", "show", "prune"]),
+        ("massgen-bridge runs ", "2", ["list", "show", "resume", "replay", "export", "prune"]),
         ("massgen-bridge adapters ", "2", ["test"]),
         ("massgen-bridge adapters test --on", "3", ["--only"]),
         ("massgen-bridge run --dr", "2", ["--dry-run"]),

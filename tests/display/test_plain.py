@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from typing import get_args
 
 import pytest
 from display.scenes import HOSTILE, Scene, Terminal, real_run
@@ -20,9 +21,11 @@ from massgen_bridge.events import (
     Event,
     ImprovementPromised,
     ModelRetried,
+    Purpose,
     Record,
     RunFinished,
     RunResult,
+    SpeakerChosen,
     TieBroken,
     ToolCallFinished,
     ToolCallJudged,
@@ -89,6 +92,8 @@ def test_a_run_line_by_line() -> None:
         (AnswerRejected(reason="too\nshort", **OWN), "its answer was refused: too short"),
         (BallotSpoiled(problem="no label", **OWN), "its ballot does not count: no label"),
         (ImprovementPromised(**OWN), "promises a better answer"),
+        (SpeakerChosen(label="agent2", **OWN), "gives the floor to a2 (agent2)"),
+        (SpeakerChosen(reason="all\nsaid", **OWN), "ends the conversation: all said"),
         (TurnCancelled(reason="the run ended"), "stopped: the run ended"),
         (ToolCallStarted(call=ToolCall(call_id="c", name="search")), "calls the tool search"),
         (
@@ -126,6 +131,20 @@ def test_what_happens_to_an_agent_is_said_with_its_name(event: Event, said: str)
 )
 def test_what_happens_to_the_run_is_said_too(event: Event, said: str) -> None:
     assert lines_of(Scene().add(event).records)[-1] == f"[   0.5s] {said}"
+
+
+def test_what_an_agent_begins_is_said_for_every_purpose() -> None:
+    said = [lines_of(Scene().start("a1.1", one).records)[-1] for one in get_args(Purpose)]
+
+    assert len(set(said)) == len(get_args(Purpose))
+    assert "[   0.5s] a1 (agent1): judges the positions" in said
+
+
+def test_a_contribution_is_no_better_answer_and_a_kept_position_neither() -> None:
+    scene = Scene().start("a1.1", "speak").answer("a1.1", "one").start("a1.2", "speak")
+    assert lines_of(scene.answer("a1.2", "two").records)[-1].endswith("has spoken")
+    scene = Scene().start("a1.1").answer("a1.1", "one").start("a1.2", "debate", 1)
+    assert lines_of(scene.answer("a1.2", "one").records)[-1].endswith("gave its answer")
 
 
 def test_equal_answers_are_told_with_all_their_authors() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from massgen_bridge.agent import AnswerRef, Usage
 from massgen_bridge.display.state import Phase, RunView
+from massgen_bridge.display.words import phase_of
 from massgen_bridge.events import (
     AnswerInfo,
     AnswerRejected,
@@ -21,6 +22,7 @@ from massgen_bridge.events import (
     LogLine,
     ModelCallStarted,
     ModelRetried,
+    Purpose,
     ReasoningDelta,
     Record,
     RunFinished,
@@ -247,3 +249,18 @@ def test_an_answers_authors_are_those_it_was_listed_with() -> None:
 
     assert view.authors_of(AnswerRef(label="agent1", version=2)) == ("a1", "a2")
     assert view.authors_of(AnswerRef(label="nobody", version=1)) == ()
+
+
+@pytest.mark.parametrize(
+    ("purpose", "said"),
+    [
+        ("evaluate", "evaluating round 2"),
+        ("debate", "debating round 2"),
+        ("speak", "speaking"),
+        ("chair", "chairing"),
+    ],
+)
+def test_a_round_is_told_where_agents_go_through_rounds(purpose: Purpose, said: str) -> None:
+    view = RunView(Scene().start("a1.1", purpose, 2).records)
+
+    assert phase_of(view.agents["a1"]) == said

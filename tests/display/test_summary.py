@@ -69,11 +69,30 @@ def test_who_dissented_is_named_with_the_reason() -> None:
     votes = (vote("a1", "a1"), vote("a2", "a2", "more\nexact"), vote("a3", "a2"))
     lines = told(Scene(3).finish(**won(votes=votes)))
 
-    assert lines[0] == "Winner: a1 (agent1), 1 of 3 votes"
-    assert lines[2:] == [
+    assert lines == [
+        "Winner: a1 (agent1), 1 of 3 votes",
+        "  for it: a1 (agent1)",
+        "    a1 (agent1): no reason given",
         "  dissent: a2 (agent2) voted for a2 (agent2): more exact",
         "  dissent: a3 (agent3) voted for a2 (agent2): no reason given",
     ]
+
+
+def test_what_the_dissenters_preferred_is_told_in_brief() -> None:
+    other = AnswerInfo(label="agent2", version=1, authors=("a2",), text="It is\nLyon. " * 40)
+    answers = (*won()["answers"], other)
+    votes = (vote("a1", "a2", "shorter"), vote("a2", "a1", "true"), vote("a3", "a1"))
+    lines = told(Scene(3).finish(**won(votes=votes, answers=answers)))
+
+    assert lines[1:5] == [
+        "  for it: a2 (agent2) and a3 (agent3)",
+        "    a2 (agent2): true",
+        "    a3 (agent3): no reason given",
+        "  dissent: a1 (agent1) voted against its own answer for a2 (agent2): shorter",
+    ]
+    assert lines[5].startswith("    that answer: It is Lyon. It is")
+    assert len(lines[5]) < 200
+    assert lines[5].endswith("…")
 
 
 def test_a_vote_for_an_older_version_is_no_vote_for_the_winner() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +19,16 @@ from massgen_bridge.errors import JournalError
 from massgen_bridge.events import ToolCallStarted
 from massgen_bridge.messages import ToolCall
 from massgen_bridge.runtime.journal_file import (
+    JournalHeader,
     close_file,
     create_file,
     insert_rows,
+    open_file,
     read_ends,
     read_header,
     read_run,
+    read_setup,
+    take_over,
 )
 from massgen_bridge.runtime.owner import Owner
 from massgen_bridge.runtime.rewrite import encode
@@ -256,3 +262,58 @@ def test_a_truncated_file_is_one_clear_error(path: Path) -> None:
 def test_a_run_that_is_not_there_is_one_clear_error(path: Path) -> None:
     assert _read_error(path) == f"there is no run at {str(path)!r}"
     assert not path.exists()
+
+
+def test_a_file_whose_making_was_cut_off_has_no_run(path: Path) -> None:
+    code = (
+        "import os, signal, sqlite3, sys\n"
+        "file = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "file.execute('PRAGMA cache_size = 1')\n"
+        "file.execute('BEGIN')\n"
+        "file.execute('CREATE TABLE records (seq, body)')\n"
+        "for seq in range(200):\n"
+        "    file.execute('INSERT INTO records VALUES (?, ?)', (seq, 'x' * 1000))\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, path], check=False)
+    assert path.with_name(f"{path.name}-journal").exists()
+    assert read_header(path) is None
+    assert list(read_run(path)) == []
+    assert read_setup(path) is None
+
+
+def test_the_owner_changes_only_where_that_is_allowed(path: Path) -> None:
+    connection = create_file(path, RUN_ID, '{"text": "x"}')
+    insert_rows(connection, [(1, encode(answered(1))), (2, encode(answered(2)))])
+    _change(path, "UPDATE about SET value = json_set(value, '$.written_by', '0.0.1')")
+    connection.close()
+    seen: list[tuple[str, int | None]] = []
+
+    def refuse(header: JournalHeader, last: Record | None) -> None:
+        seen.append((header.written_by, last.seq if last else None))
+        raise JournalError("no")
+
+    with pytest.raises(JournalError, match="no"):
+        take_over(path, refuse)
+    assert seen == [("0.0.1", 2)]
+    header = read_header(path)
+    assert header is not None
+    assert header.written_by == "0.0.1"
+    take_over(path, lambda *_: None)
+    header = read_header(path)
+    assert header is not None
+    assert (header.written_by, header.owner) == (__version__, Owner.this_process())
+
+
+def test_a_file_that_goes_on_takes_more_records(path: Path) -> None:
+    _fill(path, [answered(1)])
+    take_over(path, lambda *_: None)
+    connection = open_file(path)
+    insert_rows(connection, [(2, encode(answered(2)))])
+    close_file(connection)
+    assert [one.seq for one in read_run(path)] == [1, 2]
+
+
+def test_what_is_not_there_cannot_be_taken_over(path: Path) -> None:
+    with pytest.raises(JournalError, match="there is no run"):
+        take_over(path, lambda *_: None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -37,3 +38,12 @@ def test_an_owner_written_down_is_the_same_when_read_back() -> None:
     owner = Owner.this_process()
 
     assert Owner.model_validate_json(owner.model_dump_json()) == owner
+
+
+def test_a_process_that_was_killed_is_gone_before_its_parent_has_noticed() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        owner = Owner(host=socket.gethostname(), pid=process.pid)
+        assert not owner.is_gone
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it stays what it is
+        assert owner.is_gone

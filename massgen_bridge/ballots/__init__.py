@@ -1,0 +1,47 @@
+"""How an agent of any framework is asked, and how it votes.
+
+Three ways, chosen by what the agent can do:
+
+- `tools`: it calls the tool `vote`, or simply writes a better answer;
+- `schema`: it fills in `{"vote": …, "reason": …}`; choosing `improve` takes one more text turn;
+- `text`: it writes one fenced block that bears the turn's own mark.
+
+A vote is never read from prose. Answers are hostile input: they are shown between markers that
+nobody can know beforehand, and only a block with the mark of this very turn counts, so nothing in
+an answer can change a ballot. A chair names the next speaker on a ballot of the same form.
+"""
+
+from massgen_bridge.ballots.asking import compose
+from massgen_bridge.ballots.papers import (
+    VOTE_TOOL,
+    BallotChoice,
+    Cast,
+    Draft,
+    Improvement,
+    NextSpeaker,
+    Paper,
+    Promise,
+    Spoiled,
+    VoteCast,
+    mark_of,
+    way_for,
+)
+from massgen_bridge.ballots.reading import read, take_vote
+
+__all__ = [
+    "VOTE_TOOL",
+    "BallotChoice",
+    "Cast",
+    "Draft",
+    "Improvement",
+    "NextSpeaker",
+    "Paper",
+    "Promise",
+    "Spoiled",
+    "VoteCast",
+    "compose",
+    "mark_of",
+    "read",
+    "take_vote",
+    "way_for",
+]

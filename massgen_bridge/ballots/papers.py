@@ -1,0 +1,110 @@
+"""What is asked of an agent, and what it can say to that."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+from massgen_bridge.agent import AnswerRef, Capabilities, ToolDefinition
+from massgen_bridge.events import BallotWay
+from massgen_bridge.messages import Frozen, JsonValue, Message
+
+__all__ = [
+    "END",
+    "IMPROVE",
+    "VOTE_TOOL",
+    "BallotChoice",
+    "Cast",
+    "Draft",
+    "Improvement",
+    "NextSpeaker",
+    "Paper",
+    "Promise",
+    "Spoiled",
+    "VoteCast",
+    "mark_of",
+    "way_for",
+]
+
+BallotChoice = Literal["auto", "tools", "schema", "text"]
+VOTE_TOOL = "vote"
+IMPROVE = "improve"
+END = "end"
+
+
+class Paper(Frozen):
+    """A ballot paper: what one agent may choose from in one turn.
+
+    That is one of the answers in `choices` or, where there are `speakers`, one of their labels;
+    then `may_end` allows to end the conversation, too.
+    """
+
+    way: BallotWay
+    choices: tuple[AnswerRef, ...] = ()
+    may_improve: bool = False
+    mark: str
+    speakers: tuple[str, ...] = ()
+    may_end: bool = False
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What can be voted for, in the order shown."""
+        if self.speakers:
+            return (*self.speakers, *([END] if self.may_end else []))
+        return tuple(choice.label for choice in self.choices)
+
+
+class Draft(Frozen):
+    """What a turn asks of its agent; `paper` is None where no vote is wanted."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[ToolDefinition, ...] = ()
+    output_schema: dict[str, JsonValue] | None = None
+    paper: Paper | None = None
+
+
+class VoteCast(Frozen):
+    """A valid vote."""
+
+    choice: AnswerRef
+    reason: str
+
+
+class NextSpeaker(Frozen):
+    """A valid choice of who speaks next; None ends the conversation."""
+
+    label: str | None
+    reason: str
+
+
+class Improvement(Frozen):
+    """An answer, or a better one."""
+
+    text: str
+
+
+class Promise(Frozen):
+    """The wish to write a better answer in one more turn."""
+
+
+class Spoiled(Frozen):
+    """Neither vote nor answer; `problem` tells the agent what to mend."""
+
+    problem: str
+
+
+Cast = VoteCast | NextSpeaker | Improvement | Promise | Spoiled
+
+
+def way_for(capabilities: Capabilities, choice: BallotChoice) -> BallotWay:
+    """The way in which an agent votes: as configured, else the surest that it can do."""
+    if choice != "auto":
+        return choice
+    if capabilities.tools:
+        return "tools"
+    return "schema" if capabilities.structured else "text"
+
+
+def mark_of(secret: str, turn_id: str) -> str:
+    """The turn's mark: 8 hex digits that no author of an answer can know."""
+    return hashlib.sha256(f"{secret}\n{turn_id}".encode()).hexdigest()[:8]

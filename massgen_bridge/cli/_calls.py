@@ -1,0 +1,85 @@
+"""How many model calls a run takes, by its strategy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["Expected", "expected_calls"]
+
+
+class Expected(NamedTuple):
+    """How many model calls a run takes, one for each turn of an agent."""
+
+    least: int
+    usual: int
+    most: int
+
+
+def expected_calls(
+    strategy: str, options: Mapping[str, Any], ways: Sequence[str]
+) -> Expected | None:
+    """How many model calls a run takes, if nothing is retried and no tool is called.
+
+    An agent whose answer or vote is refused may try once more; that is in the most.
+
+    Args:
+        strategy: Its name.
+        options: Its options.
+        ways: How each agent votes.
+
+    Returns:
+        None for a strategy that a plugin brings.
+    """
+    agents = len(ways)
+    match strategy:
+        case "single":
+            return Expected(1, 1, 2 * agents)
+        case "consensus":
+            return _consensus(options, ways)
+        case "sequential":
+            least = 1 if options["on_failure"] == "stop" else agents
+            return Expected(least, agents, 2 * agents)
+        case "map_reduce":
+            return Expected(agents - 1, agents, 2 * agents)
+        case "debate":
+            return _debate(options, agents)
+        case "group":
+            return _group(options, agents)
+    return None
+
+
+def _consensus(options: Mapping[str, Any], ways: Sequence[str]) -> Expected:
+    agents = len(ways)
+    if agents == 1:
+        return Expected(1, 1, 2)
+    # A round without a better answer is the last one.
+    better = agents * (options["max_answers"] - 1)
+    rounds = min(options["max_rounds"], 1 + better)
+    # By schema, a better answer is promised in one turn and written in another.
+    promised = min(rounds, options["max_rounds"] - 1) if better else 0
+    most = sum(2 + 2 * rounds + (promised if way == "schema" else 0) for way in ways)
+    return Expected(agents, 2 * agents, most)
+
+
+def _debate(options: Mapping[str, Any], agents: int) -> Expected:
+    judge = 0 if options["judge"] is None else 1
+    debaters = agents - judge
+    if debaters == 1:  # its answer stands alone
+        return Expected(1, 1, 2)
+    positions = debaters * (1 + options["rounds"])
+    # All say the same at once; or the judge fails, and those who debate vote.
+    return Expected(debaters, positions + (judge or debaters), 2 * (positions + judge + debaters))
+
+
+def _group(options: Mapping[str, Any], agents: int) -> Expected:
+    turns = options["max_turns"]
+    if options["chair"] is None:
+        least = turns if options["stop_phrase"] is None else 1
+        return Expected(least, turns, 2 * turns)
+    # A lone speaker's first turn needs no decision.
+    named = turns - (agents - 1 == 1)
+    least = 2 + named if turns == 1 else 4 - (turns - named)
+    return Expected(least, turns + named + 1, 2 * (turns + named + 1))

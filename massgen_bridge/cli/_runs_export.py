@@ -1,0 +1,98 @@
+"""`massgen-bridge runs export`: a run as a file to keep, to send or to read."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from massgen_bridge.cli._options import Debug
+from massgen_bridge.cli._output import BadUsage
+from massgen_bridge.cli._stdout import stdout
+from massgen_bridge.export import as_html, as_markdown, export_of
+from massgen_bridge.runtime.index import RunIndex
+from massgen_bridge.runtime.journal import read_run
+
+if TYPE_CHECKING:
+    from massgen_bridge.export import RunExport
+
+__all__ = ["ExportFormat", "export"]
+
+
+class ExportFormat(StrEnum):
+    """What a run is written as."""
+
+    JSON = "json"
+    MARKDOWN = "markdown"
+    HTML = "html"
+
+
+_BY_SUFFIX = {
+    ".json": ExportFormat.JSON,
+    ".md": ExportFormat.MARKDOWN,
+    ".markdown": ExportFormat.MARKDOWN,
+    ".html": ExportFormat.HTML,
+    ".htm": ExportFormat.HTML,
+}
+
+
+def export(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, or its beginning.")],
+    *,
+    form: Annotated[
+        ExportFormat | None,
+        typer.Option(
+            "--format",
+            help="Default: what the name of --output ends with; markdown on stdout.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", metavar="FILE", help="Where to write it, replacing what is there."
+        ),
+    ] = Path("-"),
+    _debug: Debug = False,
+) -> None:
+    """Write a run as JSON, as Markdown, or as one page of HTML to read in a browser."""
+    to_stdout = str(output) == "-"
+    chosen = form or (ExportFormat.MARKDOWN if to_stdout else _form_of(output))
+    index = RunIndex()
+    row = index.find(run_id)
+    text = _written(export_of(read_run(index.path(row.run_id))), chosen).encode(errors="replace")
+    if to_stdout:
+        out = stdout()
+        out.flush()
+        out.buffer.write(text)
+        out.buffer.flush()
+        return
+    try:
+        output.write_bytes(text)
+    except OSError as error:
+        raise BadUsage(
+            f"--output: {str(output)!r} cannot be written: {error.strerror or error}"
+        ) from error
+    typer.echo(f"Run {row.run_id} is in {output} ({len(text):,} bytes).", err=True)
+
+
+def _form_of(output: Path) -> ExportFormat:
+    found = _BY_SUFFIX.get(output.suffix.lower())
+    if found is None:
+        known = ", ".join(_BY_SUFFIX)
+        raise BadUsage(
+            f"--output: {output.name!r} does not say which format it is: let it end with one of"
+            f" {known}, or give --format"
+        )
+    return found
+
+
+def _written(run: RunExport, form: ExportFormat) -> str:
+    match form:
+        case ExportFormat.JSON:
+            return run.model_dump_json(indent=2) + "\n"
+        case ExportFormat.MARKDOWN:
+            return as_markdown(run)
+        case ExportFormat.HTML:
+            return as_html(run)

@@ -1,0 +1,109 @@
+"""`massgen-bridge runs resume`: go on with a run that was stopped."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from massgen_bridge.cli._asking import asker
+from massgen_bridge.cli._options import Debug, Output
+from massgen_bridge.cli._plugins import plugin_host
+from massgen_bridge.cli._running import DisplayChoice, Running
+from massgen_bridge.cli._stdout import stdout
+from massgen_bridge.config import open_config
+from massgen_bridge.config.trust import content_hash
+from massgen_bridge.display import choose_display
+from massgen_bridge.runtime import session
+from massgen_bridge.runtime.index import RunIndex
+from massgen_bridge.runtime.journal import read_run
+from massgen_bridge.runtime.planning import prepare_run
+from massgen_bridge.runtime.stopped import StoppedRun
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from massgen_bridge.config import RunConfig
+    from massgen_bridge.events import Record, RunResult
+    from massgen_bridge.plugins import PluginHost
+    from massgen_bridge.runtime.setup import RunSetup
+
+__all__ = ["resume"]
+
+
+def resume(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, or its beginning.")],
+    *,
+    output: Annotated[
+        Output,
+        typer.Option("--output", help="On stdout: the answer, one JSON object, or new records."),
+    ] = Output.TEXT,
+    display: Annotated[
+        DisplayChoice | None,
+        typer.Option("--display", help="How the run is shown on stderr. Default: `ui.display`."),
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Allow the code that the configuration imports.")
+    ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="The configuration, where the run does not hold it (any more).",
+        ),
+    ] = None,
+    take_over: Annotated[
+        bool,
+        typer.Option(
+            "--take-over", help="Take the run from another machine that is known to be gone."
+        ),
+    ] = False,
+    _debug: Debug = False,
+) -> int:
+    """Go on with a run that was killed or interrupted.
+
+    Turns that were finished are not repeated; one that was under way is started again. Exit codes
+    are those of `run`.
+    """
+    index = RunIndex()
+    stopped = StoppedRun.find(index.path(index.find(run_id).run_id), elsewhere=take_over)
+    source = config or stopped.source()
+    host = plugin_host()
+    asked_about = config or Path(stopped.started.config_file or f"the run {stopped.run_id}")
+    opened = open_config(source, host, trust=trust, ask=asker(asked_about))
+    if config is None and stopped.setup is not None:
+        _note_changes(stopped.setup, opened, host)
+    prepared = prepare_run(opened, host=host, environ=os.environ)
+    shown = choose_display(
+        display.value if display else opened.ui.display,
+        stdout=stdout(),
+        stderr=sys.stderr,
+        environ=os.environ,
+        answer=output is Output.TEXT,
+    )
+
+    def job(listeners: Sequence[Callable[[Record], None]]) -> Awaitable[RunResult]:
+        return session.resume(prepared, stopped, listeners=listeners)
+
+    for record in read_run(stopped.path):
+        shown.listen(record)
+    return Running(prepared, job, shown, output, run_id=stopped.run_id).execute()
+
+
+def _note_changes(setup: RunSetup, config: RunConfig, host: PluginHost) -> None:
+    """Say what is no longer as it was when the run began."""
+    if setup.has_changed:
+        typer.echo(
+            f"note: {setup.file} has changed since; the run goes on with what it said before",
+            err=True,
+        )
+    if setup.content != content_hash(config, host):
+        typer.echo(
+            "note: code that the configuration imports has changed since; the run goes on with it"
+            " as it is now",
+            err=True,
+        )

@@ -1,0 +1,206 @@
+"""A run as Markdown: what agents wrote stands between fences, so that nothing in it acts."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from massgen_bridge.display.text import clip, one_line
+from massgen_bridge.display.words import count, listing, seconds
+from massgen_bridge.export._markup import safe_text
+from massgen_bridge.export._words import (
+    answer_name,
+    authors,
+    config_name,
+    cost,
+    dissent_title,
+    figures,
+    moment,
+    name,
+    outcome,
+    tie,
+    verdict,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from massgen_bridge.export.model import GivenAnswer, RunExport
+
+__all__ = ["as_markdown"]
+
+_TITLE = 120
+_SAID = 300
+_TICKS = re.compile("`+")
+# Names and reasons: what Markdown or HTML would act on.
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")
+
+
+def as_markdown(run: RunExport) -> str:
+    """A run with its answer, votes, dissent, time line and cost, as GitHub renders it."""
+    parts = [
+        f"# {_plain(clip(one_line(run.question), _TITLE)) or 'A run'}",
+        f"**{_plain(verdict(run))}**",
+        "\n".join(f"- {_plain(words)}: {_plain(number)}" for number, words in figures(run)),
+    ]
+    if one_line(run.question) != run.question or len(run.question) > _TITLE:
+        parts += ["## The question", _fenced(run.question)]
+    if run.winner is not None:
+        whose = authors(run.winner.authors, run.winner.label)
+        parts += [f"## The answer, by {_plain(whose)}", _fenced(run.winner.text)]
+    for title, section in (
+        ("The vote", _vote(run)),
+        (dissent_title(run), _dissent(run)),
+        ("How it went", _turns(run)),
+        ("All answers", _answers(run)),
+        ("What it cost", _money(run)),
+        ("What did not go well", _troubles(run)),
+        ("The run", _facts(run)),
+    ):
+        said = list(section)
+        parts += [f"## {title}", *said] if said else []
+    return "\n\n".join(parts) + "\n"
+
+
+def _vote(run: RunExport) -> Iterator[str]:
+    if not run.votes:
+        return
+    broken = tie(run)
+    if broken:
+        yield _plain(broken)
+    rows = [
+        (name(one.voter), answer_name(run, one), clip(one_line(one.reason), _SAID))
+        for one in run.votes
+    ]
+    rows += [
+        (voter, "no vote", clip(one_line(why), _SAID)) for voter, why in run.without_vote.items()
+    ]
+    yield _table(("Voter", "Voted for", "Why"), rows)
+    for one in run.rounds:
+        void = [vote for vote in one.votes if not vote.counted]
+        if void:
+            yield f"Round {one.number}: {count(len(void), 'vote')} lapsed."
+
+
+def _dissent(run: RunExport) -> Iterator[str]:
+    for one in run.dissent:
+        voters = listing(name(vote.voter) for vote in one.votes)
+        whose = authors(one.authors, one.label)
+        yield f"{_plain(voters)} preferred the answer of {_plain(whose)}:"
+        yield "\n".join(
+            f"- {_plain(name(vote.voter))}: "
+            f"{_plain(clip(one_line(vote.reason), _SAID)) or 'no reason given'}"
+            for vote in one.votes
+        )
+
+
+def _turns(run: RunExport) -> Iterator[str]:
+    rows = [
+        (
+            name(turn.agent_id),
+            turn.purpose,
+            str(turn.round),
+            seconds(turn.start_s),
+            seconds(turn.end_s),
+            outcome(turn),
+        )
+        for turn in run.turns
+    ]
+    if rows:
+        yield _table(("Agent", "Turn", "Round", "From", "To", "Outcome"), rows)
+
+
+def _answers(run: RunExport) -> Iterator[str]:
+    for one in run.answers:
+        yield f"### {_plain(answer_name(run, one))}"
+        yield _plain(_about(one))
+        if one.standing != "winner":
+            yield _fenced(one.text)
+
+
+def _about(one: GivenAnswer) -> str:
+    facts = ["First answer" if one.round == 0 else f"Round {one.round}"]
+    facts += [f"at {seconds(one.at_s)}"] if one.at_s is not None else []
+    facts += [count(one.votes, "vote")] if one.votes else []
+    standing = {"winner": "winner, see above", "step": "a step on the way"}
+    facts.append(standing.get(one.standing, one.standing))
+    return ", ".join(facts)
+
+
+def _money(run: RunExport) -> Iterator[str]:
+    rows = [
+        (
+            name(one.seat.agent_id),
+            one.seat.model or one.seat.kind,
+            f"{one.calls:,}",
+            f"{one.usage.input_tokens:,}",
+            f"{one.usage.output_tokens:,}",
+            cost(one.cost),
+        )
+        for one in run.agents
+    ]
+    usage = run.usage
+    whole = (
+        f"{run.calls:,}",
+        f"{usage.input_tokens:,}",
+        f"{usage.output_tokens:,}",
+        cost(run.cost),
+    )
+    rows.append(("All", "", *whole))
+    yield _table(("Agent", "Model", "Calls", "Tokens in", "Tokens out", "Cost"), rows)
+
+
+def _troubles(run: RunExport) -> Iterator[str]:
+    lines = [
+        f"{name(one.agent_id)} failed ({one.kind}): {clip(one_line(one.message), _SAID)}. "
+        f"What to do: {one.advice}."
+        for one in run.failures
+    ]
+    lines += [
+        f"{name(one.agent_id)}: {one.what} refused: {clip(one_line(one.reason), _SAID)}"
+        for one in run.refusals
+    ]
+    lines += [
+        f"{name(turn.agent_id)} called its model again after an error "
+        f"({wait.kind}): {clip(one_line(wait.message), _SAID)}"
+        for turn in run.turns
+        for wait in turn.waits
+    ]
+    lines += [
+        f"The run was broken off at {seconds(one.start_s)}"
+        f" and resumed {seconds(one.end_s - one.start_s)} later."
+        for one in run.breaks
+    ]
+    if run.deadline_s is not None:
+        lines.append(f"The time limit of {seconds(run.deadline_s)} ended the run.")
+    if lines:
+        yield "\n".join(f"- {_plain(line)}" for line in lines)
+
+
+def _facts(run: RunExport) -> Iterator[str]:
+    known = {
+        "Run": run.run_id,
+        "Started": moment(run.started_at),
+        "Strategy": run.strategy,
+        "Configuration": config_name(run),
+        "Attachments": ", ".join(run.attachments),
+        "Made with": f"massgen-bridge {run.bridge_version}" if run.bridge_version else None,
+    }
+    yield "\n".join(f"- {key}: {_plain(one_line(value))}" for key, value in known.items() if value)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *([_plain(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _plain(text: str) -> str:
+    # A word joiner: GitHub tells whoever is named, even where the sign is escaped.
+    return _SPECIAL.sub(r"\\\1", one_line(text)).replace("@", "@\u2060")
+
+
+def _fenced(text: str) -> str:
+    shown = safe_text(text)
+    longest = max((len(run) for run in _TICKS.findall(shown)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}text\n{shown.rstrip()}\n{ticks}"

@@ -1,0 +1,123 @@
+"""The page: one file of HTML that loads nothing and runs nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from massgen_bridge.display.text import clip, one_line
+from massgen_bridge.display.words import listing
+from massgen_bridge.export._answers import answers
+from massgen_bridge.export._markup import Html, el, join
+from massgen_bridge.export._prose import prose
+from massgen_bridge.export._tables import facts, money, tools, troubles, turns
+from massgen_bridge.export._timeline import timeline
+from massgen_bridge.export._votes import dissent, lapsed, vote
+from massgen_bridge.export._words import authors, dissent_title, figures, name, verdict
+
+if TYPE_CHECKING:
+    from massgen_bridge.export.model import RunExport
+
+__all__ = ["as_html"]
+
+_TITLE = 80
+_HEADING = 240
+
+
+def as_html(run: RunExport) -> str:
+    """A run as one page: no script, no font, no picture, nothing from anywhere else.
+
+    All text of agents is escaped, and the page's own policy lets a browser apply the style that
+    stands in it and nothing more, whatever an answer says.
+    """
+    style, policy = _style()
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", http_equiv="Content-Security-Policy", content=policy),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("meta", name="color-scheme", content="light dark"),
+        el("meta", name="referrer", content="no-referrer"),
+        el("title", clip(one_line(run.question), _TITLE) or f"Run {run.run_id}"),
+        Html(f"<style>{style}</style>"),
+    )
+    sections = _sections(run)
+    contents = el(
+        "nav",
+        el("ul", *(el("li", el("a", title, href=f"#{key}")) for key, title, _ in sections)),
+        aria_label="On this page",
+    )
+    body = el(
+        "body",
+        el("a", "Skip to the answer", href="#answer", class_="skip"),
+        _opening(run),
+        contents,
+        el("main", _answer(run), *(_section(key, title, part) for key, title, part in sections)),
+        el("footer", facts(run), el("p", "This page runs no script and loads nothing.")),
+    )
+    return f"<!doctype html>\n{el('html', head, body, lang='en')}\n"
+
+
+@cache
+def _style() -> tuple[str, str]:
+    """The style and the policy that allows it alone."""
+    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return style, (
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _opening(run: RunExport) -> Html:
+    heading = clip(one_line(run.question), _HEADING) or f"Run {run.run_id}"
+    is_whole = heading == run.question.strip()
+    whole = el("details", el("summary", "The whole question"), el("pre", run.question, dir="auto"))
+    counted = [el("div", el("dt", words), el("dd", number)) for number, words in figures(run)]
+    return el(
+        "header",
+        el("p", f"{_team(run)} on one question", class_="kicker"),
+        el("h1", heading, dir="auto"),
+        None if is_whole or not run.question else whole,
+        el("p", verdict(run), class_=f"verdict {run.status}"),
+        el("dl", *counted, class_="counted"),
+    )
+
+
+def _team(run: RunExport) -> str:
+    names = [name(agent.seat.agent_id) for agent in run.agents]
+    most = 6
+    if len(names) > most:
+        names = [*names[: most - 1], f"{len(names) - most + 1} more"]
+    return listing(names) if names else "No agents"
+
+
+def _answer(run: RunExport) -> Html:
+    winner = run.winner
+    if winner is None:
+        title, text = "No answer", el("p", verdict(run))
+    else:
+        title = f"The answer, by {authors(winner.authors, winner.label)}"
+        text = prose(winner.text)
+    return el("section", el("h2", title), text, id="answer", class_="hero")
+
+
+def _sections(run: RunExport) -> list[tuple[str, str, Html]]:
+    """Each section with something in it: its anchor, its title, what it shows."""
+    ballots, earlier = vote(run), lapsed(run)
+    given = [
+        ("course", "How it went", join((timeline(run), turns(run)))),
+        ("vote", "The vote", join((ballots, earlier)) if ballots or earlier else None),
+        ("dissent", dissent_title(run), dissent(run)),
+        ("answers", "All answers", answers(run)),
+        ("cost", "What it cost", money(run)),
+        ("tools", "Tools", tools(run)),
+        ("troubles", "What did not go well", troubles(run)),
+    ]
+    return [(key, title, part) for key, title, part in given if part is not None]
+
+
+def _section(key: str, title: str, part: Html) -> Html:
+    return el("section", el("h2", title), part, id=key)

@@ -1,0 +1,188 @@
+"""The turns of agents: who is busy with what, and what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
+
+from massgen_bridge.agent import AnswerRef, StopReason
+from massgen_bridge.errors import ErrorKind
+from massgen_bridge.events import (
+    Answered,
+    AnswerRejected,
+    BallotSpoiled,
+    DeadlinePassed,
+    Happening,
+    ImprovementPromised,
+    Purpose,
+    Seat,
+    SpeakerChosen,
+    TieBroken,
+    TurnLost,
+    Voted,
+)
+from massgen_bridge.messages import Frozen
+from massgen_bridge.strategy import StartTurn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+__all__ = [
+    "PASSING",
+    "Chose",
+    "Gave",
+    "Nothing",
+    "Worker",
+    "assign",
+    "busy",
+    "crew_of",
+    "hear",
+    "unknown_agents",
+]
+
+PASSING: frozenset[ErrorKind] = frozenset(
+    {"rate_limit", "server", "network", "protocol", "truncated"}
+)
+"""Failures that may have passed by the agent's next turn; after any other it stays out."""
+
+
+class Worker(Frozen):
+    """One agent's part in the run; `task` is the turn it is busy with."""
+
+    seat: Seat
+    task: StartTurn | None = None
+    turns: int = 0
+    repaired: bool = False
+    out: bool = False
+
+
+class Gave(NamedTuple):
+    """An agent wrote what it was asked for."""
+
+    seat: Seat
+    text: str
+    stop_reason: StopReason
+
+
+class Chose(NamedTuple):
+    """An agent voted for an answer or, as the chair, for a speaker (None: for the end)."""
+
+    seat: Seat
+    choice: AnswerRef | str | None
+    reason: str
+
+
+class Nothing(NamedTuple):
+    """A turn led to nothing, also after a second try where there was one."""
+
+    seat: Seat
+    message: str
+
+
+Crew = dict[str, Worker]
+News = Gave | Chose | Nothing | StartTurn | None
+
+
+def crew_of(seats: Iterable[Seat]) -> Crew:
+    """Everybody at leisure, by agent id, in the order of the configuration."""
+    return {seat.agent_id: Worker(seat=seat) for seat in seats}
+
+
+def busy(crew: Mapping[str, Worker]) -> bool:
+    """Whether a turn is running."""
+    return any(worker.task is not None for worker in crew.values())
+
+
+def assign(
+    crew: Mapping[str, Worker], agent_id: str, purpose: Purpose, **about: Any
+) -> tuple[Crew, StartTurn]:
+    """Give an agent a turn: the crew with it, and the command; `about` is the rest of that."""
+    worker = crew[agent_id]
+    turns = worker.turns + 1
+    task = StartTurn(turn_id=f"{agent_id}.{turns}", agent_id=agent_id, purpose=purpose, **about)
+    repaired = purpose == "repair"
+    changed = worker.model_copy(update={"task": task, "turns": turns, "repaired": repaired})
+    return {**crew, agent_id: changed}, task
+
+
+def hear(crew: Crew, happening: Happening) -> tuple[Crew, News]:
+    """Take in what came of a turn.
+
+    Returns:
+        The crew, and what there is to know: what the agent gave or chose, nothing, or a second
+        try that was started. None: no running turn is meant.
+    """
+    if isinstance(happening, DeadlinePassed | TieBroken):
+        return crew, None
+    worker = crew.get(happening.agent_id)
+    if worker is None or worker.task is None or worker.task.turn_id != happening.turn_id:
+        return crew, None
+    if isinstance(happening, TurnLost):
+        lost = Nothing(worker.seat, happening.message)
+        return _settled(crew, worker, out=happening.kind not in PASSING), lost
+    news = _said(worker.seat, worker.task, happening)
+    if not isinstance(news, str):
+        return _settled(crew, worker), news
+    if worker.repaired:
+        return _settled(crew, worker), Nothing(worker.seat, news)
+    return _again(crew, worker.task, news)
+
+
+def _said(seat: Seat, task: StartTurn, happening: Happening) -> Gave | Chose | str:
+    """What was given or chosen; a problem in words where it is not what was asked for."""
+    asked = task.repairs or task.purpose
+    ballot = asked in {"evaluate", "judge", "chair"}
+    match happening:
+        case Answered(text=text, stop_reason=stop_reason):
+            return "a vote was expected" if ballot else Gave(seat, text, stop_reason)
+        case Voted(choice=choice, reason=reason):
+            if not ballot or asked == "chair":
+                return "no vote for an answer was expected"
+            seen = any((s.label, s.version) == (choice.label, choice.version) for s in task.shown)
+            return Chose(seat, choice, reason) if seen else f"{choice.label!r} is not shown"
+        case SpeakerChosen(label=label, reason=reason):
+            if asked != "chair":
+                return "nobody is asked who speaks next"
+            known = any(speaker.label == label for speaker in task.speakers)
+            if known or (label is None and task.may_end):
+                return Chose(seat, label, reason)
+            return f"{label!r} cannot speak next"
+        case ImprovementPromised():
+            return "no better answer is asked for"
+        case BallotSpoiled(problem=problem) | AnswerRejected(reason=problem):
+            return problem
+        case TurnLost() | DeadlinePassed() | TieBroken():
+            return "it came to nothing"  # told apart before
+    assert_never(happening)
+
+
+def _again(crew: Crew, task: StartTurn, problem: str) -> tuple[Crew, StartTurn]:
+    """The same turn once more, with what was wrong."""
+    kept = {
+        name: getattr(task, name)
+        for name in StartTurn.model_fields
+        if name not in {"type", "turn_id", "agent_id", "purpose", "problem", "repairs"}
+    }
+    return assign(
+        crew, task.agent_id, "repair", problem=problem, repairs=task.repairs or task.purpose, **kept
+    )
+
+
+def _settled(crew: Crew, worker: Worker, *, out: bool = False) -> Crew:
+    changed = worker.model_copy(update={"task": None, "out": out})
+    return {**crew, worker.seat.agent_id: changed}
+
+
+def unknown_agents(
+    agent_ids: Sequence[str], option: str, named: Iterable[tuple[int | str | None, str]]
+) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """The problems of an option that names agents who do not take part.
+
+    Args:
+        agent_ids: Who takes part.
+        option: The option's name.
+        named: Each id, with its key or position in the option; None where the option is the id.
+    """
+    for place, name in named:
+        if name not in agent_ids:
+            path = (option,) if place is None else (option, place)
+            yield path, f"there is no agent {name!r} (there are: {', '.join(agent_ids)})"

@@ -1,0 +1,201 @@
+"""Runs a strategy against anything that can happen, and watches that it keeps its promises."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from massgen_bridge.agent import AnswerRef
+from massgen_bridge.events import (
+    Answered,
+    AnswerRejected,
+    BallotSpoiled,
+    DeadlinePassed,
+    Happening,
+    ImprovementPromised,
+    Seat,
+    SpeakerChosen,
+    TieBroken,
+    TurnLost,
+    Voted,
+)
+from massgen_bridge.strategy import BreakTie, CancelTurn, Command, Finish, StartTurn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAMES = ("ada", "bob", "cyd", "dan")
+DEADLINE = DeadlinePassed(after_s=1)
+
+OUTCOMES = (
+    "proper",  # what was asked for
+    "proper",
+    "proper",
+    "same text",
+    "hiccup",  # a failure that may pass
+    "failure",
+    "spoiled",
+    "rejected",
+    "promise",
+    "unasked text",
+    "unasked vote",
+    "unseen version",
+    "unasked speaker",
+    "the end",
+)
+
+
+def seats(*names: str) -> tuple[Seat, ...]:
+    return tuple(
+        Seat(agent_id=name, label=f"agent{i}", kind="scripted") for i, name in enumerate(names, 1)
+    )
+
+
+def outcome(kind: str, turn: StartTurn, choice: int = 0) -> Happening:
+    """What may come of a turn; `choice` picks among what there is to choose from."""
+    if kind == "proper":
+        return _proper(turn, choice)
+    who = {"agent_id": turn.agent_id, "turn_id": turn.turn_id}
+    text, label = f"text of {turn.turn_id}", f"agent{1 + choice % 4}"
+    speaks = (turn.repairs or turn.purpose) == "speak"
+    happenings: dict[str, Happening] = {
+        "same text": Answered(**who, text=" the same\n"),
+        "hiccup": TurnLost(**who, kind="server", message="down"),
+        "failure": TurnLost(**who, kind="auth", message="no key"),
+        "spoiled": BallotSpoiled(**who, problem="unreadable"),
+        "rejected": AnswerRejected(**who, reason="rude"),
+        "promise": ImprovementPromised(**who),
+        "unasked text": Answered(**who, text=text),
+        "unasked vote": Voted(**who, choice=AnswerRef(label=label, version=1)),
+        "unseen version": Voted(**who, choice=AnswerRef(label=label, version=99)),
+        "unasked speaker": SpeakerChosen(**who, label=f"agent{1 + choice % 9}"),
+        "the end": Answered(**who, text=f"{text}\nDONE") if speaks else SpeakerChosen(**who),
+    }
+    return happenings[kind]
+
+
+def _proper(turn: StartTurn, choice: int) -> Happening:
+    who = {"agent_id": turn.agent_id, "turn_id": turn.turn_id}
+    asked = turn.purpose
+    if asked == "repair":
+        asked = turn.repairs or ("evaluate" if turn.shown else "answer")
+    if asked == "chair":
+        return SpeakerChosen(**who, label=turn.speakers[choice % len(turn.speakers)].label)
+    if asked in {"evaluate", "judge"}:
+        if turn.may_improve and choice % 5 == 4:
+            return Answered(**who, text=f"better {turn.turn_id}")
+        seen = turn.shown[choice % len(turn.shown)]
+        return Voted(**who, choice=AnswerRef(label=seen.label, version=seen.version), reason="so")
+    return Answered(**who, text=f"text of {turn.turn_id}")
+
+
+class Drive:
+    """One run. Every step goes on from the JSON of the last state, as after a restart."""
+
+    def __init__(self, strategy: Any, *names: str) -> None:
+        self.strategy = strategy
+        self.seats = seats(*(names or NAMES))
+        self.happened: list[Happening] = []
+        self.commands: list[tuple[Command, ...]] = []
+        self.running: dict[str, StartTurn] = {}
+        self.started: dict[str, StartTurn] = {}
+        self.tie: BreakTie | None = None
+        self.finish: Finish | None = None
+        self.state, commands = strategy.begin(self.seats)
+        self._take(commands)
+
+    def happen(self, happening: Happening) -> None:
+        before = self.finish
+        turn_id = getattr(happening, "turn_id", None)
+        awaited = turn_id is None or turn_id in self.running
+        state = type(self.state).model_validate_json(self.state.model_dump_json())
+        assert state == self.state, "the state does not survive JSON"
+        new, commands = self.strategy.step(state, happening)
+        assert state == self.state, "a state was changed in place"
+        assert awaited or (new, commands) == (state, ()), "a turn that does not run has a say"
+        assert before is None or commands == (), "commands after the end"
+        self.happened.append(happening)
+        self.state = new
+        if turn_id is not None:
+            self.running.pop(turn_id, None)
+        if isinstance(happening, TieBroken):
+            self.tie = None
+        self._take(commands)
+
+    def _take(self, commands: Sequence[Command]) -> None:
+        self.commands.append(tuple(commands))
+        for command in commands:
+            match command:
+                case StartTurn():
+                    assert command.turn_id not in self.started, "a turn id was used twice"
+                    busy = {turn.agent_id for turn in self.running.values()}
+                    assert command.agent_id not in busy, "an agent has two turns at once"
+                    self.started[command.turn_id] = self.running[command.turn_id] = command
+                case CancelTurn():
+                    self.running.pop(command.turn_id, None)
+                case BreakTie():
+                    self.tie = command
+                case Finish():
+                    assert self.finish is None, "a run ends once"
+                    self.finish = command
+                case _:
+                    pass
+        assert self.finish or self.running or self.tie, "nothing is awaited, and there is no end"
+
+    def break_tie(self, choice: int) -> None:
+        assert self.tie is not None
+        info = self.tie.candidates[choice % len(self.tie.candidates)]
+        self.happen(TieBroken(winner=AnswerRef(label=info.label, version=info.version), by="x"))
+
+    @property
+    def result(self) -> Finish:
+        assert self.finish is not None, "the run has not ended"
+        return self.finish
+
+    def check_replay(self) -> None:
+        """The same happenings give the same state and the same commands."""
+        state, commands = self.strategy.begin(self.seats)
+        given = [commands]
+        for happening in self.happened:
+            state, commands = self.strategy.step(state, happening)
+            given.append(commands)
+        assert state == self.state
+        assert given == self.commands
+
+    def check_result(self) -> None:
+        """What every result has to keep."""
+        finish = self.result
+        answers = {(one.label, one.version): one for one in finish.answers}
+        assert len(answers) == len(finish.answers), "two answers with one name"
+        assert (finish.winner is None) == (finish.status == "failed")
+        if finish.winner is not None:
+            assert (finish.winner.label, finish.winner.version) in answers
+        given = [one.text for one in self.happened if isinstance(one, Answered)]
+        assert all(any(one.text in text for text in given) for one in finish.answers)
+        self._check_votes(finish)
+
+    def _check_votes(self, finish: Finish) -> None:
+        voters = [vote.voter for vote in finish.votes]
+        assert len(voters) == len(set(voters)), "somebody has two votes"
+        cast = {
+            (one.agent_id, one.choice.label, one.choice.version)
+            for one in self.happened
+            if isinstance(one, Voted) and self._saw(one)
+        }
+        for vote in finish.votes:
+            assert (vote.voter, vote.label, vote.version) in cast, "a vote for what was not seen"
+        counts = {
+            (one.label, one.version): sum(
+                (vote.label, vote.version) == (one.label, one.version) for vote in finish.votes
+            )
+            for one in finish.answers
+        }
+        assert all(counts[one.label, one.version] == one.votes for one in finish.answers)
+        if finish.winner is not None and finish.votes:
+            winner = (finish.winner.label, finish.winner.version)
+            assert counts[winner] == max(counts.values()), "somebody else has more votes"
+
+    def _saw(self, vote: Voted) -> bool:
+        shown = self.started[vote.turn_id].shown
+        return any(
+            (one.label, one.version) == (vote.choice.label, vote.choice.version) for one in shown
+        )
