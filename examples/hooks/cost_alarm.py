@@ -15,14 +15,16 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from massgen_bridge import LimitReached, ModelCallFinished, ToolVerdict, hookimpl, price_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from massgen_bridge import Record, RunStarted, Turn, Usage
+
+T = TypeVar("T")
 
 
 @dataclass(kw_only=True)
@@ -67,11 +69,12 @@ _bills: dict[str, _Bill] = {}
 @hookimpl
 def bridge_run_started(run_id: str, started: RunStarted) -> None:
     """Open the bill of a run."""
-    usd, tokens = (os.environ.get(f"COST_ALARM_{unit}") for unit in ("USD", "TOKENS"))
-    if usd or tokens:
+    usd = _limit("COST_ALARM_USD", Decimal, "a number of dollars, such as 0.50")
+    tokens = _limit("COST_ALARM_TOKENS", int, "a whole number of tokens, such as 50000")
+    if usd is not None or tokens is not None:
         _bills[run_id] = _Bill(
-            most_usd=Decimal(usd) if usd else None,
-            most_tokens=int(tokens) if tokens else None,
+            most_usd=usd,
+            most_tokens=tokens,
             providers={seat.agent_id: seat.provider for seat in started.seats},
         )
 
@@ -117,6 +120,16 @@ def bridge_tool_call(turn: Turn) -> ToolVerdict | None:
     if _stopped_by(turn):
         return ToolVerdict(action="deny", reason="the budget is used up; answer with what you have")
     return None
+
+
+def _limit(name: str, number: Callable[[str], T], expected: str) -> T | None:
+    given = os.environ.get(name)
+    if not given:
+        return None
+    try:
+        return number(given)
+    except (ArithmeticError, ValueError):
+        raise ValueError(f"{name}: expected {expected}, found {given!r}") from None
 
 
 def _stopped_by(turn: Turn) -> str | None:
