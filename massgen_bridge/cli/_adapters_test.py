@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from massgen_bridge.cli._options import Debug, new_app
-from massgen_bridge.cli._output import DONE, FAILED, BadUsage, print_json, say
+from massgen_bridge.cli._output import DONE, FAILED, BadUsage, Stopped, print_json, say
 from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._progress import Progress
 from massgen_bridge.cli._report import AdapterFacts, make_report, packages_of
@@ -158,10 +158,12 @@ def adapters_test(
         expected=_expected(expect_failure or ()),
         only=tuple(only or ()),
     )
-    report = _tested(subject, request, host, timeout_s=timeout)
+    report, stopped = _tested(subject, request, host, timeout_s=timeout)
     _print(report, output, verbose=verbose)
     if save is not None and form is not None:
         _write(save, _in_form(report, form, verbose=verbose))
+    if stopped is not None:
+        return stopped
     broken = report.totals.checks.failed + report.totals.checks.not_run
     return FAILED if broken else DONE
 
@@ -206,7 +208,8 @@ def _expected(given: Iterable[str]) -> dict[str, str]:
 
 def _tested(
     subject: Subject, request: SuiteRequest, host: PluginHost, *, timeout_s: float
-) -> Report:
+) -> tuple[Report, int | None]:
+    """The report, of what was found so far if somebody ended it; then with the exit code."""
     packages = packages_of(subject.spec)
     (info,) = (one for one in host.adapters() if one.kind == request.kind)
     facts = AdapterFacts(
@@ -226,13 +229,20 @@ def _tested(
         async def job(_stop: Stop) -> None:
             await run.run()
 
-        work(job)
+        stopped = None
+        try:
+            work(job)
+        except Stopped as error:
+            if not run.interrupt():
+                raise
+            stopped = error.code
     times = (time.monotonic() - began, _cpu_of_children() - cpu)
     secrets = [*secrets_in(os.environ), *secrets_in(request.options)]
     scrub = Scrubber(subject.base_dir, secrets)
-    return make_report(
+    report = make_report(
         run, facts, only=request.only, question=request.question, times=times, scrub=scrub
     )
+    return report, stopped
 
 
 def _cpu_of_children() -> float:

@@ -132,6 +132,7 @@ class Report(Frozen):
     Attributes:
         format: Of this report; another number where a reader of the old one would be misled.
         verdict: `none` where only a part of the suite was run.
+        interrupted: Whether somebody ended it early; what was not reached is `not_run`.
         only: That part, as it was asked for.
         question: What the agent was asked, where the suite's own questions were not used.
         suite: The suite's name.
@@ -145,6 +146,7 @@ class Report(Frozen):
 
     format: Literal[1] = 1
     verdict: Literal["conforms", "does_not_conform", "none"]
+    interrupted: bool = False
     only: tuple[str, ...]
     question: str | None
     suite: str
@@ -224,8 +226,10 @@ def make_report(
         wall_s=round(times[0], 1),
         cpu_s=round(times[1], 1),
     )
+    partial = bool(only) or run.interrupted
     return Report(
-        verdict="none" if only else "does_not_conform" if broken or not_run else "conforms",
+        verdict="none" if partial else "does_not_conform" if broken or not_run else "conforms",
+        interrupted=run.interrupted,
         only=tuple(only),
         question=None if question is None else scrub(question),
         suite=run.ready.suite,

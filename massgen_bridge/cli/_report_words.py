@@ -46,8 +46,12 @@ def counted(number: int, noun: str) -> str:
 def verdict(report: Report) -> str:
     """The verdict in one line."""
     kind, totals = report.adapter.kind, report.totals
+    checks = sum(totals.checks.model_dump().values())
+    if report.interrupted:
+        so_far = f"{checks - totals.checks.not_run} of {counted(checks, 'check')}"
+        failed = totals.checks.failed
+        return f"{kind}: interrupted after {so_far}, {failed} failed, so this is no verdict"
     if report.verdict == "none":
-        checks = sum(totals.checks.model_dump().values())
         failed = totals.checks.failed + totals.checks.not_run
         of = counted(checks, "check")
         return f"{kind}: {failed} of {of} failed in a part of the suite, so this is no verdict"

@@ -58,6 +58,7 @@ class SuiteRun:
         ready: What the suite consists of; None before it is set up.
         ended: How each check ended, by its name, in the order of their ends.
         lost: How many processes ended before their time.
+        interrupted: Whether it was given up.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class SuiteRun:
         self.ready: SuiteReady | None = None
         self.ended: dict[str, CheckEnded] = {}
         self.lost = 0
+        self.interrupted = False
         self._request = request
         self._timeout_s = timeout_s
         self._tell = tell
@@ -95,8 +97,17 @@ class SuiteRun:
                     f"{f': {said.splitlines()[-1]}' if said else ''}"
                 )
             if at_fault is None or self.lost >= MOST_LOST:
-                self._give_up()
+                self._leave_out(f"not run: the adapter had ended {self.lost} processes before")
                 return
+
+    def interrupt(self) -> bool:
+        """Note that `run` was cancelled; whether anything was found before."""
+        if self.ready is None or not self.ended:
+            return False
+        self.interrupted = True
+        so_far = f"{len(self.ended)} of {len(self.ready.checks)}"
+        self._leave_out(f"not run: interrupted after {so_far} checks")
+        return True
 
     def _note_loss(self, name: str, why: str, said: str) -> None:
         before = self.ended.get(name)
@@ -106,11 +117,10 @@ class SuiteRun:
             why = f"after it had passed, {why}"
         self._take(CheckEnded(name=name, outcome="failed", reason=why, details=said))
 
-    def _give_up(self) -> None:
+    def _leave_out(self, reason: str) -> None:
         assert self.ready is not None  # noqa: S101 - a check has run, so there are checks
         for check in self.ready.checks:
             if check.name not in self.ended:
-                reason = f"not run: the adapter had ended {self.lost} processes before"
                 self._take(CheckEnded(name=check.name, outcome="not_run", reason=reason))
 
     # --- one process ---------------------------------------------------------------------------

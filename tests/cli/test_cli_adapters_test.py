@@ -413,6 +413,28 @@ def test_a_signal_ends_the_test_and_its_process(
     assert _is_gone(child)
 
 
+def test_what_was_found_before_an_interruption_is_reported(shell: Shell) -> None:
+    note = shell.home / "pid"
+    process = shell.start(
+        *("adapters", "test", "faulty", "--plugin", FAULTY, "--option", "fault=loops"),
+        *("--option", f"text={note}", "--output", "json", "--save", "partial.md"),
+        *("--only", "test_it_is_an_agent", "--only", WHOLE),
+    )
+    deadline = time.monotonic() + 30
+    while not (note.exists() and note.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    stdout, _ = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert _is_gone(int(note.read_text()))
+    found = json.loads(stdout)
+    assert (found["verdict"], found["interrupted"]) == ("none", True)
+    assert outcomes(found, "passed").keys() == {"test_it_is_an_agent"}
+    assert outcomes(found, "not_run") == {WHOLE: "not run: interrupted after 1 of 2 checks"}
+    saved = (shell.home / "partial.md").read_text()
+    assert "interrupted after 1 of 2 checks, 0 failed, so this is no verdict" in saved
+
+
 def test_no_process_outlives_a_command_that_is_killed(shell: Shell) -> None:
     process, child = _with_a_child(shell)
     time.sleep(1.5)  # now the adapter loops

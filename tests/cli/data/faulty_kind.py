@@ -67,6 +67,8 @@ class Faulty:
             case "hangs":
                 await anyio.sleep_forever()
             case "loops":
+                if self._options.text:
+                    await anyio.Path(self._options.text).write_text(str(os.getpid()))
                 while True:
                     pass
             case "spawns":
