@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import time
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
@@ -14,7 +15,7 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
-from massgen_bridge.agent import FinishedTurn
+from massgen_bridge.agent import FinishedTurn, TurnResult
 from massgen_bridge.errors import (
     AgentCrashed,
     AgentError,
@@ -27,9 +28,9 @@ from massgen_bridge.messages import Frozen, JsonValue
 from massgen_bridge.specs import AdapterSpec, AgentContext
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
-    from massgen_bridge.agent import Agent, Emit, Turn, TurnResult
+    from massgen_bridge.agent import Agent, Emit, Turn
     from massgen_bridge.connection import Connection, ModelCaller
     from massgen_bridge.events import TurnEvent
     from massgen_bridge.plugins import PluginHost
@@ -256,12 +257,22 @@ class _Imports:
 
 async def _result(agent: Agent, turn: Turn, emit: Emit) -> TurnResult:
     try:
-        return await agent.run(turn, emit)
+        asked: object = agent.run(turn, emit)
+        if not isinstance(asked, Awaitable):
+            raise AgentCrashed(f"an agent's `run` is `async def`; this one returned {_name(asked)}")
+        result: object = await asked
     except anyio.get_cancelled_exc_class() as error:
         if not _is_cancelled():
             # A future that was cancelled somewhere in the agent; nobody cancelled the turn.
             raise AgentCrashed("the agent's own code cancelled itself") from error
         raise
+    if not isinstance(result, TurnResult):
+        raise AgentCrashed(f"an agent's `run` returns a TurnResult; this one gave {_name(result)}")
+    return result
+
+
+def _name(value: object) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__!r}"
 
 
 async def _close(agent: Agent) -> None:

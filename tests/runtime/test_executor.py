@@ -294,6 +294,44 @@ async def test_an_agent_that_cancels_itself_or_cannot_be_closed_costs_only_itsel
     assert "cannot close" in caplog.text
 
 
+class Returns:
+    """An agent whose `run` returns anything at all, at once or when it is awaited."""
+
+    def __init__(self, value: object, *, is_async: bool) -> None:
+        self._value = value
+        self._is_async = is_async
+
+    def run(self, turn: Turn, emit: Any) -> Any:
+        del turn, emit
+        return self._later() if self._is_async else self._value
+
+    async def _later(self) -> object:
+        return self._value
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("agent", "told"),
+    [
+        (Returns({"message": "hello"}, is_async=True), "TurnResult; this one gave a value of type"),
+        (Returns("hello", is_async=True), "returns a TurnResult; this one gave a value of type 's"),
+        (Returns(None, is_async=True), "an agent's `run` returns a TurnResult; this one gave None"),
+        (Returns("hello", is_async=False), "`run` is `async def`; this one returned a value of ty"),
+        (Returns(None, is_async=False), "an agent's `run` is `async def`; this one returned None"),
+    ],
+)
+async def test_what_run_returned_in_place_of_a_result_is_named(agent: Returns, told: str) -> None:
+    host = new_host(Own(agent))
+    result = await play(plan_for(host, {"kind": "own"}, SECOND), host)
+
+    assert result.winner == "a2"
+    (error,) = result.errors
+    assert error.kind == "crash"
+    assert told in error.message
+
+
 class Yielding:
     """A journal in memory that takes a moment for each commit, as a disk does."""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Awaitable
 
 import anyio
 import pytest
@@ -80,7 +81,9 @@ class TurnTests(ConformanceBase):
         tools only, and survives JSON unchanged.
         """
         async with self.agent(connection) as agent:
-            result = await agent.run(turn(self.question()), collect())
+            asked: object = agent.run(turn(self.question()), collect())
+            assert isinstance(asked, Awaitable), f"`run` is `async def`; it returned {asked!r}"
+            result = await asked
         assert_whole(result)
         assert result.text.strip(), "question() has to be one that the agent answers"
 

@@ -80,6 +80,16 @@ class ClaimsToObeySchemas(Plain):
     able = Capabilities(history=False, structured=True)
 
 
+class IsNoCoroutine(Plain):
+    """Has a `run` that is no `async def`."""
+
+    caught_by = ("test_a_turn_returns_one_whole_result",)
+
+    def run(self, turn: Turn, emit: Emit) -> Any:
+        del emit
+        return self.result(turn.question)
+
+
 class AddsNothingToTheHistory(Plain):
     """Returns a message and no history, so that the next turn knows nothing of it."""
 
@@ -326,6 +336,7 @@ WRONG: tuple[type[Plain], ...] = (
     RefusesWhatItClaims,
     ClaimsToObeySchemas,
     AddsNothingToTheHistory,
+    IsNoCoroutine,
     ReturnsText,
     ClaimsToStream,
     EndsItsTurnItself,
