@@ -275,7 +275,7 @@ def test_a_replay_of_a_run_without_end_says_so(shell: Shell) -> None:
     assert done.returncode == 1
     assert json.loads(done.stdout)["status"] == "interrupted"
     assert f"`massgen-bridge runs resume {run_id}` goes on with it" in done.stderr
-    assert "gave its answer" in done.stderr
+    assert "begins its answer" in done.stderr
 
 
 def test_an_old_journal_is_replayed(commands: Commands, shell: Shell) -> None:
