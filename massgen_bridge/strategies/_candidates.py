@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from massgen_bridge.agent import AnswerRef, ShownAnswer, StopReason
-from massgen_bridge.events import AnswerInfo, Seat
+from massgen_bridge.events import AnswerInfo, RunStatus, Seat, VoteInfo
 from massgen_bridge.messages import Frozen
+from massgen_bridge.strategy import Finish
 
 
 class Candidate(Frozen):
@@ -36,6 +37,16 @@ class Candidate(Frozen):
             stop_reason=self.stop_reason,
         )
 
+    def vote(self, voter: str, reason: str) -> VoteInfo:
+        """A vote for it."""
+        return VoteInfo(
+            voter=voter,
+            author=self.authors[0],
+            label=self.label,
+            version=self.version,
+            reason=reason,
+        )
+
 
 class Draft(Frozen):
     """An answer given in the running round, unseen by the others."""
@@ -48,6 +59,36 @@ class Draft(Frozen):
 def same_text(one: str, other: str) -> bool:
     """Whether two answers say the same, white space at the ends aside."""
     return one.strip() == other.strip()
+
+
+def votes_for(candidate: Candidate, votes: tuple[VoteInfo, ...]) -> int:
+    """How many votes it has."""
+    ref = (candidate.label, candidate.version)
+    return sum(1 for vote in votes if (vote.label, vote.version) == ref)
+
+
+def leaders_of(
+    candidates: tuple[Candidate, ...], votes: tuple[VoteInfo, ...]
+) -> tuple[Candidate, ...]:
+    """Those with the most votes, in the order of the candidates."""
+    counts = [votes_for(candidate, votes) for candidate in candidates]
+    most = max(counts, default=0)
+    return tuple(c for c, count in zip(candidates, counts, strict=True) if count == most)
+
+
+def ended(
+    status: RunStatus,
+    answers: tuple[Candidate, ...],
+    winner: Candidate | None,
+    message: str | None = None,
+) -> Finish:
+    """The end of a run that nobody voted in; without a winner it has failed."""
+    return Finish(
+        status=status if winner else "failed",
+        winner=winner.ref if winner else None,
+        answers=tuple(answer.info() for answer in answers),
+        message=message,
+    )
 
 
 def merge(

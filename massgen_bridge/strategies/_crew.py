@@ -21,6 +21,7 @@ from massgen_bridge.events import (
     Voted,
 )
 from massgen_bridge.messages import Frozen
+from massgen_bridge.strategies._candidates import Candidate
 from massgen_bridge.strategy import StartTurn
 
 if TYPE_CHECKING:
@@ -61,6 +62,16 @@ class Gave(NamedTuple):
     seat: Seat
     text: str
     stop_reason: StopReason
+
+    def answer(self, version: int = 1) -> Candidate:
+        """As an answer under the agent's own label."""
+        return Candidate(
+            label=self.seat.label,
+            version=version,
+            text=self.text,
+            authors=(self.seat.agent_id,),
+            stop_reason=self.stop_reason,
+        )
 
 
 class Chose(NamedTuple):

@@ -34,7 +34,14 @@ from massgen_bridge.events import (
 )
 from massgen_bridge.messages import Frozen
 from massgen_bridge.specs import NoOptions
-from massgen_bridge.strategies._candidates import Candidate, Draft, merge, same_text
+from massgen_bridge.strategies._candidates import (
+    Candidate,
+    Draft,
+    leaders_of,
+    merge,
+    same_text,
+    votes_for,
+)
 from massgen_bridge.strategies._crew import PASSING
 from massgen_bridge.strategy import Announce, BreakTie, Command, Finish, StartTurn
 
@@ -166,13 +173,7 @@ class Consensus:
         chosen = next((c for c in state.candidates if (c.label, c.version) == choice), None)
         if chosen is None:
             return self._spoiled(state, member, f"{vote.choice.label!r} is not to be voted for")
-        info = VoteInfo(
-            voter=member.seat.agent_id,
-            author=chosen.authors[0],
-            label=chosen.label,
-            version=chosen.version,
-            reason=vote.reason,
-        )
+        info = chosen.vote(member.seat.agent_id, vote.reason)
         return self._settled(_with(state, _idle(member), votes=(*state.votes, info)))
 
     def _spoiled(self, state: ConsensusState, member: Member, problem: str) -> _Step:
@@ -316,20 +317,12 @@ def _shown_to(state: ConsensusState, member: Member) -> tuple[ShownAnswer, ...]:
     return tuple(candidate.shown() for candidate in rotated)
 
 
-def _votes_for(state: ConsensusState, candidate: Candidate) -> int:
-    return sum(
-        1 for v in state.votes if (v.label, v.version) == (candidate.label, candidate.version)
-    )
-
-
 def _info(state: ConsensusState, candidate: Candidate) -> AnswerInfo:
-    return candidate.info(_votes_for(state, candidate))
+    return candidate.info(votes_for(candidate, state.votes))
 
 
 def _leaders(state: ConsensusState) -> tuple[Candidate, ...]:
-    votes = [_votes_for(state, candidate) for candidate in state.candidates]
-    most = max(votes)
-    return tuple(c for c, count in zip(state.candidates, votes, strict=True) if count == most)
+    return leaders_of(state.candidates, state.votes)
 
 
 def _finish(

@@ -22,7 +22,7 @@ from massgen_bridge.events import (
 )
 from massgen_bridge.messages import Frozen
 from massgen_bridge.specs import NoOptions
-from massgen_bridge.strategies._candidates import Candidate, same_text
+from massgen_bridge.strategies._candidates import Candidate, leaders_of, same_text, votes_for
 from massgen_bridge.strategies._crew import (
     Chose,
     Gave,
@@ -185,13 +185,7 @@ def _moved(state: DebateState, gave: Gave) -> DebateState:
     before = state.positions.get(agent_id)
     if before is not None and same_text(before.text, gave.text):
         return state
-    position = Candidate(
-        label=gave.seat.label,
-        version=before.version + 1 if before else 1,
-        text=gave.text,
-        authors=(agent_id,),
-        stop_reason=gave.stop_reason,
-    )
+    position = gave.answer(before.version + 1 if before else 1)
     positions = {**state.positions, agent_id: position}
     return state.model_copy(update={"positions": positions, "changed": True})
 
@@ -219,31 +213,19 @@ def _vote(state: DebateState) -> _Step:
 def _voted(state: DebateState, seat: Seat, choice: AnswerRef, reason: str) -> DebateState:
     # What is chosen was shown, and positions do not change any more.
     chosen = next(one for one in _standing(state) if one.ref == choice)
-    vote = VoteInfo(
-        voter=seat.agent_id,
-        author=chosen.authors[0],
-        label=choice.label,
-        version=choice.version,
-        reason=reason,
-    )
+    vote = chosen.vote(seat.agent_id, reason)
     return state.model_copy(update={"votes": (*state.votes, vote)})
 
 
-def _votes_for(state: DebateState, one: Candidate) -> int:
-    return sum((vote.label, vote.version) == (one.label, one.version) for vote in state.votes)
-
-
-def _leaders(state: DebateState) -> list[Candidate]:
-    standing = _standing(state)
-    most = max((_votes_for(state, one) for one in standing), default=0)
-    return [one for one in standing if _votes_for(state, one) == most]
+def _leaders(state: DebateState) -> tuple[Candidate, ...]:
+    return leaders_of(_standing(state), state.votes)
 
 
 def _count(state: DebateState) -> _Step:
     leaders = _leaders(state)
     if len(leaders) == 1:
         return _finish(state, "answered", leaders[0])
-    candidates = tuple(one.info(_votes_for(state, one)) for one in leaders)
+    candidates = tuple(one.info(votes_for(one, state.votes)) for one in leaders)
     return state.model_copy(update={"phase": "tie"}), (BreakTie(candidates=candidates),)
 
 
@@ -278,7 +260,7 @@ def _finish(
         status=status,
         winner=winner.ref if winner else None,
         votes=state.votes,
-        answers=tuple(one.info(_votes_for(state, one)) for one in _standing(state)),
+        answers=tuple(one.info(votes_for(one, state.votes)) for one in _standing(state)),
         tie_broken_by=by,
         message=message,
     )

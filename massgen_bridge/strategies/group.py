@@ -15,7 +15,7 @@ from massgen_bridge.agent import ShownAnswer
 from massgen_bridge.events import DeadlinePassed, Happening, RunStatus, Seat
 from massgen_bridge.messages import Frozen
 from massgen_bridge.specs import NoOptions
-from massgen_bridge.strategies._candidates import Candidate
+from massgen_bridge.strategies._candidates import Candidate, ended
 from massgen_bridge.strategies._crew import (
     Chose,
     Gave,
@@ -26,7 +26,7 @@ from massgen_bridge.strategies._crew import (
     hear,
     unknown_agents,
 )
-from massgen_bridge.strategy import Command, Finish, Speaker, StartTurn
+from massgen_bridge.strategy import Command, Speaker, StartTurn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -204,25 +204,14 @@ def _shown(state: GroupState) -> tuple[ShownAnswer, ...]:
 
 def _contribution(state: GroupState, gave: Gave, text: str) -> Candidate:
     """What somebody said; the version counts its contributions."""
-    label = gave.seat.label
-    return Candidate(
-        label=label,
-        version=1 + sum(one.label == label for one in state.said),
-        text=text,
-        authors=(gave.seat.agent_id,),
-        stop_reason=gave.stop_reason,
-    )
+    earlier = sum(one.label == gave.seat.label for one in state.said)
+    return gave._replace(text=text).answer(1 + earlier)
 
 
 def _finish(state: GroupState, status: RunStatus, message: str | None = None) -> _Step:
     everything = (*state.said, *([state.conclusion] if state.conclusion else []))
     last = everything[-1] if everything else None
-    command = Finish(
-        status=status if last else "failed",
-        winner=last.ref if last else None,
-        answers=tuple(one.info() for one in everything),
-        message=message,
-    )
+    command = ended(status, everything, last, message)
     return state.model_copy(update={"phase": "finished"}), (command,)
 
 

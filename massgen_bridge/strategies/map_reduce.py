@@ -12,7 +12,7 @@ from pydantic import Field
 from massgen_bridge.events import DeadlinePassed, Happening, RunStatus, Seat
 from massgen_bridge.messages import Frozen
 from massgen_bridge.specs import NoOptions
-from massgen_bridge.strategies._candidates import Candidate
+from massgen_bridge.strategies._candidates import Candidate, ended
 from massgen_bridge.strategies._crew import (
     Gave,
     Nothing,
@@ -23,7 +23,7 @@ from massgen_bridge.strategies._crew import (
     hear,
     unknown_agents,
 )
-from massgen_bridge.strategy import Command, Finish, StartTurn
+from massgen_bridge.strategy import Command, StartTurn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -89,15 +89,8 @@ class MapReduce:
         match news:
             case StartTurn():
                 return state, (news,)
-            case Gave(seat, text, stop_reason):
-                answer = Candidate(
-                    label=seat.label,
-                    version=1,
-                    text=text,
-                    authors=(seat.agent_id,),
-                    stop_reason=stop_reason,
-                )
-                given = {**state.given, seat.agent_id: answer}
+            case Gave(seat):
+                given = {**state.given, seat.agent_id: news.answer()}
                 state = state.model_copy(update={"given": given})
             case Nothing(message=message):
                 if state.phase == "reducing":
@@ -131,14 +124,9 @@ def _in_order(state: MapReduceState) -> list[str]:
 
 
 def _finish(state: MapReduceState, status: RunStatus, message: str | None = None) -> _Step:
-    given = [state.given[agent_id] for agent_id in _in_order(state)]
+    given = tuple(state.given[agent_id] for agent_id in _in_order(state))
     winner = state.given.get(state.reducer, given[0] if given else None)
-    command = Finish(
-        status=status if winner else "failed",
-        winner=winner.ref if winner else None,
-        answers=tuple(answer.info() for answer in given),
-        message=message,
-    )
+    command = ended(status, given, winner, message)
     return state.model_copy(update={"phase": "finished"}), (command,)
 
 

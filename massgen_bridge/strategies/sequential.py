@@ -12,7 +12,7 @@ from pydantic import Field
 from massgen_bridge.events import DeadlinePassed, Happening, RunStatus, Seat
 from massgen_bridge.messages import Frozen
 from massgen_bridge.specs import NoOptions
-from massgen_bridge.strategies._candidates import Candidate
+from massgen_bridge.strategies._candidates import Candidate, ended
 from massgen_bridge.strategies._crew import (
     Gave,
     Nothing,
@@ -22,7 +22,7 @@ from massgen_bridge.strategies._crew import (
     hear,
     unknown_agents,
 )
-from massgen_bridge.strategy import Command, Finish, StartTurn
+from massgen_bridge.strategy import Command, StartTurn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,15 +81,9 @@ class Sequential:
         match news:
             case StartTurn():
                 return state, (news,)
-            case Gave(seat, text, stop_reason):
-                answer = Candidate(
-                    label=seat.label,
-                    version=1,
-                    text=text,
-                    authors=(seat.agent_id,),
-                    stop_reason=stop_reason,
-                )
-                return self._next(state.model_copy(update={"given": (*state.given, answer)}))
+            case Gave():
+                given = (*state.given, news.answer())
+                return self._next(state.model_copy(update={"given": given}))
             case Nothing(seat, message):
                 if self._options.on_failure == "stop":
                     return _finish(state, "best_so_far", f"{seat.agent_id} failed: {message}")
@@ -115,12 +109,7 @@ class Sequential:
 
 def _finish(state: SequentialState, status: RunStatus, message: str | None = None) -> _Step:
     last = state.given[-1] if state.given else None
-    command = Finish(
-        status=status if last else "failed",
-        winner=last.ref if last else None,
-        answers=tuple(answer.info() for answer in state.given),
-        message=message,
-    )
+    command = ended(status, state.given, last, message)
     return state.model_copy(update={"finished": True}), (command,)
 
 
