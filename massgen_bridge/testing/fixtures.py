@@ -7,7 +7,7 @@ A `conftest.py` that imports them makes them known to all tests beside and below
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from massgen_bridge.testing.servers import Script
 
-__all__ = ["StartModelServer", "model_server"]
+__all__ = ["StartModelServer", "model_server", "model_servers"]
 
 
 class StartModelServer(Protocol):
@@ -34,12 +34,23 @@ class StartModelServer(Protocol):
         """
 
 
-@pytest.fixture
-def model_server() -> Iterator[StartModelServer]:
-    """Starts loopback model servers; the test fails if a script's function did."""
+@contextmanager
+def model_servers() -> Iterator[StartModelServer]:
+    """Starts loopback model servers that end with the block, which then raises what a script did.
+
+    Raises:
+        ScriptFailed: A script's function raised.
+    """
     with ExitStack() as servers:
 
         def start(script: Script | None = None, **options: Any) -> ModelServer:
             return servers.enter_context(ModelServer(script, **options))
 
+        yield start
+
+
+@pytest.fixture
+def model_server() -> Iterator[StartModelServer]:
+    """Starts loopback model servers; the test fails if a script's function did."""
+    with model_servers() as start:
         yield start

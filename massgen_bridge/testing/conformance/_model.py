@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import pytest
@@ -14,8 +14,8 @@ from massgen_bridge.agent import Agent
 from massgen_bridge.connection import Connection, ModelTraits, Protocols
 from massgen_bridge.testing.agents import connection_to
 from massgen_bridge.testing.conformance._base import ConformanceBase
-from massgen_bridge.testing.fixtures import StartModelServer
-from massgen_bridge.testing.servers import ModelServer, Script
+from massgen_bridge.testing.fixtures import StartModelServer, model_servers
+from massgen_bridge.testing.servers import ModelServer
 from massgen_bridge.testing.servers.protocol import base_url
 
 __all__ = ["ModelConformanceBase"]
@@ -44,11 +44,7 @@ class ModelConformanceBase(ConformanceBase):
     @pytest.fixture
     def serve(self) -> Iterator[StartModelServer]:
         """Starts model servers that end with the test."""
-        with ExitStack() as servers:
-
-            def start(script: Script | None = None, **options: Any) -> ModelServer:
-                return servers.enter_context(ModelServer(script, **options))
-
+        with model_servers() as start:
             yield start
 
     @pytest.fixture
