@@ -63,6 +63,23 @@ class Endpoint:
             timeout_s=connection.timeout_s,
         )
 
+    @property
+    def is_keyless(self) -> bool:
+        """Whether no request may hold a key: there is none, also among the headers."""
+        return self.api_key is None and not self.has_header("Authorization")
+
+    def sent_headers(self, variable: str, omit: object) -> dict[str, Any]:
+        """The headers of every request beside the SDK's own; the key goes as a bearer token.
+
+        Args:
+            variable: The environment variable from which the SDK takes headers: those are left out.
+            omit: What stands for a header that is not to be sent.
+        """
+        headers = ambient_headers(variable, omit)
+        if self.api_key is not None:
+            headers["Authorization"] = f"Bearer {self.api_key}"
+        return headers | dict(self.headers)
+
     def has_header(self, name: str) -> bool:
         """Whether the connection has this header of its own; `name` is in title case."""
         return any(name == own for own, _ in self.headers)

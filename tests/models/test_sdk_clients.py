@@ -146,3 +146,19 @@ def test_headers_of_the_environment_are_left_out() -> None:
     environ = {"SDK_HEADERS": "X-One: a\n\nx-two:b:c"}
     assert ambient_headers("SDK_HEADERS", None, environ) == {"X-One": None, "x-two": None}
     assert ambient_headers("SDK_HEADERS", None, {}) == {}
+
+
+def test_the_connection_alone_says_what_headers_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDK_HEADERS", "X-One: a")
+    plain = Endpoint.of(connection_to(URL, api_key="k", headers={"x-team": "red"}))
+    assert plain.sent_headers("SDK_HEADERS", None) == {
+        "X-One": None,
+        "Authorization": "Bearer k",
+        "X-Team": "red",
+    }
+    assert not plain.is_keyless
+    keyless = Endpoint.of(connection_to(URL, api_key=None))
+    assert keyless.sent_headers("SDK_HEADERS", None) == {"X-One": None}
+    assert keyless.is_keyless
+    own = Endpoint.of(connection_to(URL, api_key=None, headers={"authorization": "Basic x"}))
+    assert not own.is_keyless

@@ -9,7 +9,7 @@ import anthropic
 import httpx2
 
 from massgen_bridge import Connection
-from massgen_bridge.adapting import ClientPool, Endpoint, ambient_headers, transport
+from massgen_bridge.adapting import ClientPool, Endpoint, transport
 
 __all__ = ["CLIENTS", "request_options", "stream"]
 
@@ -28,15 +28,12 @@ def _http_client(settings: Mapping[str, Any]) -> httpx2.AsyncClient:
 
 def _new_client(endpoint: Endpoint) -> anthropic.AsyncAnthropic:
     settings = transport(anthropic, endpoint)
-    headers = ambient_headers("ANTHROPIC_CUSTOM_HEADERS", anthropic.Omit())
-    if endpoint.api_key is not None:
-        headers["Authorization"] = f"Bearer {endpoint.api_key}"
     return anthropic.AsyncAnthropic(
         base_url=endpoint.base_url,
         # Not as `api_key`, which the majors of the SDK send by different headers: this one is
         # understood by every server that speaks the protocol.
         auth_token=endpoint.api_key or _NO_KEY,
-        default_headers=headers | dict(endpoint.headers),
+        default_headers=endpoint.sent_headers("ANTHROPIC_CUSTOM_HEADERS", anthropic.Omit()),
         timeout=settings["timeout"],
         max_retries=0,
         http_client=_http_client(settings),
@@ -53,7 +50,7 @@ def request_options(connection: Connection) -> anthropic.RequestOptions:
     """What each request of a connection needs beside its body."""
     endpoint = Endpoint.of(connection)
     headers: dict[str, Any] = {}
-    if endpoint.api_key is None and not endpoint.has_header("Authorization"):
+    if endpoint.is_keyless:
         headers["Authorization"] = anthropic.Omit()  # there is no key, so none is sent
     sampling = connection.sampling
     sampled = any(

@@ -28,7 +28,6 @@ from massgen_bridge import (
 from massgen_bridge.adapting import (
     ClientPool,
     Endpoint,
-    ambient_headers,
     check_finish,
     transport,
 )
@@ -302,13 +301,10 @@ CLIENTS = ClientPool("massgen_bridge_langchain_clients", _new_client, openai.Asy
 
 def _settings(endpoint: Endpoint) -> dict[str, Any]:
     """The connection's endpoint and headers, and nothing of what stands in the environment."""
-    headers = ambient_headers("OPENAI_CUSTOM_HEADERS", openai.Omit())
-    if endpoint.api_key is not None:
-        headers["Authorization"] = f"Bearer {endpoint.api_key}"
     return {
         "base_url": endpoint.base_url,
         "api_key": endpoint.api_key or _NO_KEY,
-        "default_headers": headers | dict(endpoint.headers),
+        "default_headers": endpoint.sent_headers("OPENAI_CUSTOM_HEADERS", openai.Omit()),
     }
 
 
@@ -375,6 +371,5 @@ def sampling_settings(connection: Connection) -> dict[str, Any]:
 
 def keyless(connection: Connection) -> dict[str, Any]:
     """What each request needs so that the SDK sends no key where there is none."""
-    if connection.api_key is not None or Endpoint.of(connection).has_header("Authorization"):
-        return {}
-    return {"extra_headers": {"Authorization": openai.Omit()}}
+    absent = Endpoint.of(connection).is_keyless
+    return {"extra_headers": {"Authorization": openai.Omit()}} if absent else {}

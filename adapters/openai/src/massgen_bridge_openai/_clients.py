@@ -8,7 +8,7 @@ from typing import Any
 import openai
 
 from massgen_bridge import Connection
-from massgen_bridge.adapting import ClientPool, Endpoint, ambient_headers, transport
+from massgen_bridge.adapting import ClientPool, Endpoint, transport
 
 __all__ = ["CLIENTS", "request_options", "stream"]
 
@@ -17,13 +17,10 @@ _NO_KEY = "none"
 
 def _new_client(endpoint: Endpoint) -> openai.AsyncOpenAI:
     settings = transport(openai, endpoint)
-    headers = ambient_headers("OPENAI_CUSTOM_HEADERS", openai.Omit())
-    if endpoint.api_key is not None:
-        headers["Authorization"] = f"Bearer {endpoint.api_key}"
     client = openai.AsyncOpenAI(
         base_url=endpoint.base_url,
         api_key=endpoint.api_key or _NO_KEY,
-        default_headers=headers | dict(endpoint.headers),
+        default_headers=endpoint.sent_headers("OPENAI_CUSTOM_HEADERS", openai.Omit()),
         timeout=settings["timeout"],
         max_retries=0,
         http_client=openai.DefaultAsyncHttpxClient(**settings),
@@ -41,9 +38,8 @@ CLIENTS = ClientPool("massgen_bridge_openai_clients", _new_client, openai.AsyncO
 
 def request_options(connection: Connection) -> openai.RequestOptions:
     """What each request needs so that the SDK sends no key where there is none."""
-    if connection.api_key is not None or Endpoint.of(connection).has_header("Authorization"):
-        return {}
-    return {"headers": {"Authorization": openai.Omit()}}
+    keyless = Endpoint.of(connection).is_keyless
+    return {"headers": {"Authorization": openai.Omit()}} if keyless else {}
 
 
 class _WholeStream(openai.AsyncStream[object]):
