@@ -120,6 +120,8 @@ class StrategySpec:
         options: The keys of `strategy` beside `type`.
         check: What is wrong with validated options for these agents, given by their ids in the
             order of the configuration: pairs of the path of an option and a text for a person.
+        roles: Whether it heeds the roles and weights of agents; where it does not, a configuration
+            that gives some is refused.
     """
 
     name: str
@@ -127,6 +129,7 @@ class StrategySpec:
     create: Callable[[Any], Strategy[Any]]
     options: type[BaseModel] = NoOptions
     check: Callable[[Any, Sequence[str]], Iterable[tuple[tuple[str | int, ...], str]]] | None = None
+    roles: bool = False
 
 
 class Sink(Protocol):

@@ -15,6 +15,7 @@ from massgen_bridge.agent import AnswerRef, ShownAnswer
 from massgen_bridge.events import (
     AnswerInfo,
     AnswerListed,
+    BudgetName,
     Happening,
     Purpose,
     RunStatus,
@@ -32,6 +33,7 @@ __all__ = [
     "Speaker",
     "StartTurn",
     "Strategy",
+    "WatchIdle",
 ]
 
 
@@ -58,6 +60,10 @@ class StartTurn(Frozen):
         speakers: Whom a chair may choose from; who takes part, for somebody who speaks.
         may_end: Lets a chair end the conversation.
         stop_phrase: A line by which a speaker may end it.
+        follows: An earlier turn of the same agent, which this one goes on from: where the agent
+            can carry a history, what it was asked and said then stands before, and of `shown` only
+            what is new is shown again. That turn may have been cancelled.
+        votes: Those for the answer, in a presentation of it (the first one of `shown`).
     """
 
     type: Literal["start_turn"] = "start_turn"
@@ -74,6 +80,8 @@ class StartTurn(Frozen):
     speakers: tuple[Speaker, ...] = ()
     may_end: bool = False
     stop_phrase: str | None = None
+    follows: str | None = None
+    votes: tuple[VoteInfo, ...] = ()
 
 
 class CancelTurn(Frozen):
@@ -82,6 +90,17 @@ class CancelTurn(Frozen):
     type: Literal["cancel_turn"] = "cancel_turn"
     turn_id: str
     reason: str
+
+
+class WatchIdle(Frozen):
+    """Tell `TurnIdle`, once, as soon as a running turn has emitted nothing for `idle_s` seconds.
+
+    Silence from before the command counts. Nothing comes back of a turn that ends before.
+    """
+
+    type: Literal["watch_idle"] = "watch_idle"
+    turn_id: str
+    idle_s: float = Field(gt=0)
 
 
 class BreakTie(Frozen):
@@ -99,11 +118,17 @@ class Announce(Frozen):
 
 
 class Finish(Frozen):
-    """End the run. What is still running is cancelled."""
+    """End the run. What is still running is cancelled.
+
+    `presentation` is the winner's text where it presented its answer once more. `budget` names the
+    budget that ended the run.
+    """
 
     type: Literal["finish"] = "finish"
     status: RunStatus
     winner: AnswerRef | None = None
+    presentation: str | None = None
+    budget: BudgetName | None = None
     votes: tuple[VoteInfo, ...] = ()
     answers: tuple[AnswerInfo, ...] = ()
     tie_broken_by: str | None = None
@@ -111,7 +136,7 @@ class Finish(Frozen):
 
 
 Command = Annotated[
-    StartTurn | CancelTurn | BreakTie | Announce | Finish, Field(discriminator="type")
+    StartTurn | CancelTurn | WatchIdle | BreakTie | Announce | Finish, Field(discriminator="type")
 ]
 
 StateT = TypeVar("StateT", bound=Frozen)

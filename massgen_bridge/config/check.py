@@ -72,6 +72,7 @@ class Check:
         strategy = self._options_of(self._host.strategy, data.get("strategy", {}), ("strategy",))
         if strategy is not None:
             self._check_strategy(strategy, data)
+            self._check_roles(data)
         sinks = tuple(
             self._options_of(self._host.sink, one, ("sinks", index))
             for index, one in enumerate(_items(data.get("sinks")))
@@ -260,6 +261,25 @@ class Check:
             # Below an option, names are keys of a mapping.
             named = len(path) > 1 and isinstance(path[-1], str)
             self._problems.add(("strategy", *path), message, at_key=named)
+
+    def _check_roles(self, data: Mapping[str, Any]) -> None:
+        """Who proposes and who votes, where the strategy heeds that; else nobody may say so."""
+        name = data.get("strategy", {}).get("type", _DEFAULT_STRATEGY)
+        agents = [one for one in _items(data.get("agents")) if isinstance(one, dict)]
+        if not self._host.strategy(name).roles:
+            for index, agent in enumerate(agents):
+                for key in ("roles", "weight"):
+                    if key in agent:
+                        message = f"the strategy {name!r} knows no {key} of agents; leave it out"
+                        self._problems.add(("agents", index, key), message, at_key=True)
+            return
+        held = [tuple(_items(agent.get("roles", ["propose", "vote"]))) for agent in agents]
+        if not held:
+            return
+        if not any("propose" in roles for roles in held):
+            self._problems.add(("agents",), "no agent has the role 'propose': nobody answers")
+        if sum("propose" in roles for roles in held) > 1 and not any("vote" in r for r in held):
+            self._problems.add(("agents",), "no agent has the role 'vote': nothing is decided")
 
     # --- names -----------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from massgen_bridge.agent import Limits
 from massgen_bridge.config.source import KeyPath, Source
+from massgen_bridge.events import Role
 from massgen_bridge.messages import Frozen, JsonValue
 from massgen_bridge.models.settings import ModelConfig
 
@@ -79,6 +80,15 @@ class AgentConfig(_Settings):
         default="auto",
         description="How the agent votes: by calling a tool, by structured output, or by a "
         "marked block of text. `auto` takes the first of these that the agent can do.",
+    )
+    roles: tuple[Role, ...] = Field(
+        default=("propose", "vote"),
+        min_length=1,
+        description="What the agent does in a team that votes: `propose` answers, `vote` on them, "
+        "`break_ties` between equals.",
+    )
+    weight: float = Field(
+        default=1.0, gt=0, allow_inf_nan=False, description="What the agent's vote counts."
     )
     tools: tuple[str, ...] = Field(
         default=(), description="Names of the tools that the agent may call."

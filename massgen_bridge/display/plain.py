@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, assert_never
 from massgen_bridge.display.base import BaseDisplay, fitting
 from massgen_bridge.display.summary import outcome, totals
 from massgen_bridge.display.text import clip, one_line
-from massgen_bridge.display.words import ADVICE, count, name_of, names_of, question_of
+from massgen_bridge.display.words import ADVICE, count, name_of, names_of, question_of, spending
 from massgen_bridge.events import (
     Answered,
     AnswerListed,
     AnswerRejected,
     BallotSpoiled,
+    BudgetReached,
     DeadlinePassed,
     ImprovementPromised,
     LogLine,
     ModelCallFinished,
     ModelCallStarted,
     ModelRetried,
+    Ranked,
     ReasoningDelta,
     RunFinished,
     RunResumed,
@@ -32,6 +34,7 @@ from massgen_bridge.events import (
     TurnCancelled,
     TurnDone,
     TurnFailed,
+    TurnIdle,
     TurnLost,
     TurnStarted,
     Voted,
@@ -61,8 +64,24 @@ _PURPOSES: dict[Purpose, str] = {
     "speak": "begins to speak",
     "chair": "decides who speaks next",
     "conclude": "writes the answer that follows",
+    "rank": "puts answers in order, stage {}",
+    "break_tie": "decides between equals",
+    "present": "presents the answer that won",
 }
-_GAVE: dict[Phase, str] = {"improved": "gave a better answer", "spoke": "has spoken"}
+_GAVE: dict[Phase, str] = {
+    "improved": "gave a better answer",
+    "spoke": "has spoken",
+    "presented": "has presented its answer",
+}
+_Unsaid = (
+    TurnDone
+    | TurnFailed
+    | ModelCallStarted
+    | ModelCallFinished
+    | TextDelta
+    | ReasoningDelta
+    | LogLine
+)
 _VERDICTS = {"deny": "denied", "ask": "left to a person", "edit": "changed"}
 
 
@@ -116,6 +135,8 @@ def _said(event: Event, agent_id: str | None, view: RunView) -> str | None:
             return f"tie: {names_of(view, authors)} wins by {one_line(by)}"
         case DeadlinePassed(after_s=after_s):
             return f"deadline: the {after_s:g} s of this run are over"
+        case BudgetReached():
+            return _spent(event, view)
         case RunFinished():
             return None  # told by the summary
         case _:
@@ -130,6 +151,8 @@ def _said_of_agent(event: AgentEvent, view: RunView) -> str | None:
             return _PURPOSES[purpose].format(number)
         case TurnCancelled(reason=reason):
             return f"stopped: {clip(one_line(reason), _LONG)}"
+        case TurnIdle(idle_s=idle_s):
+            return f"silent for {idle_s:g} s: the others do not wait any longer"
         case TurnLost(kind=kind, message=message):
             return f"failed: {kind}: {one_line(message)} (what to do: {ADVICE[kind]})"
         case ModelRetried(attempt=attempt, delay_s=delay_s, kind=kind, message=message):
@@ -137,16 +160,18 @@ def _said_of_agent(event: AgentEvent, view: RunView) -> str | None:
             return f"model call {attempt} failed, next try in {delay_s:.1f} s: {why}"
         case ToolCallStarted() | ToolCallJudged() | ToolCallFinished():
             return _said_of_tool(event)
-        case Voted() | SpeakerChosen():
+        case Voted() | Ranked() | SpeakerChosen():
             return _chose(event, view)
         case Answered() | AnswerRejected() | BallotSpoiled() | ImprovementPromised():
             return _came_of_it(event, view)
-        case TurnDone() | TurnFailed() | ModelCallStarted() | ModelCallFinished():
-            return None  # told by what comes of it
-        case TextDelta() | ReasoningDelta() | LogLine():
-            return None
         case _:
-            assert_never(event)
+            _unsaid(event)
+            return None
+
+
+def _unsaid(event: _Unsaid) -> None:
+    """Nothing is said of what other lines tell, or what is too much for lines."""
+    del event
 
 
 def _said_of_tool(event: ToolCallStarted | ToolCallJudged | ToolCallFinished) -> str | None:
@@ -164,11 +189,21 @@ def _said_of_tool(event: ToolCallStarted | ToolCallJudged | ToolCallFinished) ->
             assert_never(event)
 
 
-def _chose(event: Voted | SpeakerChosen, view: RunView) -> str:
+def _spent(event: BudgetReached, view: RunView) -> str:
+    who = "the run" if event.agent_id is None else name_of(view, event.agent_id)
+    return f"budget: {who} has used its {spending(event.budget, event.limit)}"
+
+
+def _chose(event: Voted | Ranked | SpeakerChosen, view: RunView) -> str:
     why = f": {clip(one_line(event.reason), _LONG)}" if event.reason else ""
     if isinstance(event, Voted):
         authors = view.authors_of(event.choice) or (event.choice.label,)
         return f"voted for {names_of(view, authors)}{why}"
+    if isinstance(event, Ranked):
+        order = ", ".join(
+            names_of(view, view.authors_of(one) or (one.label,)) for one in event.ranking
+        )
+        return f"ranks {order}{why}"
     if event.label is None:
         return f"ends the conversation{why}"
     called = [agent.id for agent in view.agents.values() if agent.seat.label == event.label]

@@ -14,6 +14,7 @@ from massgen_bridge.events import (
     AnswerListed,
     AnswerRejected,
     BallotSpoiled,
+    BudgetReached,
     DeadlinePassed,
     ErrorInfo,
     ImprovementPromised,
@@ -21,6 +22,7 @@ from massgen_bridge.events import (
     ModelCallFinished,
     ModelCallStarted,
     ModelRetried,
+    Ranked,
     ReasoningDelta,
     RunFinished,
     RunResumed,
@@ -35,6 +37,8 @@ from massgen_bridge.events import (
     TurnCancelled,
     TurnDone,
     TurnFailed,
+    TurnHappening,
+    TurnIdle,
     TurnLost,
     TurnStarted,
     Voted,
@@ -61,10 +65,14 @@ Phase = Literal[
     "speaking",
     "chairing",
     "concluding",
+    "ranking",
+    "presenting",
     "answered",
     "improved",
     "spoke",
+    "presented",
     "voted",
+    "ranked",
     "chaired",
     "spoiled",
     "rejected",
@@ -84,22 +92,16 @@ _WORKING: dict[Purpose, Phase] = {
     "speak": "speaking",
     "chair": "chairing",
     "conclude": "concluding",
+    "rank": "ranking",
+    "break_tie": "judging",
+    "present": "presenting",
 }
 
 _Delta = TextDelta | ReasoningDelta
 _Call = ModelCallStarted | ModelCallFinished | ModelRetried | ToolCallStarted | ToolCallFinished
 _Frame = TurnStarted | TurnDone | TurnFailed | TurnCancelled
-_News = (
-    Answered
-    | AnswerRejected
-    | Voted
-    | SpeakerChosen
-    | ImprovementPromised
-    | BallotSpoiled
-    | TurnLost
-)
 
-AgentEvent = _Delta | LogLine | _Call | _Frame | ToolCallJudged | _News
+AgentEvent = _Delta | LogLine | _Call | _Frame | ToolCallJudged | TurnIdle | TurnHappening
 """Everything that happens to one agent."""
 
 
@@ -228,10 +230,12 @@ class AgentView:
     def _given(self, text: str) -> Phase:
         if self._asked == "speak":
             return "spoke"
+        if self._asked == "present":
+            return "presented"
         better = self.answer is not None and self.answer.strip() != text.strip()
         return "improved" if better else "answered"
 
-    def happened(self, event: _News) -> None:
+    def happened(self, event: TurnHappening) -> None:
         """Take in what came of a turn."""
         if self.started_at is not None and event.turn_id != self.turn_id:
             return  # late news of an earlier turn
@@ -241,6 +245,8 @@ class AgentView:
                 self.answer, self.same_as, self.problem = event.text, None, None
             case Voted():
                 self.phase, self.problem = "voted", None
+            case Ranked():
+                self.phase, self.problem = "ranked", None
             case SpeakerChosen():
                 self.phase, self.problem = "chaired", None
             case ImprovementPromised():
@@ -314,7 +320,7 @@ class RunView:
                 self._resume(before)
             case AnswerListed():
                 self._list(event)
-            case TieBroken() | DeadlinePassed() | ToolCallJudged():
+            case TieBroken() | DeadlinePassed() | BudgetReached() | TurnIdle() | ToolCallJudged():
                 pass
             case _:
                 self._apply_to_agent(event, record)
@@ -380,7 +386,7 @@ class RunView:
             agent = self.agents[agent_id] = AgentView(seat=seat)
         return agent
 
-    def _apply_to_agent(self, event: _Call | _Frame | _News, record: Record) -> None:
+    def _apply_to_agent(self, event: _Call | _Frame | TurnHappening, record: Record) -> None:
         agent = self._agent(record)
         agent.ledger.add(record)
         match event:
@@ -392,9 +398,15 @@ class RunView:
                 agent.happened(event)
                 authors = self.authors_of(choice)
                 agent.ballot = Ballot(choice=choice, authors=authors, reason=reason)
+            case Ranked(ranking=ranking, reason=reason):
+                agent.happened(event)
+                for best in ranking[:1]:
+                    authors = self.authors_of(best)
+                    agent.ballot = Ballot(choice=best, authors=authors, reason=reason)
             case (
                 Answered()
                 | AnswerRejected()
+                | Ranked()
                 | SpeakerChosen()
                 | ImprovementPromised()
                 | BallotSpoiled()

@@ -153,6 +153,7 @@ class _Story:
                 at_s=at_s,
                 round=number,
                 votes=info.votes if info else votes[ref],
+                score=info.score if info else None,
                 stop_reason=info.stop_reason if info else "end",
                 standing=self._standing(ref, result),
                 before=newest.get(event.authors[0]) if event.authors else None,
@@ -225,6 +226,7 @@ class _Story:
             version=vote.version,
             authors=self._view.authors_of(_ref(vote.label, vote.version)),
             reason=vote.reason,
+            weight=vote.weight,
             at_s=at_s,
             counted=counted,
         )

@@ -158,6 +158,7 @@ class GivenAnswer(Frozen):
     Attributes:
         round: The round in which it was given; 0 is the first, blind one.
         votes: The valid votes for it at the end.
+        score: What decided where that is not the number of votes.
         standing: `winner`; `standing` at the end; `replaced` by a better one before; `late`,
             given when the run was being ended; `step`, given on the way and never voted for.
         before: The answer of the same author that it replaced.
@@ -170,6 +171,7 @@ class GivenAnswer(Frozen):
     at_s: float | None = None
     round: int = 0
     votes: int = 0
+    score: float | None = None
     stop_reason: StopReason = "end"
     standing: Standing = "standing"
     before: AnswerRef | None = None
@@ -183,6 +185,7 @@ class VoteCast(Frozen):
     version: int
     authors: tuple[str, ...] = ()
     reason: str = ""
+    weight: float = 1.0
     at_s: float | None = None
     counted: bool = True
 

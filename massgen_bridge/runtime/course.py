@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, get_args
 from massgen_bridge.agent import FinishedTurn
 from massgen_bridge.errors import ConfigError, JournalError
 from massgen_bridge.events import (
-    DeadlinePassed,
     Happening,
     RunResumed,
     RunStarted,
@@ -21,10 +20,19 @@ from massgen_bridge.events import (
     ToolCallStarted,
     TurnDone,
     TurnFailed,
+    TurnHappening,
+    TurnIdle,
     TurnStarted,
 )
 from massgen_bridge.runtime.recorder import Ledger
-from massgen_bridge.strategy import Announce, BreakTie, CancelTurn, Finish, StartTurn
+from massgen_bridge.strategy import (
+    Announce,
+    BreakTie,
+    CancelTurn,
+    Finish,
+    StartTurn,
+    WatchIdle,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Attempt", "Course", "Past", "check_same_seats", "past_of"]
 
 _HAPPENINGS: tuple[type[Happening], ...] = get_args(Happening)
+_OF_TURN: tuple[type[TurnHappening], ...] = get_args(TurnHappening)
 
 
 class Course:
@@ -46,6 +55,7 @@ class Course:
         open: The turns whose outcome it waits for, by id.
         tie: The tie that it waits to be broken.
         finish: How it ended the run.
+        watched: The turns of which it wants to know that they fall silent, by id.
         announced: What it had to tell, in order.
     """
 
@@ -55,6 +65,7 @@ class Course:
         self.known: set[str] = set()
         self.tie: BreakTie | None = None
         self.finish: Finish | None = None
+        self.watched: dict[str, WatchIdle] = {}
         self.announced: list[Event] = []
         self.state, commands = strategy.begin(started.seats)
         self._take(commands)
@@ -63,10 +74,16 @@ class Course:
         """Take in what happened next."""
         if isinstance(happening, TieBroken):
             self.tie = None
-        elif not isinstance(happening, DeadlinePassed):
-            self.open.pop(happening.turn_id, None)
+        elif isinstance(happening, TurnIdle):
+            self.watched.pop(happening.turn_id, None)
+        elif isinstance(happening, _OF_TURN):
+            self._ended(happening.turn_id)
         self.state, commands = self._strategy.step(self.state, happening)
         self._take(commands)
+
+    def _ended(self, turn_id: str) -> None:
+        self.open.pop(turn_id, None)
+        self.watched.pop(turn_id, None)
 
     def _take(self, commands: Iterable[Command]) -> None:
         for command in commands:
@@ -75,7 +92,9 @@ class Course:
                     self.open[command.turn_id] = command
                     self.known.add(command.turn_id)
                 case CancelTurn():
-                    self.open.pop(command.turn_id, None)
+                    self._ended(command.turn_id)
+                case WatchIdle():
+                    self.watched[command.turn_id] = command
                 case BreakTie():
                     self.tie = command
                 case Announce():

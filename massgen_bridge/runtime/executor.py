@@ -66,6 +66,13 @@ class Executor(Protocol):
     def cancel(self, turn_id: str, reason: str) -> None:
         """Stop a turn; its `run_turn` returns `TurnCancelled`. Unknown turns are ignored."""
 
+    async def wait_idle(self, turn_id: str, idle_s: float) -> str | None:
+        """Return the agent of a turn as soon as it has emitted nothing for so long.
+
+        Returns:
+            None where the turn ends before, or is not running.
+        """
+
 
 class ModelAccess(Protocol):
     """Where agents get their models from."""
@@ -81,6 +88,7 @@ class _Running:
         self.turn = turn
         self.scope = anyio.CancelScope()
         self.started = self.last_event = time.monotonic()
+        self.ended = anyio.Event()
         self.reason: str | None = None
         self.overdue: str | None = None
 
@@ -156,6 +164,7 @@ class InProcessExecutor:
             return TurnFailed(kind=failure.kind, message=str(failure), retryable=failure.retryable)
         finally:
             del self._running[turn.turn_id]
+            running.ended.set()
         if running.overdue and not running.reason:
             return TurnFailed(kind="timeout", message=running.overdue, retryable=True)
         return TurnCancelled(reason=running.reason or "cancelled")
@@ -166,6 +175,17 @@ class InProcessExecutor:
         if running is not None:
             running.reason = reason
             running.scope.cancel()
+
+    async def wait_idle(self, turn_id: str, idle_s: float) -> str | None:
+        """Wait for a turn that runs here to fall silent."""
+        running = self._running.get(turn_id)
+        while running is not None and self._running.get(turn_id) is running:
+            left = running.last_event + idle_s - time.monotonic()
+            if left <= 0:
+                return running.turn.agent_id
+            with anyio.move_on_after(left):
+                await running.ended.wait()
+        return None
 
     async def _agent(self, setup: AgentSetup) -> Agent:
         agent = self._agents.get(setup.agent_id)

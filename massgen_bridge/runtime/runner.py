@@ -20,14 +20,24 @@ from massgen_bridge.events import (
     RunResumed,
     RunStarted,
     TieBroken,
+    TurnIdle,
     TurnLost,
 )
 from massgen_bridge.runtime.turns import Stage, TurnTask, concluding, prepare
-from massgen_bridge.strategy import Announce, BreakTie, CancelTurn, Command, Finish, StartTurn
+from massgen_bridge.strategy import (
+    Announce,
+    BreakTie,
+    CancelTurn,
+    Command,
+    Finish,
+    StartTurn,
+    WatchIdle,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from massgen_bridge.events import AnswerInfo
     from massgen_bridge.messages import Message
     from massgen_bridge.runtime.course import Past
     from massgen_bridge.runtime.decisions import Decisions
@@ -167,7 +177,8 @@ class Runner:
                 again.append(command)
             else:
                 tasks.start_soon(ended.conclude, attempt.outcome, self._tell)
-        await self._obey(again, tasks)
+        # Whoever is watched begins anew, and so does its silence.
+        await self._obey((*again, *past.course.watched.values()), tasks)
         if past.course.tie is not None:
             await self._break_tie(past.course.tie)
         self._finish = past.course.finish
@@ -176,6 +187,7 @@ class Runner:
 
     async def _obey(self, commands: Iterable[Command], tasks: anyio.abc.TaskGroup) -> None:
         started: list[TurnTask] = []
+        watched: list[WatchIdle] = []
         for command in commands:
             match command:
                 case StartTurn():
@@ -188,16 +200,26 @@ class Runner:
                         started = []
                 case CancelTurn():
                     self._stage.executor.cancel(command.turn_id, command.reason)
-                case BreakTie():
-                    await self._break_tie(command)
-                case Announce():
-                    self._recorder.record(command.event)
-                case Finish():
-                    self._finish = command
+                case WatchIdle():
+                    watched.append(command)
                 case _:
-                    assert_never(command)
+                    await self._conclude(command)
         if started:
             await self._start(started, tasks)
+        # Only now are those turns known to the executor.
+        for watch in watched:
+            tasks.start_soon(self._watch_idle, watch)
+
+    async def _conclude(self, command: BreakTie | Announce | Finish) -> None:
+        match command:
+            case BreakTie():
+                await self._break_tie(command)
+            case Announce():
+                self._recorder.record(command.event)
+            case Finish():
+                self._finish = command
+            case _:
+                assert_never(command)
 
     async def _start(self, turns: Sequence[TurnTask], tasks: anyio.abc.TaskGroup) -> None:
         await self._recorder.commit()
@@ -226,6 +248,11 @@ class Runner:
         ref = AnswerRef(label=winner.label, version=winner.version)
         self._tell(TieBroken(winner=ref, by=by))
 
+    async def _watch_idle(self, command: WatchIdle) -> None:
+        agent_id = await self._stage.executor.wait_idle(command.turn_id, command.idle_s)
+        if agent_id is not None:
+            self._tell(TurnIdle(agent_id=agent_id, turn_id=command.turn_id, idle_s=command.idle_s))
+
     # --- the last record ------------------------------------------------------------------------
 
     async def _close(self, finish: Finish) -> RunResult:
@@ -234,7 +261,9 @@ class Runner:
         result = self.result = RunResult(
             run_id=self._recorder.run_id,
             status=finish.status,
-            answer=winner.text if winner else None,
+            answer=_answer_of(finish, winner),
+            presented=finish.presentation is not None,
+            budget=finish.budget,
             winner=winner.authors[0] if winner else None,
             winning=finish.winner,
             votes=finish.votes,
@@ -263,6 +292,12 @@ def opening(plan: RunPlan, question: Message) -> RunStarted:
         strategy_options=dict(plan.strategy_options),
         config_file=plan.config_file,
     )
+
+
+def _answer_of(finish: Finish, winner: AnswerInfo | None) -> str | None:
+    if winner is None:
+        return None
+    return winner.text if finish.presentation is None else finish.presentation
 
 
 def _only(error: Exception) -> Exception:

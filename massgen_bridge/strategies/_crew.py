@@ -10,13 +10,17 @@ from massgen_bridge.events import (
     Answered,
     AnswerRejected,
     BallotSpoiled,
+    BudgetReached,
     DeadlinePassed,
     Happening,
     ImprovementPromised,
     Purpose,
+    Ranked,
     Seat,
     SpeakerChosen,
     TieBroken,
+    TurnHappening,
+    TurnIdle,
     TurnLost,
     Voted,
 )
@@ -122,7 +126,7 @@ def hear(crew: Crew, happening: Happening) -> tuple[Crew, News]:
         The crew, and what there is to know: what the agent gave or chose, nothing, or a second
         try that was started. None: no running turn is meant.
     """
-    if isinstance(happening, DeadlinePassed | TieBroken):
+    if isinstance(happening, DeadlinePassed | TieBroken | TurnIdle | BudgetReached):
         return crew, None
     worker = crew.get(happening.agent_id)
     if worker is None or worker.task is None or worker.task.turn_id != happening.turn_id:
@@ -138,7 +142,7 @@ def hear(crew: Crew, happening: Happening) -> tuple[Crew, News]:
     return _again(crew, worker.task, news)
 
 
-def _said(seat: Seat, task: StartTurn, happening: Happening) -> Gave | Chose | str:
+def _said(seat: Seat, task: StartTurn, happening: TurnHappening) -> Gave | Chose | str:
     """What was given or chosen; a problem in words where it is not what was asked for."""
     asked = task.repairs or task.purpose
     ballot = asked in {"evaluate", "judge", "chair"}
@@ -159,10 +163,14 @@ def _said(seat: Seat, task: StartTurn, happening: Happening) -> Gave | Chose | s
             return f"{label!r} cannot speak next"
         case ImprovementPromised():
             return "no better answer is asked for"
-        case BallotSpoiled(problem=problem) | AnswerRejected(reason=problem):
+        case Ranked():
+            return "no order of answers is asked for"
+        case (
+            BallotSpoiled(problem=problem)
+            | AnswerRejected(reason=problem)
+            | TurnLost(message=problem)
+        ):
             return problem
-        case TurnLost() | DeadlinePassed() | TieBroken():
-            return "it came to nothing"  # told apart before
     assert_never(happening)
 
 

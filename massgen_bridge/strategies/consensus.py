@@ -20,14 +20,18 @@ from massgen_bridge.events import (
     AnswerListed,
     AnswerRejected,
     BallotSpoiled,
+    BudgetReached,
     DeadlinePassed,
     Happening,
     ImprovementPromised,
     Purpose,
+    Ranked,
     RunStatus,
     Seat,
     SpeakerChosen,
     TieBroken,
+    TurnHappening,
+    TurnIdle,
     TurnLost,
     Voted,
     VoteInfo,
@@ -48,15 +52,6 @@ from massgen_bridge.strategy import Announce, BreakTie, Command, Finish, StartTu
 __all__ = ["Consensus", "ConsensusOptions", "ConsensusState", "Member"]
 
 _Step = tuple["ConsensusState", tuple[Command, ...]]
-_OfMember = (
-    Answered
-    | AnswerRejected
-    | Voted
-    | SpeakerChosen
-    | ImprovementPromised
-    | BallotSpoiled
-    | TurnLost
-)
 
 
 class ConsensusOptions(NoOptions):
@@ -126,6 +121,8 @@ class Consensus:
             return state, ()
         if isinstance(happening, DeadlinePassed):
             return self._finish_early(state)
+        if isinstance(happening, TurnIdle | BudgetReached):
+            return state, ()
         if isinstance(happening, TieBroken):
             return self._tie_broken(state, happening)
         member = state.members.get(happening.agent_id)
@@ -133,7 +130,7 @@ class Consensus:
             return state, ()
         return self._of_member(state, member, happening)
 
-    def _of_member(self, state: ConsensusState, member: Member, happening: _OfMember) -> _Step:
+    def _of_member(self, state: ConsensusState, member: Member, happening: TurnHappening) -> _Step:
         match happening:
             case Answered():
                 return self._answered(state, member, happening)
@@ -145,6 +142,8 @@ class Consensus:
                 return self._spoiled(state, member, problem)
             case SpeakerChosen():
                 return self._spoiled(state, member, "nobody is asked who speaks next")
+            case Ranked():
+                return self._spoiled(state, member, "no order of answers is asked for")
             case TurnLost():
                 out = happening.kind not in PASSING
                 return self._settled(_with(state, _idle(member, out=out)))

@@ -11,12 +11,15 @@ from massgen_bridge.events import (
     AnswerListed,
     AnswerRejected,
     BallotSpoiled,
+    BudgetReached,
     DeadlinePassed,
     Happening,
     ImprovementPromised,
+    Ranked,
     Seat,
     SpeakerChosen,
     TieBroken,
+    TurnIdle,
     TurnLost,
     Voted,
 )
@@ -53,7 +56,7 @@ class Single:
         match happening:
             case DeadlinePassed():
                 return ended, (Finish(status="failed", message="the deadline passed"),)
-            case TieBroken():
+            case TieBroken() | TurnIdle() | BudgetReached():
                 return state, ()
             case _ if happening.turn_id != state.turn_id:
                 return state, ()
@@ -61,7 +64,7 @@ class Single:
                 return ended, self._accept(state, happening)
             case AnswerRejected(reason=problem) | BallotSpoiled(problem=problem):
                 return self._repair(state, problem)
-            case Voted() | SpeakerChosen() | ImprovementPromised():
+            case Voted() | Ranked() | SpeakerChosen() | ImprovementPromised():
                 return self._repair(state, "an answer was expected, not a vote")
             case TurnLost():
                 return self._hand_over(state, happening.message)

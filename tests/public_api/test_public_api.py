@@ -156,7 +156,7 @@ PLANTS = {
         ("massgen_bridge.ContextOverflow is a BadRequest: the base is gone",),
     ),
     "a result that may be missing": Plant(
-        "massgen_bridge/events.py",
+        "massgen_bridge/events/_runs.py",
         "def require_answer(self) -> str:",
         "def require_answer(self) -> str | None:",
         ("massgen_bridge.RunResult.require_answer ->: may now be None",),

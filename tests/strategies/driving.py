@@ -9,12 +9,15 @@ from massgen_bridge.events import (
     Answered,
     AnswerRejected,
     BallotSpoiled,
+    BudgetReached,
     DeadlinePassed,
     Happening,
     ImprovementPromised,
+    Ranked,
     Seat,
     SpeakerChosen,
     TieBroken,
+    TurnIdle,
     TurnLost,
     Voted,
 )
@@ -39,9 +42,11 @@ OUTCOMES = (
     "unasked text",
     "unasked vote",
     "unseen version",
+    "unasked order",
     "unasked speaker",
     "the end",
 )
+NEWS = ("idle", "budget")  # what may happen to a turn without ending it
 
 
 def seats(*names: str) -> tuple[Seat, ...]:
@@ -67,6 +72,9 @@ def outcome(kind: str, turn: StartTurn, choice: int = 0) -> Happening:
         "unasked text": Answered(**who, text=text),
         "unasked vote": Voted(**who, choice=AnswerRef(label=label, version=1)),
         "unseen version": Voted(**who, choice=AnswerRef(label=label, version=99)),
+        "unasked order": Ranked(**who, ranking=(AnswerRef(label=label, version=1),)),
+        "idle": TurnIdle(**who, idle_s=1),
+        "budget": BudgetReached(agent_id=turn.agent_id, budget="tokens", limit=9, used=10),
         "unasked speaker": SpeakerChosen(**who, label=f"agent{1 + choice % 9}"),
         "the end": Answered(**who, text=f"{text}\nDONE") if speaks else SpeakerChosen(**who),
     }
@@ -115,7 +123,7 @@ class Drive:
         assert before is None or commands == (), "commands after the end"
         self.happened.append(happening)
         self.state = new
-        if turn_id is not None:
+        if turn_id is not None and not isinstance(happening, TurnIdle):
             self.running.pop(turn_id, None)
         if isinstance(happening, TieBroken):
             self.tie = None

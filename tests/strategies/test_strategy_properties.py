@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from strategies.driving import DEADLINE, NAMES, OUTCOMES, Drive, outcome, seats
+from strategies.driving import DEADLINE, NAMES, NEWS, OUTCOMES, Drive, outcome, seats
 
 from massgen_bridge.agent import AnswerRef
 from massgen_bridge.cli._calls import expected_calls
@@ -58,7 +58,7 @@ def test_every_built_in_strategy_is_held_to_this() -> None:
 
 def test_each_sort_of_happening_is_tried() -> None:
     turn = Drive(strategy(CASES[0])).started["ada.1"]
-    tried = {type(outcome(kind, turn)) for kind in OUTCOMES}
+    tried = {type(outcome(kind, turn)) for kind in (*OUTCOMES, *NEWS)}
     assert tried | {TieBroken, type(DEADLINE)} == set(get_args(Happening))
 
 
@@ -71,7 +71,7 @@ def test_a_run_ends_once_within_its_bound_and_keeps_its_promises(
     """In any order, with any failures, restarted before each step, with or without a deadline."""
     drive = Drive(strategy(case))
     most = most_turns(case)
-    dice = st.tuples(st.integers(0, 9), st.sampled_from(OUTCOMES), st.integers(0, 9))
+    dice = st.tuples(st.integers(0, 9), st.sampled_from((*OUTCOMES, *NEWS)), st.integers(0, 9))
     while drive.finish is None:
         assert len(drive.started) <= most
         which, kind, choice = data.draw(dice)

@@ -1,0 +1,162 @@
+"""What a turn emits and what a run records.
+
+A run is a sequence of `Record` values. The same records go to the journal, to the display, to
+`--output jsonl`, to sinks and to `bridge_events`. Three groups of events exist:
+
+- turn events, emitted by agents while they work;
+- happenings, the only input of a strategy: durable before anything follows from them;
+- run events, which frame the two.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from massgen_bridge.events._happenings import (
+    Answered,
+    AnswerRejected,
+    BallotSpoiled,
+    BudgetName,
+    BudgetReached,
+    DeadlinePassed,
+    Happening,
+    ImprovementPromised,
+    Ranked,
+    SpeakerChosen,
+    TieBroken,
+    TurnHappening,
+    TurnIdle,
+    TurnLost,
+    Voted,
+)
+from massgen_bridge.events._runs import (
+    AnswerInfo,
+    AnswerListed,
+    Dissent,
+    ErrorInfo,
+    Role,
+    RunFinished,
+    RunResult,
+    RunResumed,
+    RunStarted,
+    RunStatus,
+    Seat,
+    VoteInfo,
+)
+from massgen_bridge.events._turns import (
+    BallotWay,
+    LogLine,
+    ModelCallFinished,
+    ModelCallStarted,
+    ModelRetried,
+    Purpose,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallFinished,
+    ToolCallJudged,
+    ToolCallStarted,
+    TurnCancelled,
+    TurnDone,
+    TurnEvent,
+    TurnFailed,
+    TurnStarted,
+)
+from massgen_bridge.messages import Frozen
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "AnswerInfo",
+    "AnswerListed",
+    "AnswerRejected",
+    "Answered",
+    "BallotSpoiled",
+    "BallotWay",
+    "BudgetName",
+    "BudgetReached",
+    "DeadlinePassed",
+    "Dissent",
+    "ErrorInfo",
+    "Event",
+    "Happening",
+    "ImprovementPromised",
+    "LogLine",
+    "ModelCallFinished",
+    "ModelCallStarted",
+    "ModelRetried",
+    "Purpose",
+    "Ranked",
+    "ReasoningDelta",
+    "Record",
+    "Role",
+    "RunFinished",
+    "RunResult",
+    "RunResumed",
+    "RunStarted",
+    "RunStatus",
+    "Seat",
+    "SpeakerChosen",
+    "TextDelta",
+    "TieBroken",
+    "ToolCallFinished",
+    "ToolCallJudged",
+    "ToolCallStarted",
+    "TurnCancelled",
+    "TurnDone",
+    "TurnEvent",
+    "TurnFailed",
+    "TurnHappening",
+    "TurnIdle",
+    "TurnLost",
+    "TurnStarted",
+    "VoteInfo",
+    "Voted",
+]
+
+SCHEMA_VERSION: Literal[1] = 1
+
+Event = Annotated[
+    TextDelta
+    | ReasoningDelta
+    | ToolCallStarted
+    | ToolCallFinished
+    | ModelCallStarted
+    | ModelCallFinished
+    | ModelRetried
+    | LogLine
+    | TurnStarted
+    | TurnDone
+    | TurnFailed
+    | TurnCancelled
+    | ToolCallJudged
+    | Answered
+    | AnswerRejected
+    | Voted
+    | Ranked
+    | SpeakerChosen
+    | ImprovementPromised
+    | BallotSpoiled
+    | TurnLost
+    | TurnIdle
+    | TieBroken
+    | BudgetReached
+    | DeadlinePassed
+    | AnswerListed
+    | RunStarted
+    | RunResumed
+    | RunFinished,
+    Field(discriminator="type"),
+]
+
+
+class Record(Frozen):
+    """One line of a run: `at` is Unix time in seconds, `seq` counts from 1 without a hole."""
+
+    v: Literal[1] = SCHEMA_VERSION
+    run_id: str
+    seq: int = Field(ge=1)
+    at: float
+    agent_id: str | None = None
+    turn_id: str | None = None
+    event: Event

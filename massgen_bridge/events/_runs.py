@@ -1,0 +1,186 @@
+"""The frame of a run: who takes part, how it begins, what it gives."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from massgen_bridge.agent import AnswerRef, StopReason, Usage
+from massgen_bridge.errors import ErrorKind, RunFailed
+from massgen_bridge.events._happenings import BudgetName
+from massgen_bridge.messages import Frozen, JsonValue, Message
+
+Role = Literal["propose", "vote", "break_ties"]
+"""What an agent does in a team: give answers, vote on them, decide between equals."""
+
+
+class Seat(Frozen):
+    """One agent's place in a run: its id, and the label under which the others know it.
+
+    `model` and `provider` name its model and who serves it, where it has one. `weight` is what its
+    vote counts. `has_tools` says that it can do more than write.
+    """
+
+    agent_id: str
+    label: str
+    kind: str
+    model: str | None = None
+    provider: str | None = None
+    roles: tuple[Role, ...] = ("propose", "vote")
+    weight: float = Field(default=1.0, gt=0)
+    has_tools: bool = False
+
+
+class AnswerListed(Frozen):
+    """An answer stands for election; `authors` are agent ids, several where equal ones merged."""
+
+    type: Literal["answer_listed"] = "answer_listed"
+    answer: AnswerRef
+    authors: tuple[str, ...]
+    text: str
+
+
+class AnswerInfo(Frozen):
+    """An answer at the end of a run; `votes` counts the valid votes for this version.
+
+    `score` is what decided where that is not the number of votes: the sum of their weights, or
+    the points of rankings.
+    """
+
+    label: str
+    version: int
+    authors: tuple[str, ...]
+    text: str
+    votes: int = 0
+    score: float | None = None
+    stop_reason: StopReason = "end"
+
+
+class VoteInfo(Frozen):
+    """A valid vote at the end of a run: `voter` and `author` are agent ids.
+
+    A vote that put several answers in order has them in `ranking`, the one that it is for first.
+    """
+
+    voter: str
+    author: str
+    label: str
+    version: int
+    reason: str = ""
+    weight: float = 1.0
+    ranking: tuple[AnswerRef, ...] = ()
+
+
+class Dissent(Frozen):
+    """An answer that did not win, and the votes for it: what a minority held against the winner.
+
+    `authors` and `text` are those of the answer; empty where it stood no longer at the end.
+    """
+
+    label: str
+    version: int
+    authors: tuple[str, ...] = ()
+    text: str = ""
+    votes: tuple[VoteInfo, ...]
+
+
+class ErrorInfo(Frozen):
+    """A failure during a run that cost an agent its turn."""
+
+    agent_id: str
+    turn_id: str
+    kind: ErrorKind
+    message: str
+
+
+RunStatus = Literal["answered", "best_so_far", "failed", "cancelled"]
+
+
+class RunResult(Frozen):
+    """What a run gave; `--output json` prints it, with the `dissent` that follows from it.
+
+    Attributes:
+        status: `answered`; `best_so_far` when a deadline or a limit ended it early; `failed`;
+            `cancelled`.
+        answer: The winning text, None without one.
+        presented: The winner presented its answer once more: `answer` is that text, and what was
+            voted for stands among `answers`.
+        budget: The budget that ended the run, None where none did.
+        winner: Agent id of its (first) author.
+        winning: Label and version of the winning answer.
+        tie_broken_by: What decided a tie, None where there was none.
+        calls: Model calls made, retries and failures included.
+        duration_s: Wall time in seconds.
+    """
+
+    run_id: str
+    status: RunStatus
+    answer: str | None = None
+    presented: bool = False
+    budget: BudgetName | None = None
+    winner: str | None = None
+    winning: AnswerRef | None = None
+    votes: tuple[VoteInfo, ...] = ()
+    answers: tuple[AnswerInfo, ...] = ()
+    errors: tuple[ErrorInfo, ...] = ()
+    tie_broken_by: str | None = None
+    usage: Usage = Usage()
+    calls: int = 0
+    duration_s: float = 0.0
+    message: str | None = None
+
+    @property
+    def dissent(self) -> tuple[Dissent, ...]:
+        """What others than the winner got votes, the most votes first; no model is asked."""
+        if self.winning is None:
+            return ()
+        won = (self.winning.label, self.winning.version)
+        known = {(answer.label, answer.version): answer for answer in self.answers}
+        camps: dict[tuple[str, int], tuple[VoteInfo, ...]] = {}
+        for vote in self.votes:
+            ref = (vote.label, vote.version)
+            camps[ref] = (*camps.get(ref, ()), vote)
+        camps.pop(won, None)
+        found = []
+        for (label, version), votes in sorted(camps.items(), key=lambda camp: -len(camp[1])):
+            answer = known.get((label, version))
+            who, text = (answer.authors, answer.text) if answer else ((), "")
+            found.append(Dissent(label=label, version=version, authors=who, text=text, votes=votes))
+        return tuple(found)
+
+    def require_answer(self) -> str:
+        """The answer.
+
+        Raises:
+            RunFailed: There is none; the text says why.
+        """
+        if self.answer is None:
+            raise RunFailed(f"run {self.run_id} {self.status}: {self.message or 'no answer'}")
+        return self.answer
+
+
+class RunStarted(Frozen):
+    """The first record of a run; holds no secret."""
+
+    type: Literal["run_started"] = "run_started"
+    bridge_version: str
+    question: Message
+    seats: tuple[Seat, ...]
+    strategy: str
+    strategy_options: dict[str, JsonValue] = Field(default_factory=dict)
+    config_file: str | None = None
+
+
+class RunResumed(Frozen):
+    """The run goes on in another process; a turn without terminal event is started again."""
+
+    type: Literal["run_resumed"] = "run_resumed"
+    bridge_version: str
+
+
+class RunFinished(Frozen):
+    """The last record of a run; only one that was cancelled can be resumed after it."""
+
+    type: Literal["run_finished"] = "run_finished"
+    result: RunResult

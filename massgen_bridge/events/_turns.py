@@ -1,0 +1,154 @@
+"""What a turn emits, and the frame that the runner and the executor write around it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from massgen_bridge.agent import AnswerRef, Turn, TurnResult, Usage
+from massgen_bridge.errors import ErrorKind
+from massgen_bridge.messages import Frozen, JsonValue, ToolCall, ToolResult
+
+# --- what a turn emits --------------------------------------------------------------------------
+
+
+class TextDelta(Frozen):
+    """A piece of the answer's text; `source` names the inner member of a group."""
+
+    type: Literal["text_delta"] = "text_delta"
+    text: str
+    source: str | None = None
+
+
+class ReasoningDelta(Frozen):
+    """A piece of the model's reasoning, where the provider shows it."""
+
+    type: Literal["reasoning_delta"] = "reasoning_delta"
+    text: str
+    source: str | None = None
+
+
+class ToolCallStarted(Frozen):
+    """A tool is about to be called."""
+
+    type: Literal["tool_call_started"] = "tool_call_started"
+    call: ToolCall
+
+
+class ToolCallFinished(Frozen):
+    """A tool call ended; matched to its start by `result.call_id`."""
+
+    type: Literal["tool_call_finished"] = "tool_call_finished"
+    result: ToolResult
+
+
+class ModelCallStarted(Frozen):
+    """A request is about to be sent to a model."""
+
+    type: Literal["model_call_started"] = "model_call_started"
+    model: str
+
+
+class ModelCallFinished(Frozen):
+    """A model call ended well; `usage` covers this call alone and is None where unknown."""
+
+    type: Literal["model_call_finished"] = "model_call_finished"
+    model: str
+    usage: Usage | None = None
+
+
+class ModelRetried(Frozen):
+    """A model call failed and is made again after `delay_s` seconds.
+
+    Text deltas since the last `ModelCallStarted` are void: a display drops them.
+    """
+
+    type: Literal["model_retried"] = "model_retried"
+    attempt: int = Field(ge=1)
+    delay_s: float = Field(ge=0)
+    kind: ErrorKind
+    message: str
+
+
+class LogLine(Frozen):
+    """A line that the framework printed or logged."""
+
+    type: Literal["log"] = "log"
+    stream: Literal["stdout", "stderr", "log"]
+    text: str
+
+
+TurnEvent = (
+    TextDelta
+    | ReasoningDelta
+    | ToolCallStarted
+    | ToolCallFinished
+    | ModelCallStarted
+    | ModelCallFinished
+    | ModelRetried
+    | LogLine
+)
+
+# --- the frame of a turn, written by the runner and the executor --------------------------------
+
+Purpose = Literal[  # noqa: RUF041 - what votes use first, then what other strategies add
+    Literal["answer", "evaluate", "improve", "repair"],
+    Literal["rank", "break_tie", "present"],
+    Literal["continue", "debate", "judge", "reduce", "speak", "chair", "conclude"],
+]
+BallotWay = Literal["tools", "schema", "text"]
+
+
+class TurnStarted(Frozen):
+    """An agent begins a turn; durable before the agent sees it.
+
+    `attempt` counts its starts where the run was resumed; `mark` is that of a ballot in text.
+    """
+
+    type: Literal["turn_started"] = "turn_started"
+    purpose: Purpose
+    round: int = Field(ge=0)
+    turn: Turn
+    shown: tuple[AnswerRef, ...] = ()
+    ballot: BallotWay | None = None
+    mark: str | None = None
+    attempt: int = Field(default=1, ge=1)
+
+
+class TurnDone(Frozen):
+    """The turn's one terminal event, when it went well."""
+
+    type: Literal["turn_done"] = "turn_done"
+    result: TurnResult
+
+
+class TurnFailed(Frozen):
+    """The turn's one terminal event, when it failed."""
+
+    type: Literal["turn_failed"] = "turn_failed"
+    kind: ErrorKind
+    message: str
+    retryable: bool = False
+
+
+class TurnCancelled(Frozen):
+    """The turn's one terminal event, when it was stopped."""
+
+    type: Literal["turn_cancelled"] = "turn_cancelled"
+    reason: str
+
+
+class ToolCallJudged(Frozen):
+    """Plugins had an opinion on a tool call; written before the call is made or denied.
+
+    `by` is the plugin that decided; `arguments` are those that the call was made with where a
+    plugin changed them.
+    """
+
+    type: Literal["tool_call_judged"] = "tool_call_judged"
+    call_id: str
+    action: Literal["deny", "ask", "edit", "allow"]
+    by: str
+    reason: str = ""
+    arguments: dict[str, JsonValue] | None = None
