@@ -121,7 +121,7 @@ async def aresume(
     Turns that were finished are not repeated; one that was under way is started again.
 
     Args:
-        run_id: The run's id, or its beginning.
+        run_id: The run's id, its beginning, or `last` for the newest run.
         config: What it was made from, where the journal does not hold it: for a `Team`, for a
             configuration with secrets that is gone, for a run of an older version.
         trust: Whether code that the configuration names may be imported.

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-__all__ = ["AsJson", "Debug", "Output", "new_app"]
+__all__ = ["AsJson", "Debug", "Output", "RunId", "new_app"]
 
 
 class Output(StrEnum):
@@ -22,6 +22,9 @@ class Output(StrEnum):
 # `_failures` looks for it among the arguments: it counts even where those cannot be parsed.
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug logs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
+RunId = Annotated[
+    str, typer.Argument(metavar="ID", help="A run's id, its beginning, or 'last' for the newest.")
+]
 
 
 def new_app(summary: str | None = None, *, cls: type[TyperGroup] | None = None) -> typer.Typer:

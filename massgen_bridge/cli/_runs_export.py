@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from massgen_bridge.cli._options import Debug
+from massgen_bridge.cli._options import Debug, RunId
 from massgen_bridge.cli._output import BadUsage
 from massgen_bridge.cli._stdout import stdout
 from massgen_bridge.export import as_html, as_markdown, export_of
@@ -39,7 +39,7 @@ _BY_SUFFIX = {
 
 
 def export(
-    run_id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, or its beginning.")],
+    run_id: RunId,
     *,
     form: Annotated[
         ExportFormat | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from massgen_bridge.cli._options import Debug, Output
+from massgen_bridge.cli._options import Debug, Output, RunId
 from massgen_bridge.cli._output import DONE, FAILED, BadUsage, Failure, failed_run, print_json
 from massgen_bridge.cli._records import result_object
 from massgen_bridge.cli._running import DisplayChoice
@@ -33,7 +33,7 @@ _LONGEST_PAUSE_S = 5.0
 
 
 def replay(
-    run_id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, or its beginning.")],
+    run_id: RunId,
     *,
     speed: Annotated[
         float, typer.Option("--speed", metavar="N", help="N times as fast as it was.")

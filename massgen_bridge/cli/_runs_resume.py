@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from massgen_bridge.cli._asking import asker
-from massgen_bridge.cli._options import Debug, Output
+from massgen_bridge.cli._options import Debug, Output, RunId
 from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._running import DisplayChoice, Running
 from massgen_bridge.cli._stdout import stdout
@@ -35,7 +35,7 @@ __all__ = ["resume"]
 
 
 def resume(
-    run_id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, or its beginning.")],
+    run_id: RunId,
     *,
     output: Annotated[
         Output,

@@ -10,7 +10,7 @@ import typer
 
 from massgen_bridge.cli._app import COMMANDS
 from massgen_bridge.cli._asking import confirm
-from massgen_bridge.cli._options import AsJson, Debug, Output, new_app
+from massgen_bridge.cli._options import AsJson, Debug, Output, RunId, new_app
 from massgen_bridge.cli._output import BadUsage, Failure, failed_run, print_json, say
 from massgen_bridge.cli._records import result_object
 from massgen_bridge.cli._runs_export import export
@@ -60,7 +60,7 @@ def list_runs(
 
 @app.command()
 def show(
-    run_id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, or its beginning.")],
+    run_id: RunId,
     *,
     output: Annotated[
         Output, typer.Option("--output", help="A summary, the result, or all records.")

@@ -39,6 +39,7 @@ __all__ = ["RunIndex", "RunRow", "data_path", "new_run_id"]
 _FORMAT = 1
 _BUSY_S = 10.0
 _QUESTION_LENGTH = 200
+_LAST = "last"  # no run's id: those begin with a digit
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
@@ -168,11 +169,13 @@ class RunIndex:
         return self._do(lambda index: _newest(index, limit))
 
     def find(self, prefix: str) -> RunRow:
-        """The run whose id begins with `prefix`.
+        """The run whose id begins with `prefix`; the newest one for `last`.
 
         Raises:
             JournalError: None does, or several.
         """
+        if prefix == _LAST:
+            return self._newest()
         rows = [row for row in self.list() if row.run_id.startswith(prefix)] if prefix else []
         exact = [row for row in rows if row.run_id == prefix]
         if len(exact or rows) == 1:
@@ -184,6 +187,11 @@ class RunIndex:
             )
         some = ", ".join(row.run_id for row in rows[:5]) + (", …" if len(rows) > 5 else "")  # noqa: PLR2004 - enough to choose from
         raise JournalError(f"{len(rows)} runs' ids begin with {prefix!r}: {some}; give more of it")
+
+    def _newest(self) -> RunRow:
+        for row in self.list(1):
+            return row
+        raise JournalError(f"there is no last run: there are no runs in {str(self.folder)!r}")
 
     def prune(
         self,

@@ -46,6 +46,16 @@ def test_a_run_is_shown_by_the_beginning_of_its_id(commands: Commands) -> None:
     assert "Paris is the capital." in shown
 
 
+def test_the_last_run_needs_no_id(commands: Commands) -> None:
+    new_run(commands, "First?")
+    new_run(commands, "Second?")
+    assert "Question: Second?" in commands("runs", "show", "last").stdout
+    assert "Second?" in commands("runs", "export", "last").stdout
+    replayed = commands("runs", "replay", "last", "--no-wait", "--display", "plain")
+    assert "Second?" in replayed.stderr
+    assert "has ended (answered)" in commands("runs", "resume", "last").stderr
+
+
 def test_a_run_is_shown_as_the_object_that_it_printed(commands: Commands) -> None:
     arguments = ("--output", "json", "--display", "none")
     printed = commands("run", DATA / "two.yaml", "q", *arguments).stdout

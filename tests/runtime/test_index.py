@@ -147,6 +147,15 @@ def test_a_run_is_found_by_the_beginning_of_its_id(index: RunIndex) -> None:
     assert index.find("20261123").run_id == "20261123"
 
 
+def test_the_newest_run_is_found_as_the_last_one(index: RunIndex) -> None:
+    with pytest.raises(JournalError, match="there is no last run: there are no runs in"):
+        index.find("last")
+    for number, age in enumerate([3, 1, 2]):
+        _run(index, f"run-{number}", days_ago=age)
+
+    assert index.find("last").run_id == "run-1"
+
+
 def test_an_id_that_fits_several_runs_names_them(index: RunIndex) -> None:
     for number in range(7):
         index.start(f"x-{number}", run_started())
