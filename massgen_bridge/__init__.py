@@ -70,10 +70,12 @@ if TYPE_CHECKING:
         AnswerRejected,
         BallotSpoiled,
         BallotWay,
+        Conversation,
         DeadlinePassed,
         Dissent,
         ErrorInfo,
         Event,
+        Exchange,
         Happening,
         ImprovementPromised,
         LogLine,
@@ -125,6 +127,7 @@ if TYPE_CHECKING:
         user,
     )
     from massgen_bridge.models.prices import price_of
+    from massgen_bridge.runtime.conversation import Session, SessionTurn
     from massgen_bridge.specs import (
         AdapterSpec,
         AgentContext,
@@ -181,6 +184,7 @@ __all__ = [
     "ConfigError",
     "Connection",
     "ContextOverflow",
+    "Conversation",
     "DeadlinePassed",
     "Dissent",
     "DocumentPart",
@@ -189,6 +193,7 @@ __all__ = [
     "ErrorInfo",
     "ErrorKind",
     "Event",
+    "Exchange",
     "Finish",
     "FinishedTurn",
     "Frozen",
@@ -233,6 +238,8 @@ __all__ = [
     "Sampling",
     "Seat",
     "ServerFailed",
+    "Session",
+    "SessionTurn",
     "ShownAnswer",
     "Sink",
     "SinkSpec",
@@ -297,6 +304,7 @@ _MODULES = (
     "strategy",
     "specs",
     "models.prices",
+    "runtime.conversation",
     "api",
     "team",
 )

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import anyio
 
 from massgen_bridge.config.trust import open_config
+from massgen_bridge.errors import ConfigError
 from massgen_bridge.messages import Message, user
 from massgen_bridge.plugins import PluginHost
-from massgen_bridge.runtime import session
+from massgen_bridge.runtime import session as running
+from massgen_bridge.runtime.conversation import Session
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.planning import Prepared, prepare_run
 from massgen_bridge.runtime.stopped import StoppedRun
@@ -68,6 +70,7 @@ async def arun(
     *,
     trust: bool = False,
     keep: bool = True,
+    session: Session | str | None = None,
     on_record: Callable[[Record], None] | None = None,
 ) -> RunResult:
     """Run a configuration on a question.
@@ -77,20 +80,25 @@ async def arun(
         question: The task; a message with media parts where text is not enough.
         trust: Whether code that a file names may be imported.
         keep: Whether the run is written to the journal.
+        session: The conversation that the question goes on with, or the name that it is kept
+            under; without an answer, the question does not become part of it.
         on_record: Called with each record, in the event loop; it must only take note.
 
     Returns:
         The result, also of a run that failed: see its `status`.
 
     Raises:
-        ConfigError: Something is wrong with the configuration.
+        ConfigError: Something is wrong with the configuration, or with the session's name.
         PluginError: A plugin that it needs cannot be used.
-        JournalError: The run cannot be written.
+        JournalError: The run cannot be written, or another turn of the session is under way.
     """
+    talk = _session(session, keep=keep)
     # Reading files and looking for plugins blocks: not in the event loop.
     prepared = await anyio.to_thread.run_sync(partial(prepare, config, trust=trust))
     listeners = [on_record] if on_record is not None else []
-    return await session.execute(prepared, _message(question), listeners=listeners, keep=keep)
+    return await running.execute(
+        prepared, _message(question), listeners=listeners, keep=keep, session=talk
+    )
 
 
 def run(
@@ -99,6 +107,7 @@ def run(
     *,
     trust: bool = False,
     keep: bool = True,
+    session: Session | str | None = None,
     on_record: Callable[[Record], None] | None = None,
 ) -> RunResult:
     """Run a configuration on a question and wait for the result; see `arun`.
@@ -106,7 +115,8 @@ def run(
     It also works where an event loop runs already, as in a notebook: the run then has a loop of
     its own in another thread, and the caller's waits.
     """
-    return _blocking(partial(arun, config, question, trust=trust, keep=keep, on_record=on_record))
+    work = partial(arun, config, question, trust=trust, keep=keep, session=session)
+    return _blocking(partial(work, on_record=on_record))
 
 
 async def aresume(
@@ -138,7 +148,7 @@ async def aresume(
     stopped = await anyio.to_thread.run_sync(_stopped, run_id)
     prepared = await anyio.to_thread.run_sync(partial(_again, stopped, config, trust=trust))
     listeners = [on_record] if on_record is not None else []
-    return await session.resume(prepared, stopped, listeners=listeners)
+    return await running.resume(prepared, stopped, listeners=listeners)
 
 
 def resume(
@@ -175,7 +185,12 @@ def _blocking(work: Callable[[], Awaitable[RunResult]]) -> RunResult:
 
 
 async def stream(
-    config: Config, question: str | Message, *, trust: bool = False, keep: bool = True
+    config: Config,
+    question: str | Message,
+    *,
+    trust: bool = False,
+    keep: bool = True,
+    session: Session | str | None = None,
 ) -> AsyncIterator[Record]:
     """Run a configuration and yield each record as it comes; the last one holds the result.
 
@@ -185,7 +200,8 @@ async def stream(
 
     async def work() -> None:
         with send:
-            await arun(config, question, trust=trust, keep=keep, on_record=send.send_nowait)
+            ask = partial(arun, config, question, trust=trust, keep=keep, session=session)
+            await ask(on_record=send.send_nowait)
 
     # A task group cannot stay open over a yield; this task is owned by the generator, which ends
     # it in every case before it ends itself.
@@ -199,6 +215,17 @@ async def stream(
         with anyio.CancelScope(shield=True):
             await asyncio.wait({task})
         receive.close()
+
+
+def _session(session: Session | str | None, *, keep: bool) -> Session | None:
+    if isinstance(session, str):
+        session = Session(session)
+    if session is not None and session.name is not None and not keep:
+        raise ConfigError(
+            f"the session {session.name!r} is kept, and this run is not to be: give a Session"
+            " without a name, or keep the run"
+        )
+    return session
 
 
 def _message(question: str | Message) -> Message:

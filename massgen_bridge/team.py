@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from massgen_bridge.events import Record, RunResult
     from massgen_bridge.messages import Message
     from massgen_bridge.plugins import PluginHost
+    from massgen_bridge.runtime.conversation import Session
     from massgen_bridge.specs import AgentContext
 
 __all__ = ["Team"]
@@ -124,24 +125,32 @@ class Team:
         question: str | Message,
         *,
         keep: bool = True,
+        session: Session | str | None = None,
         on_record: Callable[[Record], None] | None = None,
     ) -> RunResult:
         """Run the team on a question; see `massgen_bridge.run`."""
-        return api.run(self, question, keep=keep, on_record=on_record)
+        return api.run(self, question, keep=keep, session=session, on_record=on_record)
 
     async def arun(
         self,
         question: str | Message,
         *,
         keep: bool = True,
+        session: Session | str | None = None,
         on_record: Callable[[Record], None] | None = None,
     ) -> RunResult:
         """Run the team on a question; see `massgen_bridge.arun`."""
-        return await api.arun(self, question, keep=keep, on_record=on_record)
+        return await api.arun(self, question, keep=keep, session=session, on_record=on_record)
 
-    def stream(self, question: str | Message, *, keep: bool = True) -> AsyncIterator[Record]:
+    def stream(
+        self,
+        question: str | Message,
+        *,
+        keep: bool = True,
+        session: Session | str | None = None,
+    ) -> AsyncIterator[Record]:
         """Run the team and yield each record; see `massgen_bridge.stream`."""
-        return api.stream(self, question, keep=keep)
+        return api.stream(self, question, keep=keep, session=session)
 
 
 def _as_agent(agent_id: str, agent: Any, vote: Callable[..., Any] | None) -> Agent:

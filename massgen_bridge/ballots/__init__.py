@@ -12,6 +12,13 @@ an answer can change a ballot. A chair names the next speaker on a ballot of the
 """
 
 from massgen_bridge.ballots.asking import compose
+from massgen_bridge.ballots.earlier import (
+    Earlier,
+    Remembered,
+    earlier_of,
+    remembered,
+    room_in,
+)
 from massgen_bridge.ballots.papers import (
     VOTE_TOOL,
     BallotChoice,
@@ -33,15 +40,20 @@ __all__ = [
     "BallotChoice",
     "Cast",
     "Draft",
+    "Earlier",
     "Improvement",
     "NextSpeaker",
     "Paper",
     "Promise",
+    "Remembered",
     "Spoiled",
     "VoteCast",
     "compose",
+    "earlier_of",
     "mark_of",
     "read",
+    "remembered",
+    "room_in",
     "take_vote",
     "way_for",
 ]

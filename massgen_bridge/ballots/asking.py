@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from massgen_bridge.agent import AnswerRef, ToolDefinition
+from massgen_bridge.ballots.earlier import Earlier
 from massgen_bridge.ballots.papers import END, IMPROVE, VOTE_TOOL, Draft, Paper
 from massgen_bridge.events import BallotWay, Purpose
 from massgen_bridge.messages import JsonValue, Message, Part, TextPart
@@ -25,21 +26,29 @@ _HEADINGS: dict[Purpose, str] = {
     "chair": _CONVERSATION,
     "conclude": _CONVERSATION,
 }
+_NOTHING = Earlier()
 _ALONE = "Reply with that answer alone, complete in itself."
 
 
 def compose(
-    command: StartTurn, question: Message, *, system: str, way: BallotWay, mark: str
+    command: StartTurn,
+    question: Message,
+    *,
+    system: str,
+    way: BallotWay,
+    mark: str,
+    earlier: Earlier = _NOTHING,
 ) -> Draft:
     """Put a command of the strategy into messages, tools and a schema for the agent."""
     purpose = _meant(command)
     if purpose not in {"evaluate", "judge", "chair"}:
         parts = _ask_text(purpose, command, question, mark)
-        return Draft(messages=_messages(system, parts))
+        return Draft(messages=_messages(system, earlier, mark, parts))
     paper = _paper(purpose, command, way, mark)
     ask = _ask_speaker if paper.speakers else _ask_vote
     wish = TextPart(text=ask(paper, command) + _problem(command))
-    messages = _messages(system, (*_shown(purpose, command, question, mark), wish))
+    parts = (*_shown(purpose, command, question, mark), wish)
+    messages = _messages(system, earlier, mark, parts)
     match way:
         case "tools":
             return Draft(messages=messages, tools=(_vote_tool(paper),), paper=paper)
@@ -69,11 +78,12 @@ def _paper(purpose: Purpose, command: StartTurn, way: BallotWay, mark: str) -> P
     )
 
 
-def _messages(system: str, parts: tuple[Part, ...]) -> tuple[Message, ...]:
-    asked = Message(role="user", parts=parts)
-    if not system:
-        return (asked,)
-    return (Message(role="system", parts=(TextPart(text=system),)), asked)
+def _messages(
+    system: str, earlier: Earlier, mark: str, parts: tuple[Part, ...]
+) -> tuple[Message, ...]:
+    told = (Message(role="system", parts=(TextPart(text=system),)),) if system else ()
+    asked = Message(role="user", parts=(*earlier.within(mark), *parts))
+    return (*told, *earlier.before, asked)
 
 
 # --- for a text -----------------------------------------------------------------------------------

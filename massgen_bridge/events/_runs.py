@@ -160,8 +160,31 @@ class RunResult(Frozen):
         return self.answer
 
 
+class Exchange(Frozen):
+    """A question of the user and the team's answer to it, as the user saw both: that of a run."""
+
+    run_id: str
+    question: Message
+    answer: str
+
+
+class Conversation(Frozen):
+    """The conversation with the user that a run goes on with.
+
+    Attributes:
+        session: The name that it is kept under, None where it is not kept.
+        earlier: What was asked and answered before, the oldest first, as far as any agent may be
+            shown it.
+        forgotten: How many older turns there are that no agent has room for.
+    """
+
+    session: str | None = None
+    earlier: tuple[Exchange, ...] = ()
+    forgotten: int = Field(default=0, ge=0)
+
+
 class RunStarted(Frozen):
-    """The first record of a run; holds no secret."""
+    """The first record of a run; holds no secret. `conversation` is None of a lone question."""
 
     type: Literal["run_started"] = "run_started"
     bridge_version: str
@@ -170,6 +193,7 @@ class RunStarted(Frozen):
     strategy: str
     strategy_options: dict[str, JsonValue] = Field(default_factory=dict)
     config_file: str | None = None
+    conversation: Conversation | None = None
 
 
 class RunResumed(Frozen):

@@ -137,4 +137,4 @@ def estimate_run(
 
 def estimate_tokens(text: str) -> int:
     """About how many tokens `text` is; tokenizers differ by a third or so."""
-    return -(-len(text.encode()) // _BYTES_PER_TOKEN)
+    return -(-len(text.encode(errors="replace")) // _BYTES_PER_TOKEN)

@@ -24,6 +24,7 @@ from massgen_bridge.events import RunFinished, RunResult, RunStarted, RunStatus
 from massgen_bridge.messages import Frozen
 from massgen_bridge.runtime.journal_file import read_ends, read_header
 from massgen_bridge.runtime.owner import Owner
+from massgen_bridge.runtime.rewrite import unbroken
 from massgen_bridge.runtime.secret_forms import SecretForms
 
 if TYPE_CHECKING:
@@ -341,7 +342,7 @@ def _row_of_start(
     return RunRow(
         run_id=run_id,
         started_at=at,
-        question=forms.mask(started.question.text)[:_QUESTION_LENGTH],
+        question=forms.mask(unbroken(started.question.text))[:_QUESTION_LENGTH],
         strategy=started.strategy,
         agents=len(started.seats),
         config_file=forms.mask(started.config_file) if started.config_file else None,

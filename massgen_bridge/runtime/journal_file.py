@@ -37,6 +37,7 @@ __all__ = [
     "read_header",
     "read_run",
     "read_setup",
+    "sync_directory",
     "take_over",
     "write_left_out",
 ]
@@ -89,7 +90,7 @@ def create_file(path: Path, run_id: str, setup: str | None = None) -> sqlite3.Co
         if setup is not None:
             connection.execute("INSERT INTO about VALUES ('setup', ?)", (setup,))
         connection.execute("COMMIT")
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except BaseException:
         connection.close()
         raise
@@ -257,7 +258,7 @@ def _insert_chunk(connection: sqlite3.Connection, rows: Sequence[tuple[int, str]
     connection.execute(_insert_sql(len(rows)), [value for row in rows for value in row])
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """Make a new file's name durable, where directories can be synced."""
     if os.name == "posix":
         descriptor = os.open(directory, os.O_RDONLY)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from massgen_bridge.agent import Capabilities, Limits
-from massgen_bridge.ballots import way_for
+from massgen_bridge.ballots import room_in, way_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +23,10 @@ __all__ = ["PlannedAgent", "RunPlan"]
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedAgent:
-    """One agent of a run: what it is made of, what it can do, what it may use."""
+    """One agent of a run: what it is made of, what it can do, what it may use.
+
+    `context_window` is its model's, in tokens, None where that is not known.
+    """
 
     seat: Seat
     setup: AgentSetup
@@ -32,11 +35,17 @@ class PlannedAgent:
     ballot: BallotChoice = "auto"
     tools: Sequence[ToolSpec] = ()
     limits: Limits = field(default_factory=Limits)
+    context_window: int | None = None
 
     @property
     def way(self) -> BallotWay:
         """How it votes."""
         return way_for(self.capabilities, self.ballot)
+
+    @property
+    def room(self) -> int:
+        """How many tokens it has for the conversation before."""
+        return room_in(self.context_window)
 
 
 @dataclass(frozen=True, kw_only=True)

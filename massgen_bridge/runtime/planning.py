@@ -140,6 +140,7 @@ def _planned(
         ballot=agent.ballot,
         tools=tuple(_tool(name, host) for name in agent.tools),
         limits=agent.limits,
+        context_window=connection.traits.context_window if connection else None,
     )
     return planned, connection
 

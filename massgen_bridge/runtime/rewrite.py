@@ -14,7 +14,7 @@ from massgen_bridge.runtime.deltas import Joined, whole
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["encode", "rewrite"]
+__all__ = ["encode", "rewrite", "unbroken"]
 
 _DEEPEST = 100
 _RECORD: TypeAdapter[Record] = TypeAdapter(Record)
@@ -32,7 +32,7 @@ def encode(item: Record | Joined) -> str:
         delta, text = item
         return to_json({**vars(delta), "event": {**vars(delta.event), "text": text}}).decode()
     except PydanticSerializationError:
-        plain = Record.model_validate(_walk(whole(item), _unbroken, bytes, ()))
+        plain = Record.model_validate(_walk(whole(item), unbroken, bytes, ()))
         return _serializer().to_json(plain).decode()
 
 
@@ -74,8 +74,8 @@ def _walk(
     return text(repr(value))
 
 
-def _unbroken(text: str) -> str:
-    """`text` with pairs of surrogates joined and single ones replaced."""
+def unbroken(text: str) -> str:
+    """`text` as UTF-8 can hold it: pairs of surrogates joined, single ones replaced."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from contextlib import suppress
@@ -11,10 +12,13 @@ import anyio
 
 from massgen_bridge import __version__
 from massgen_bridge.agent import AnswerRef
+from massgen_bridge.ballots import Earlier, earlier_of
 from massgen_bridge.errors import AgentError, HookFailed, JournalError
 from massgen_bridge.events import (
+    Conversation,
     DeadlinePassed,
     Happening,
+    LogLine,
     RunFinished,
     RunResult,
     RunResumed,
@@ -47,6 +51,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Runner", "opening"]
 
+_logger = logging.getLogger("massgen_bridge.runtime")
+
 # So many turns start together: the first of a thousand need not wait until the last is prepared.
 # The first batch holds every kind, for frameworks are imported before any agent runs.
 _BATCH = 100
@@ -62,6 +68,7 @@ class Runner:
         decisions: The decision hooks.
         recorder: Takes every event.
         past: What the records say of a run that is resumed.
+        conversation: What the question goes on from, None where it stands alone.
 
     Attributes:
         result: What the run gave, also after a cancellation; None while it runs.
@@ -76,14 +83,17 @@ class Runner:
         decisions: Decisions,
         recorder: Recorder,
         past: Past | None = None,
+        conversation: Conversation | None = None,
     ) -> None:
         self._plan = plan
+        self._conversation = conversation
         self._stage = Stage(
             question=question,
             secret=secrets.token_hex(16),
             executor=executor,
             decisions=decisions,
             recorder=recorder,
+            earlier=_earlier(plan, conversation),
         )
         self._recorder = recorder
         self._agents = {agent.seat.agent_id: agent for agent in plan.agents}
@@ -102,7 +112,9 @@ class Runner:
     async def run(self) -> RunResult:
         """Run to the end. A cancellation is recorded and raised again."""
         if self._past is None:
-            self._recorder.record(opening(self._plan, self._stage.question))
+            start = opening(self._plan, self._stage.question, self._conversation)
+            self._recorder.record(start)
+            self._note_what_is_left_out()
         else:
             self._recorder.record(RunResumed(bridge_version=__version__))
         try:
@@ -146,6 +158,22 @@ class Runner:
                     state, commands = self._plan.strategy.step(state, happening)
                     await self._obey(commands, tasks)
             tasks.cancel_scope.cancel()
+
+    def _note_what_is_left_out(self) -> None:
+        """Say which agents are not shown the whole conversation."""
+        forgotten = self._conversation.forgotten if self._conversation else 0
+        told: dict[int, list[str]] = {}
+        for agent_id, earlier in self._stage.earlier.items():
+            if left_out := forgotten + earlier.left_out:
+                told.setdefault(left_out, []).append(repr(agent_id))
+                text = f"{left_out} older turns of the conversation do not fit and are left out"
+                self._recorder.record(LogLine(stream="log", text=text), agent_id=agent_id)
+        for left_out, agents in told.items():
+            _logger.warning(
+                "the conversation does not fit: %d older turns are left out for %s",
+                left_out,
+                ", ".join(agents),
+            )
 
     def _tell(self, happening: Happening) -> None:
         self._inbox.append(happening)
@@ -282,7 +310,9 @@ class Runner:
         return result
 
 
-def opening(plan: RunPlan, question: Message) -> RunStarted:
+def opening(
+    plan: RunPlan, question: Message, conversation: Conversation | None = None
+) -> RunStarted:
     """The first record of a run."""
     return RunStarted(
         bridge_version=__version__,
@@ -291,6 +321,7 @@ def opening(plan: RunPlan, question: Message) -> RunStarted:
         strategy=plan.strategy_name,
         strategy_options=dict(plan.strategy_options),
         config_file=plan.config_file,
+        conversation=conversation,
     )
 
 
@@ -298,6 +329,16 @@ def _answer_of(finish: Finish, winner: AnswerInfo | None) -> str | None:
     if winner is None:
         return None
     return winner.text if finish.presentation is None else finish.presentation
+
+
+def _earlier(plan: RunPlan, conversation: Conversation | None) -> dict[str, Earlier]:
+    """What each agent is shown of the conversation."""
+    if conversation is None:
+        return {}
+    return {
+        agent.seat.agent_id: earlier_of(conversation.earlier, agent.capabilities, agent.room)
+        for agent in plan.agents
+    }
 
 
 def _only(error: Exception) -> Exception:

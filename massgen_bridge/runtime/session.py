@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio import to_thread
 
+from massgen_bridge.ballots import remembered
+from massgen_bridge.errors import JournalError
+from massgen_bridge.events import Conversation, Record, RunStarted
 from massgen_bridge.plugins import load_object
+from massgen_bridge.runtime.conversation import Session
 from massgen_bridge.runtime.course import check_same_seats, past_of
 from massgen_bridge.runtime.decisions import Decisions
 from massgen_bridge.runtime.executor import InProcessExecutor
@@ -21,13 +25,14 @@ from massgen_bridge.runtime.observers import ObserverThread, open_observers
 from massgen_bridge.runtime.recorder import Recorder
 from massgen_bridge.runtime.redact import Redactor
 from massgen_bridge.runtime.runner import Runner, opening
+from massgen_bridge.runtime.secret_forms import SecretForms
 from massgen_bridge.runtime.stopped import enter, leave
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from massgen_bridge.connection import Connection, ModelCaller
-    from massgen_bridge.events import Record, RunResult
+    from massgen_bridge.events import RunResult
     from massgen_bridge.messages import Message
     from massgen_bridge.models.connections import ConnectionPool
     from massgen_bridge.runtime.course import Past
@@ -50,6 +55,7 @@ async def execute(
     listeners: Sequence[Listener] = (),
     keep: bool = True,
     run_id: str | None = None,
+    session: Session | None = None,
 ) -> RunResult:
     """Run a prepared run to its end.
 
@@ -60,17 +66,25 @@ async def execute(
             note.
         keep: Whether the run is written to the journal and listed by `massgen-bridge runs`.
         run_id: Its id; a new one by default.
+        session: The conversation that the question goes on with; what comes of it is entered.
 
     Returns:
         The result, also of a run that failed; see its status.
 
     Raises:
-        JournalError: The run cannot be written.
+        JournalError: The run cannot be written, or another turn of the session is under way.
     """
     run_id = run_id or new_run_id()
     with _here(run_id):
-        journal = await _open_journal(prepared, question, run_id) if keep else None
-        return await _run(prepared, question, run_id, journal=journal, listeners=listeners)
+        conversation = None
+        if session is not None:
+            begin = partial(_begin_turn, session, prepared, question, run_id)
+            conversation = await to_thread.run_sync(begin)
+        started = opening(prepared.plan, question, conversation)
+        journal = await _open_journal(prepared, started, run_id) if keep else None
+        return await _run(
+            prepared, started, run_id, journal=journal, listeners=listeners, session=session
+        )
 
 
 async def resume(
@@ -96,27 +110,30 @@ async def resume(
         past = await to_thread.run_sync(past_of, read_run(run.path), prepared.plan.strategy)
         await to_thread.run_sync(RunIndex().resume, run.run_id)
         deadline_s = prepared.plan.deadline_s if run.setup is None else run.setup.deadline_s
+        session = await to_thread.run_sync(_session_of, past.started, run.run_id)
         agents = [_with_past(agent, past) for agent in prepared.plan.agents]
         plan = replace(prepared.plan, agents=agents, deadline_s=deadline_s)
         journal = Journal.reopen(run.path, run.run_id, secrets=prepared.pool.secrets())
         again = replace(prepared, plan=plan)
         return await _run(
             again,
-            past.started.question,
+            past.started,
             run.run_id,
             journal=journal,
             listeners=listeners,
+            session=session,
             past=past,
         )
 
 
 async def _run(
     prepared: Prepared,
-    question: Message,
+    started: RunStarted,
     run_id: str,
     *,
     journal: Journal | None,
     listeners: Sequence[Listener],
+    session: Session | None,
     past: Past | None = None,
 ) -> RunResult:
     async with AsyncExitStack() as stack:
@@ -142,11 +159,12 @@ async def _run(
         )
         runner = Runner(
             prepared.plan,
-            question,
+            started.question,
             executor=executor,
             decisions=Decisions(prepared.host),
             recorder=recorder,
             past=past,
+            conversation=started.conversation,
         )
         try:
             return await runner.run()
@@ -156,11 +174,45 @@ async def _run(
             if kept and runner.result is not None:
                 with anyio.CancelScope(shield=True):
                     await to_thread.run_sync(RunIndex().finish, run_id, runner.result)
+            if session is not None and runner.result is not None and (kept or journal is None):
+                secrets = prepared.pool.secrets()
+                with anyio.CancelScope(shield=True):
+                    await to_thread.run_sync(_end_turn, session, runner.result, secrets)
 
 
-async def _open_journal(prepared: Prepared, question: Message, run_id: str) -> Journal:
+def _begin_turn(
+    session: Session, prepared: Prepared, question: Message, run_id: str
+) -> Conversation:
+    """Enter a turn into its session; what the run is given of the turns before."""
+    record = Record(run_id=run_id, seq=1, at=0.0, event=opening(prepared.plan, question))
+    (row,) = Redactor(prepared.pool.secrets()).encode([record])
+    clean = Record.model_validate_json(row).event
+    asked = clean.question if isinstance(clean, RunStarted) else question
+    known = remembered(session.begin(run_id, asked), [one.room for one in prepared.plan.agents])
+    return Conversation(session=session.name, earlier=known.earlier, forgotten=known.forgotten)
+
+
+def _session_of(started: RunStarted, run_id: str) -> Session | None:
+    """The session that a run which is resumed has a turn in."""
+    name = started.conversation.session if started.conversation else None
+    if name is None:
+        return None
+    session = Session(name)
+    return session if session.resume(run_id) else None
+
+
+def _end_turn(session: Session, result: RunResult, secrets: Iterable[str]) -> None:
+    """Enter what came of a turn."""
+    answer = None if result.answer is None else SecretForms(secrets).mask(result.answer)
+    try:
+        session.finish(result.run_id, result.status, answer)
+    except JournalError as error:
+        # The answer is there, and whoever opens the session next takes it from the journal.
+        _logger.warning("%s", error)
+
+
+async def _open_journal(prepared: Prepared, started: RunStarted, run_id: str) -> Journal:
     secrets = prepared.pool.secrets()
-    started = opening(prepared.plan, question)
     path = await to_thread.run_sync(partial(RunIndex().start, run_id, started, secrets=secrets))
     setup = None
     if prepared.setup is not None:

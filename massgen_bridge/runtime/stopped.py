@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from massgen_bridge.events import Record
     from massgen_bridge.runtime.journal_file import JournalHeader
 
-__all__ = ["StoppedRun", "enter", "leave"]
+__all__ = ["StoppedRun", "enter", "is_here", "leave"]
 
 # The runs of this very process: its being alive does not say that it still runs them.
 _here: set[str] = set()
@@ -33,6 +33,11 @@ def enter(run_id: str) -> None:
     if run_id in _here:
         raise JournalError(f"the run {run_id!r} is running in this very process")
     _here.add(run_id)
+
+
+def is_here(run_id: str) -> bool:
+    """Whether this process runs it."""
+    return run_id in _here
 
 
 def leave(run_id: str) -> None:

@@ -28,7 +28,7 @@ from massgen_bridge.events import (
 from massgen_bridge.tools.desk import ToolDesk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from massgen_bridge.agent import TurnResult
     from massgen_bridge.events import TurnEvent
@@ -46,13 +46,20 @@ __all__ = ["Stage", "TurnTask", "concluding", "prepare"]
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """What all turns of a run share; `secret` makes the marks on ballots unguessable."""
+    """What all turns of a run share.
+
+    Attributes:
+        question: What the user asks now.
+        secret: Makes the marks on ballots unguessable.
+        earlier: What each agent is shown of the conversation before; nothing by default.
+    """
 
     question: Message
     secret: str
     executor: Executor
     decisions: Decisions
     recorder: Recorder
+    earlier: Mapping[str, ballots.Earlier] = field(default_factory=dict)
 
 
 async def prepare(
@@ -76,6 +83,7 @@ async def prepare(
         system=agent.system_message,
         way=agent.way,
         mark=ballots.mark_of(stage.secret, command.turn_id),
+        earlier=stage.earlier.get(command.agent_id, ballots.Earlier()),
     )
     own = tuple(tool.definition for tool in agent.tools) if agent.capabilities.tools else ()
     turn = await stage.decisions.prepare_turn(

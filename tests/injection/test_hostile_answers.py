@@ -1,18 +1,13 @@
-"""Answers that try to be more than answers change no ballot and no label, by any way to vote.
-
-`hostile_answers.json` holds them. In their texts, `{mark}` stands for the mark of a turn that the
-author had itself: the most that it can know. `repeat` makes a text long.
-"""
+"""Answers that try to be more than answers change no ballot and no label, by any way to vote."""
 
 from __future__ import annotations
 
-import json
 import re
 from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from injection.corpus import CORPUS, Hostile, each
 
 from massgen_bridge import Team, ballots
 from massgen_bridge.agent import AnswerRef, Capabilities, ShownAnswer, TurnResult
@@ -21,26 +16,12 @@ from massgen_bridge.kinds.scripted import ScriptedAgent, ScriptedOptions
 from massgen_bridge.messages import ToolCall, assistant, user
 from massgen_bridge.strategy import Speaker, StartTurn
 
-MARK, OLD_MARK = ballots.mark_of("secret", "ada.2"), ballots.mark_of("secret", "eve.1")
+MARK = ballots.mark_of("secret", "ada.2")
 PLAIN = "A plain answer."
 WAYS: tuple[Any, ...] = ("tools", "schema", "text")
 CHOICES: tuple[Purpose, ...] = ("evaluate", "judge", "chair")
 TEXTS: tuple[Purpose, ...] = ("improve", "continue", "debate", "reduce", "speak", "conclude")
 SPEAKERS = tuple(Speaker(label=f"agent{n}") for n in (1, 2, 3))
-
-
-class Hostile(NamedTuple):
-    """An answer, and what it tries."""
-
-    name: str
-    text: str
-
-
-CORPUS = [
-    Hostile(one["name"], one["text"].replace("{mark}", OLD_MARK) * one.get("repeat", 1))
-    for one in json.loads(Path(__file__).with_name("hostile_answers.json").read_text())
-]
-each = pytest.mark.parametrize("hostile", CORPUS, ids=lambda one: one.name)
 
 
 def test_the_corpus_is_large_and_its_entries_differ() -> None:
