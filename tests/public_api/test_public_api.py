@@ -98,17 +98,18 @@ PLANTS = {
     ),
     "a new argument that has to be given": Plant(
         "massgen_bridge/api.py",
-        "    keep: bool = True,\n    on_record: Callable[[Record], None] | None = None,\n"
+        "    on_record: Callable[[Record], None] | None = None,\n"
         ') -> RunResult:\n    """Run a configuration on a question.\n',
-        "    keep: bool = True,\n    place: str,\n"
+        "    place: str,\n"
         "    on_record: Callable[[Record], None] | None = None,\n"
         ') -> RunResult:\n    """Run a configuration on a question.\n',
         ("massgen_bridge.arun(place): a new parameter that has to be given",),
     ),
     "an argument that may be left out": Plant(
         "massgen_bridge/api.py",
-        "trust: bool = False, keep: bool = True\n",
-        'trust: bool = False, keep: bool = True, place: str = ""\n',
+        "    session: Session | str | None = None,\n) -> AsyncIterator[Record]:\n",
+        "    session: Session | str | None = None,\n"
+        '    place: str = "",\n) -> AsyncIterator[Record]:\n',
     ),
     "a narrower argument": Plant(
         "massgen_bridge/testing/agents.py",
