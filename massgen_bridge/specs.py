@@ -54,6 +54,7 @@ class AgentContext:
         base_dir: Folder of the configuration file, or the working directory.
         finished: The turns that this agent finished before the run was resumed, in order; only an
             agent that remembers its own turns needs them.
+        team: The team that this agent is, which the host runs; None but for kinds with `is_team`.
     """
 
     agent_id: str
@@ -63,6 +64,7 @@ class AgentContext:
     load: Callable[[str], Any]
     base_dir: Path
     finished: Sequence[FinishedTurn] = ()
+    team: Agent | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +84,8 @@ class AdapterSpec:
         needs_model: Whether `backend.model` must be given.
         default_provider: Provider of a `backend.model` that is no named connection.
         imports_code: Names of options whose value is an import path, and so needs trust.
+        is_team: Whether its options are the configuration of a team: a file that `config` names,
+            or the keys of one.
     """
 
     kind: str
@@ -95,6 +99,7 @@ class AdapterSpec:
     needs_model: bool = False
     default_provider: str | None = None
     imports_code: Sequence[str] = ()
+    is_team: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,8 @@ from massgen_bridge.ballots.earlier import (
     room_in,
 )
 from massgen_bridge.ballots.papers import (
+    END,
+    IMPROVE,
     VOTE_TOOL,
     BallotChoice,
     Cast,
@@ -34,8 +36,11 @@ from massgen_bridge.ballots.papers import (
     way_for,
 )
 from massgen_bridge.ballots.reading import read, take_vote
+from massgen_bridge.ballots.relay import relayed
 
 __all__ = [
+    "END",
+    "IMPROVE",
     "VOTE_TOOL",
     "BallotChoice",
     "Cast",
@@ -52,6 +57,7 @@ __all__ = [
     "earlier_of",
     "mark_of",
     "read",
+    "relayed",
     "remembered",
     "room_in",
     "take_vote",

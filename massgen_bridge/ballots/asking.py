@@ -7,12 +7,15 @@ from typing import assert_never
 
 from massgen_bridge.agent import AnswerRef, ToolDefinition
 from massgen_bridge.ballots.earlier import Earlier
-from massgen_bridge.ballots.papers import END, IMPROVE, VOTE_TOOL, Draft, Paper
+from massgen_bridge.ballots.papers import BALLOT, END, IMPROVE, VOTE_TOOL, Draft, Paper
 from massgen_bridge.events import BallotWay, Purpose
 from massgen_bridge.messages import JsonValue, Message, Part, TextPart
 from massgen_bridge.strategy import Speaker, StartTurn
 
-__all__ = ["compose"]
+__all__ = ["SPEAKER", "compose"]
+
+SPEAKER = "Who speaks next."
+"""What a schema says of itself that asks for a speaker."""
 
 _REASON_LENGTH = 120
 _ANSWERS = "Answers that were given to it, each by another author"
@@ -236,7 +239,8 @@ def _vote_tool(paper: Paper) -> ToolDefinition:
 def _schema(paper: Paper) -> dict[str, JsonValue]:
     return {
         "type": "object",
-        "title": "Ballot",
+        "title": BALLOT,
+        **({"description": SPEAKER} if paper.speakers else {}),
         "properties": {
             "vote": _one_of([*paper.labels, *([IMPROVE] if paper.may_improve else [])]),
             "reason": {"type": "string", "maxLength": _REASON_LENGTH},

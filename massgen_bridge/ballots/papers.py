@@ -10,6 +10,7 @@ from massgen_bridge.events import BallotWay
 from massgen_bridge.messages import Frozen, JsonValue, Message
 
 __all__ = [
+    "BALLOT",
     "END",
     "IMPROVE",
     "VOTE_TOOL",
@@ -28,6 +29,7 @@ __all__ = [
 
 BallotChoice = Literal["auto", "tools", "schema", "text"]
 VOTE_TOOL = "vote"
+BALLOT = "Ballot"
 IMPROVE = "improve"
 END = "end"
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from massgen_bridge.config.models import BackendConfig, Document, RunConfig, StrategyConfig
 from massgen_bridge.config.problems import Problems, described, parse
 from massgen_bridge.config.source import KeyPath, Source
+from massgen_bridge.config.teams import Around, path_of, team_source
 from massgen_bridge.errors import BridgeError, ConfigError, DuplicateName
 from massgen_bridge.models.resolution import find_provider, reference
 from massgen_bridge.models.settings import ModelConfig
@@ -27,6 +28,7 @@ T = TypeVar("T")
 
 _LATER_TOP = frozenset({"mcp_servers", "orchestrator"})
 _LATER_BELOW = frozenset({"mcp_servers"})
+_TEAM_LIMITS = frozenset({"idle_s", "wall_s"})
 _OWN_BACKEND_KEYS = tuple(name for name in BackendConfig.model_fields if name != "options")
 _DEFAULT_STRATEGY = StrategyConfig.model_fields["type"].default
 _VARIABLE = re.compile(r"\$\{[^{}]*\}")
@@ -45,16 +47,27 @@ class Check:
         host: Knows the kinds, tools, strategies, sinks and providers.
         plugins_loaded: Whether the host has the configuration's own plugins; where it has not,
             unknown names may still turn out to be known.
+        around: What a team has around it.
     """
 
-    def __init__(self, source: Source, host: PluginHost, *, plugins_loaded: bool) -> None:
+    def __init__(
+        self,
+        source: Source,
+        host: PluginHost,
+        *,
+        plugins_loaded: bool,
+        around: Around | None = None,
+    ) -> None:
         self._source = source
         self._host = host
         self._problems = Problems(source)
-        self._models: dict[str, ModelConfig] = {}
+        self._around = around or Around()
+        self._models = dict(self._around.models)
+        self._teams: dict[str, RunConfig] = {}
         self._known_providers: dict[str, ProviderSpec] | None = None
         self._unchecked: list[KeyPath] = []
-        self._may_wait = not plugins_loaded
+        self._plugins_loaded = plugins_loaded
+        self._may_wait = self._around.may_wait
 
     def run(self) -> RunConfig:
         """The checked configuration.
@@ -64,7 +77,8 @@ class Check:
         """
         self._check_form()
         data = self._normalised(self._source.data)
-        self._may_wait = self._may_wait and bool(_items(data.get("plugins")))
+        if not self._plugins_loaded and _items(data.get("plugins")):
+            self._may_wait = True
         document = parse(Document, data, (), self._problems)
         self._check_variables(data, ())
         self._check_models(data.get("models"))
@@ -86,6 +100,8 @@ class Check:
             strategy_options=strategy,
             sink_options=sinks,
             unchecked=tuple(self._unchecked),
+            teams=MappingProxyType(self._teams),
+            inherited=MappingProxyType(dict(self._around.models)),
         )
 
     # --- the form --------------------------------------------------------------------------------
@@ -140,7 +156,16 @@ class Check:
             if isinstance(one, str) and _VARIABLE.fullmatch(one):
                 message = f"environment variables such as {one!r} stand in 'models:' alone"
                 self._problems.add(inner, message)
-            self._check_variables(one, inner)
+            if key != "options" or not self._is_team(value):
+                self._check_variables(one, inner)
+
+    def _is_team(self, backend: Any) -> bool:
+        """Whether an agent is a team, whose configuration is checked by itself."""
+        kind = backend.get("type") if isinstance(backend, dict) else None
+        try:
+            return isinstance(kind, str) and self._host.adapter(kind).is_team
+        except BridgeError:
+            return False
 
     # --- models ----------------------------------------------------------------------------------
 
@@ -185,7 +210,7 @@ class Check:
     @property
     def _declared_models(self) -> Mapping[str, Any]:
         models = self._source.data.get("models")
-        return models if isinstance(models, dict) else {}
+        return {**self._around.models, **(models if isinstance(models, dict) else {})}
 
     # --- agents ----------------------------------------------------------------------------------
 
@@ -209,7 +234,46 @@ class Check:
                 )
                 if parsed is not None and isinstance(name, str):
                     options[name] = parsed
+                    if spec.is_team:
+                        self._check_team(name, agent, path)
         return options
+
+    def _check_team(self, name: str, agent: Mapping[str, Any], path: KeyPath) -> None:
+        """Check the configuration of an agent that is a team, as one of its own."""
+        limits = agent.get("limits")
+        for key in sorted({*limits} - _TEAM_LIMITS) if isinstance(limits, dict) else ():
+            message = "give it to the team's own agents: a team as a whole has no such limit"
+            self._problems.add((*path, "limits", key), message, at_key=True)
+        backend: KeyPath = (*path, "backend")
+        options = agent["backend"]["options"]
+        is_file = options.get("config") is not None
+        at = (*backend, "config") if is_file else backend
+        try:
+            inner = self._team(backend, options, is_file=is_file)
+        except ConfigError as error:
+            if error.file is None:
+                self._problems.add(at, error.message)
+            else:
+                self._problems.take(error)
+            return
+        try:
+            self._teams[name] = inner.run()
+        except ConfigError as error:
+            self._problems.take(error)
+            return
+        self._unchecked += [(*at, *one) for one in self._teams[name].unchecked]
+
+    def _team(self, backend: KeyPath, options: Mapping[str, Any], *, is_file: bool) -> Check:
+        own = path_of(self._source)
+        files = self._around.files
+        around = Around(
+            files=files if own is None or own in files else (*files, own),
+            depth=self._around.depth + 1,
+            models={} if is_file else self._models,
+            may_wait=self._may_wait,
+        )
+        source = team_source(self._source, backend, options, around)
+        return Check(source, self._host, plugins_loaded=self._plugins_loaded, around=around)
 
     def _check_backend(self, backend: Any, path: KeyPath) -> AdapterSpec | None:
         if not isinstance(backend, dict):
@@ -238,6 +302,8 @@ class Check:
         if tools and not spec.capabilities.tools:
             self._problems.add((*path, "tools"), f"{kind} cannot call tools", at_key=True)
         ballot = agent.get("ballot")
+        if spec.is_team and ballot == "text":
+            self._problems.add((*path, "ballot"), f"{kind} vote by 'schema'; use 'auto'")
         if ballot == "tools" and not spec.capabilities.tools:
             self._problems.add((*path, "ballot"), f"{kind} cannot call tools; use 'auto'")
         if ballot == "schema" and not spec.capabilities.structured:

@@ -44,13 +44,14 @@ def activate(config: RunConfig, host: PluginHost) -> RunConfig:
         InvalidConfig: As `load_config`.
         ConfigError: A plugin is missing or broken.
     """
-    for index, plugin in enumerate(config.plugins):
+    wanted = [(one, index) for one in config.tree() for index in range(len(one.plugins))]
+    for one, index in wanted:
         try:
-            host.load_plugins([plugin], config.base_dir)
+            host.load_plugins([one.plugins[index]], one.base_dir)
         except ConfigError as error:
-            problems = Problems(config.source)
+            problems = Problems(one.source)
             problems.add(("plugins", index), error.message)
             problems.raise_any()
-    if not config.plugins:
+    if not wanted:
         return config
     return Check(config.source, host, plugins_loaded=True).run()

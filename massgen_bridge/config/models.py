@@ -6,7 +6,7 @@ strategy and a sink have keys of their own beside those given here: `options` ho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -190,6 +190,8 @@ class RunConfig:
         sink_options: The same for each sink, in their order.
         unchecked: Paths of names that only the file's own plugins may know; `activate`
             checks them.
+        teams: The configurations of the agents that are teams, by agent id.
+        inherited: Connections of the file around a team that is written out in it.
     """
 
     document: Document
@@ -198,6 +200,14 @@ class RunConfig:
     strategy_options: BaseModel | None = None
     sink_options: tuple[BaseModel | None, ...] = ()
     unchecked: tuple[KeyPath, ...] = ()
+    teams: Mapping[str, RunConfig] = field(default_factory=dict)
+    inherited: Mapping[str, ModelConfig] = field(default_factory=dict)
+
+    def tree(self) -> Iterator[RunConfig]:
+        """This one, and those of the teams within it, to the innermost."""
+        yield self
+        for team in self.teams.values():
+            yield from team.tree()
 
     @property
     def agents(self) -> tuple[AgentConfig, ...]:
@@ -207,7 +217,7 @@ class RunConfig:
     @property
     def models(self) -> Mapping[str, ModelConfig]:
         """The named connections."""
-        return self.document.models
+        return {**self.inherited, **self.document.models}
 
     @property
     def strategy(self) -> StrategyConfig:

@@ -88,15 +88,25 @@ class Problems:
     def add(self, path: KeyPath, message: str, *, at_key: bool = False) -> None:
         """Note a problem with the value at a path, or with its key."""
         place = self._source.place(path, of_key=at_key)
-        prefix = f"{dotted(path)}: " if path else ""
+        whole = (*self._source.at, *path)
+        prefix = f"{dotted(whole)}: " if whole else ""
         self._found.append(
             Problem(
                 message=prefix + message,
-                path=path,
+                path=whole,
                 file=self._source.label,
                 line=place.line if place else None,
                 column=place.column if place else None,
             )
+        )
+
+    def take(self, error: ConfigError) -> None:
+        """Add what is wrong with a configuration that this one contains."""
+        if isinstance(error, InvalidConfig):
+            self._found += error.problems
+            return
+        self._found.append(
+            Problem(message=error.message, file=error.file, line=error.line, column=error.column)
         )
 
     def raise_any(self) -> None:
@@ -106,10 +116,13 @@ class Problems:
             InvalidConfig: There is at least one problem.
         """
         if self._found:
-            unique = {(one.path, one.message): one for one in self._found}
-            raise InvalidConfig(
-                sorted(unique.values(), key=lambda one: (one.line or 0, one.column or 0))
-            )
+            unique = {(one.file, one.path, one.message): one for one in self._found}
+            raise InvalidConfig(sorted(unique.values(), key=self._order))
+
+    def _order(self, problem: Problem) -> tuple[bool, str, int, int]:
+        """Those of the file itself come first."""
+        elsewhere = problem.file != self._source.label
+        return elsewhere, problem.file or "", problem.line or 0, problem.column or 0
 
 
 def parse(

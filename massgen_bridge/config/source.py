@@ -42,6 +42,8 @@ class Source:
         text: The bytes of the file or text; None for values from Python.
         keys: The place of each key, by the path of its value.
         values: The place of each value.
+        at: The path of these values in the file, where they are a part of it.
+        kept: Texts of further files, by their paths, which count in place of what is there now.
     """
 
     data: Any
@@ -50,6 +52,8 @@ class Source:
     text: bytes | None = None
     keys: Mapping[KeyPath, Place] = field(default_factory=dict, repr=False)
     values: Mapping[KeyPath, Place] = field(default_factory=dict, repr=False)
+    at: KeyPath = ()
+    kept: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def label(self) -> str | None:

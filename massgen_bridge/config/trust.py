@@ -49,7 +49,7 @@ class CodeReference:
     """A place in a configuration that imports code.
 
     Attributes:
-        path: The keys that lead to it.
+        path: The keys that lead to it; into the file of a team by the `config` that names it.
         reference: What it names: a module, a file, or an attribute of one.
         files: The files that importing it runs first, as far as they can be found without that.
     """
@@ -64,16 +64,26 @@ class CodeReference:
 
 def code_references(config: RunConfig, host: PluginHost) -> tuple[CodeReference, ...]:
     """Every place in a configuration that imports code; nothing is imported to find them."""
-    places = [*_references(config, host)]
     return tuple(
-        CodeReference(
-            path=path, reference=reference, files=source_files(reference, config.base_dir)
-        )
-        for path, reference in places
+        CodeReference(path=path, reference=reference, files=source_files(reference, base_dir))
+        for path, reference, base_dir in [*_references(config, host)]
     )
 
 
-def _references(config: RunConfig, host: PluginHost) -> Iterator[tuple[KeyPath, str]]:
+def _references(
+    config: RunConfig, host: PluginHost, at: KeyPath = ()
+) -> Iterator[tuple[KeyPath, str, Path]]:
+    """Each reference with its path from the outermost file and the folder that it starts from."""
+    for path, reference in _own_references(config, host):
+        yield (*at, *path), reference, config.base_dir
+    for index, agent in enumerate(config.agents):
+        team = config.teams.get(agent.id)
+        if team is not None:
+            named = () if agent.backend.options.get("config") is None else ("config",)
+            yield from _references(team, host, (*at, "agents", index, "backend", *named))
+
+
+def _own_references(config: RunConfig, host: PluginHost) -> Iterator[tuple[KeyPath, str]]:
     for index, plugin in enumerate(config.plugins):
         yield ("plugins", index), plugin
     for index, agent in enumerate(config.agents):
@@ -98,7 +108,7 @@ def _texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
 
 
 def content_hash(config: RunConfig, host: PluginHost) -> str:
-    """A hash over a configuration and the files that it names first."""
+    """A hash over a configuration, those of the teams in it, and the files that it names first."""
     return _content_hash(config, code_references(config, host))
 
 
@@ -184,7 +194,7 @@ def open_config(
     """
     config = load_config(source, host)
     require(config, host, trust=trust, ask=ask)
-    if config.plugins:
+    if any(one.plugins for one in config.tree()):
         config = activate(config, host)
         # Options of kinds that these plugins brought may name code as well.
         require(config, host, trust=trust, ask=ask)
@@ -199,6 +209,7 @@ def _remember(config: RunConfig, references: Sequence[CodeReference]) -> None:
 def _content_hash(config: RunConfig, references: Sequence[CodeReference]) -> str:
     digest = hashlib.sha256()
     parts = [b"massgen-bridge trust 1", config.source.text or b""]
+    parts += [one.source.text or b"" for one in config.tree() if one.file != config.file]
     for one in references:
         parts.append(f"{dotted(one.path)}\0{one.reference}".encode(errors="surrogateescape"))
         parts += [_bytes_of(path) for path in one.files]

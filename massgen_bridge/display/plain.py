@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, assert_never
 from massgen_bridge.display.base import BaseDisplay, fitting
 from massgen_bridge.display.summary import outcome, totals
 from massgen_bridge.display.text import clip, one_line
-from massgen_bridge.display.words import ADVICE, count, name_of, names_of, question_of, spending
+from massgen_bridge.display.words import (
+    ADVICE,
+    count,
+    listing,
+    name_of,
+    names_of,
+    question_of,
+    spending,
+)
 from massgen_bridge.events import (
     Answered,
     AnswerListed,
@@ -16,6 +24,8 @@ from massgen_bridge.events import (
     BudgetReached,
     DeadlinePassed,
     ImprovementPromised,
+    InnerRunFinished,
+    InnerRunStarted,
     LogLine,
     ModelCallFinished,
     ModelCallStarted,
@@ -141,8 +151,11 @@ def _said(event: Event, agent_id: str | None, view: RunView) -> str | None:
             return None  # told by the summary
         case _:
             said = _said_of_agent(event, view)
-            agent = getattr(event, "agent_id", agent_id) or "?"
-            return None if said is None else f"{name_of(view, agent)}: {said}"
+            who = name_of(view, getattr(event, "agent_id", agent_id) or "?")
+            member = getattr(event, "source", None)
+            if member is not None:
+                who = f"{who}, {one_line(member)}"
+            return None if said is None else f"{who}: {said}"
 
 
 def _said_of_agent(event: AgentEvent, view: RunView) -> str | None:
@@ -164,6 +177,8 @@ def _said_of_agent(event: AgentEvent, view: RunView) -> str | None:
             return _chose(event, view)
         case Answered() | AnswerRejected() | BallotSpoiled() | ImprovementPromised():
             return _came_of_it(event, view)
+        case InnerRunStarted() | InnerRunFinished():
+            return _said_of_team(event)
         case _:
             _unsaid(event)
             return None
@@ -172,6 +187,20 @@ def _said_of_agent(event: AgentEvent, view: RunView) -> str | None:
 def _unsaid(event: _Unsaid) -> None:
     """Nothing is said of what other lines tell, or what is too much for lines."""
     del event
+
+
+def _said_of_team(event: InnerRunStarted | InnerRunFinished) -> str | None:
+    if isinstance(event, InnerRunStarted):
+        team = listing(one_line(seat.agent_id) for seat in event.seats)
+        if event.purpose == "vote":
+            return f"asks its members to vote: {team}"
+        return f"works as a team: {team}, strategy {one_line(event.strategy)}"
+    result = event.result
+    if event.purpose == "vote" or result.winner is None or result.answer is None:
+        return None  # told by what comes of it
+    votes = sum(vote.author == result.winner for vote in result.votes)
+    by = f" with {count(votes, 'vote')}" if votes else ""
+    return f"its team took the answer of {one_line(result.winner)}{by}"
 
 
 def _said_of_tool(event: ToolCallStarted | ToolCallJudged | ToolCallFinished) -> str | None:

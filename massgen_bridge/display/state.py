@@ -18,6 +18,8 @@ from massgen_bridge.events import (
     DeadlinePassed,
     ErrorInfo,
     ImprovementPromised,
+    InnerRunFinished,
+    InnerRunStarted,
     LogLine,
     ModelCallFinished,
     ModelCallStarted,
@@ -101,7 +103,9 @@ _Delta = TextDelta | ReasoningDelta
 _Call = ModelCallStarted | ModelCallFinished | ModelRetried | ToolCallStarted | ToolCallFinished
 _Frame = TurnStarted | TurnDone | TurnFailed | TurnCancelled
 
-AgentEvent = _Delta | LogLine | _Call | _Frame | ToolCallJudged | TurnIdle | TurnHappening
+_Inner = InnerRunStarted | InnerRunFinished
+
+AgentEvent = _Delta | LogLine | _Call | _Frame | ToolCallJudged | TurnIdle | TurnHappening | _Inner
 """Everything that happens to one agent."""
 
 
@@ -386,7 +390,9 @@ class RunView:
             agent = self.agents[agent_id] = AgentView(seat=seat)
         return agent
 
-    def _apply_to_agent(self, event: _Call | _Frame | TurnHappening, record: Record) -> None:
+    def _apply_to_agent(
+        self, event: _Call | _Frame | TurnHappening | _Inner, record: Record
+    ) -> None:
         agent = self._agent(record)
         agent.ledger.add(record)
         match event:
@@ -413,6 +419,8 @@ class RunView:
                 | TurnLost()
             ):
                 agent.happened(event)
+            case InnerRunStarted() | InnerRunFinished():
+                pass
             case _:
                 agent.call(event)
 

@@ -38,6 +38,7 @@ from massgen_bridge.events._runs import (
     Dissent,
     ErrorInfo,
     Exchange,
+    OuterTurn,
     Role,
     RunFinished,
     RunResult,
@@ -49,6 +50,8 @@ from massgen_bridge.events._runs import (
 )
 from massgen_bridge.events._turns import (
     BallotWay,
+    InnerRunFinished,
+    InnerRunStarted,
     LogLine,
     ModelCallFinished,
     ModelCallStarted,
@@ -85,10 +88,13 @@ __all__ = [
     "Exchange",
     "Happening",
     "ImprovementPromised",
+    "InnerRunFinished",
+    "InnerRunStarted",
     "LogLine",
     "ModelCallFinished",
     "ModelCallStarted",
     "ModelRetried",
+    "OuterTurn",
     "Purpose",
     "Ranked",
     "ReasoningDelta",
@@ -129,6 +135,8 @@ Event = Annotated[
     | ModelCallFinished
     | ModelRetried
     | LogLine
+    | InnerRunStarted
+    | InnerRunFinished
     | TurnStarted
     | TurnDone
     | TurnFailed

@@ -19,7 +19,8 @@ class Seat(Frozen):
     """One agent's place in a run: its id, and the label under which the others know it.
 
     `model` and `provider` name its model and who serves it, where it has one. `weight` is what its
-    vote counts. `has_tools` says that it can do more than write.
+    vote counts. `has_tools` says that it can do more than write. `members` are the ids of those
+    within, where it is a team.
     """
 
     agent_id: str
@@ -30,6 +31,7 @@ class Seat(Frozen):
     roles: tuple[Role, ...] = ("propose", "vote")
     weight: float = Field(default=1.0, gt=0)
     has_tools: bool = False
+    members: tuple[str, ...] = ()
 
 
 class AnswerListed(Frozen):
@@ -183,8 +185,19 @@ class Conversation(Frozen):
     forgotten: int = Field(default=0, ge=0)
 
 
+class OuterTurn(Frozen):
+    """The turn of another run that a run is the work of: its agent is a team."""
+
+    run_id: str
+    agent_id: str
+    turn_id: str
+
+
 class RunStarted(Frozen):
-    """The first record of a run; holds no secret. `conversation` is None of a lone question."""
+    """The first record of a run; holds no secret. `conversation` is None of a lone question.
+
+    `within` tells of which turn of another run it is the work, where an agent is a team.
+    """
 
     type: Literal["run_started"] = "run_started"
     bridge_version: str
@@ -194,6 +207,7 @@ class RunStarted(Frozen):
     strategy_options: dict[str, JsonValue] = Field(default_factory=dict)
     config_file: str | None = None
     conversation: Conversation | None = None
+    within: OuterTurn | None = None
 
 
 class RunResumed(Frozen):

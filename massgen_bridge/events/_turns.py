@@ -8,13 +8,17 @@ from pydantic import Field
 
 from massgen_bridge.agent import AnswerRef, Turn, TurnResult, Usage
 from massgen_bridge.errors import ErrorKind
+from massgen_bridge.events._runs import RunResult, Seat
 from massgen_bridge.messages import Frozen, JsonValue, ToolCall, ToolResult
 
 # --- what a turn emits --------------------------------------------------------------------------
+#
+# `source` names the inner member of a group that an event is from, and where that is a team itself
+# the member of it: `critics/ann`. It is None for the agent itself.
 
 
 class TextDelta(Frozen):
-    """A piece of the answer's text; `source` names the inner member of a group."""
+    """A piece of the answer's text; with `source`, of what an inner member of a group says."""
 
     type: Literal["text_delta"] = "text_delta"
     text: str
@@ -34,6 +38,7 @@ class ToolCallStarted(Frozen):
 
     type: Literal["tool_call_started"] = "tool_call_started"
     call: ToolCall
+    source: str | None = None
 
 
 class ToolCallFinished(Frozen):
@@ -41,6 +46,7 @@ class ToolCallFinished(Frozen):
 
     type: Literal["tool_call_finished"] = "tool_call_finished"
     result: ToolResult
+    source: str | None = None
 
 
 class ModelCallStarted(Frozen):
@@ -48,6 +54,7 @@ class ModelCallStarted(Frozen):
 
     type: Literal["model_call_started"] = "model_call_started"
     model: str
+    source: str | None = None
 
 
 class ModelCallFinished(Frozen):
@@ -56,6 +63,7 @@ class ModelCallFinished(Frozen):
     type: Literal["model_call_finished"] = "model_call_finished"
     model: str
     usage: Usage | None = None
+    source: str | None = None
 
 
 class ModelRetried(Frozen):
@@ -69,6 +77,7 @@ class ModelRetried(Frozen):
     delay_s: float = Field(ge=0)
     kind: ErrorKind
     message: str
+    source: str | None = None
 
 
 class LogLine(Frozen):
@@ -77,6 +86,31 @@ class LogLine(Frozen):
     type: Literal["log"] = "log"
     stream: Literal["stdout", "stderr", "log"]
     text: str
+    source: str | None = None
+
+
+class InnerRunStarted(Frozen):
+    """A team begins, or goes on with, the run that gives its turn's result.
+
+    `run_id` is the run's own; its journal is kept where that of the outer run is. Where the team
+    is to `vote`, each of its members does, by the strategy `poll`.
+    """
+
+    type: Literal["inner_run_started"] = "inner_run_started"
+    run_id: str
+    purpose: Literal["answer", "vote"] = "answer"
+    strategy: str
+    seats: tuple[Seat, ...]
+    source: str | None = None
+
+
+class InnerRunFinished(Frozen):
+    """The run within a turn has ended, with or without an answer."""
+
+    type: Literal["inner_run_finished"] = "inner_run_finished"
+    purpose: Literal["answer", "vote"] = "answer"
+    result: RunResult
+    source: str | None = None
 
 
 TurnEvent = (
@@ -88,6 +122,8 @@ TurnEvent = (
     | ModelCallFinished
     | ModelRetried
     | LogLine
+    | InnerRunStarted
+    | InnerRunFinished
 )
 
 # --- the frame of a turn, written by the runner and the executor --------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import anyio
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 __all__ = ["ConnectionPool", "ModelConfig", "reference", "resolve"]
 
 
+@dataclass(kw_only=True)
+class _Shared:
+    """What a pool shares with those of the teams within its run."""
+
+    local_configs: list[ModelConfig] = field(default_factory=list)
+    secrets: set[str] = field(default_factory=set)
+    servers: LocalServers | None = None
+
+
 class ConnectionPool:
     """The connections that the agents of one run use; also an async context manager.
 
@@ -35,6 +45,8 @@ class ConnectionPool:
         models: The top-level `models:`, by name.
         providers: The registered providers, by name.
         environ: The environment variables.
+        within: The pool of the run that this one is for a team of: they have one local server and
+            one set of secrets, and that one closes everything.
     """
 
     def __init__(
@@ -42,16 +54,17 @@ class ConnectionPool:
         models: Mapping[str, ModelConfig],
         providers: Mapping[str, ProviderSpec],
         environ: Mapping[str, str],
+        *,
+        within: ConnectionPool | None = None,
     ) -> None:
+        self._shared: _Shared = _Shared() if within is None else within._shared  # noqa: SLF001 - our own
+        self._is_inner = within is not None
         self._models = models
         self._providers = providers
         self._environ = environ
         self._connections: dict[str, Connection] = {}
-        self._local_configs: list[ModelConfig] = []
-        self._servers: LocalServers | None = None
         self._limiters: dict[str, anyio.CapacityLimiter] = {}
         self._limiter_of: dict[str, anyio.CapacityLimiter] = {}
-        self._secrets: set[str] = set()
 
     def add(
         self,
@@ -78,9 +91,9 @@ class ConnectionPool:
         name, config, provider = self._find(agent_id, model, default_provider)
         connection = resolve(name, config, provider, protocols, self._environ, agent_id=agent_id)
         self._connections[agent_id] = connection
-        self._secrets |= secret_values(config, connection, self._environ)
+        self._shared.secrets |= secret_values(config, connection, self._environ)
         if provider.name == LOCAL:
-            self._local_configs.append(config)
+            self._shared.local_configs.append(config)
         if config.max_concurrent is not None:
             # A named connection has one bound for all its agents.
             key = name if isinstance(model, str) else agent_id
@@ -99,10 +112,10 @@ class ConnectionPool:
         connection = self._connections[agent_id]
         if connection.provider != LOCAL:
             return connection
-        if self._servers is None:
-            self._servers = LocalServers(self._local_settings())
-        server = await self._servers.get()
-        self._secrets.add(server.api_key)
+        if self._shared.servers is None:
+            self._shared.servers = LocalServers(self._local_settings())
+        server = await self._shared.servers.get()
+        self._shared.secrets.add(server.api_key)
         url = server.url.removesuffix("/v1") if connection.protocol == "messages" else server.url
         return connection.model_copy(update={"base_url": url, "api_key": SecretStr(server.api_key)})
 
@@ -113,13 +126,15 @@ class ConnectionPool:
 
     def secrets(self) -> frozenset[str]:
         """All secret values in use; it grows with agents added and with the local server."""
-        return frozenset(self._secrets)
+        return frozenset(self._shared.secrets)
 
     async def aclose(self) -> None:
         """End the local model's server, if it runs, and start none from now on."""
-        if self._servers is None:
-            self._servers = LocalServers()
-        await self._servers.aclose()
+        if self._is_inner:
+            return
+        if self._shared.servers is None:
+            self._shared.servers = LocalServers()
+        await self._shared.servers.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -145,9 +160,9 @@ class ConnectionPool:
             raise ConfigError(f"agent {agent_id!r}: {error.message}") from None
 
     def _local_settings(self) -> LocalSettings:
-        settings = LocalSettings.for_agents(len(self._local_configs))
-        slots = [config.slots for config in self._local_configs if config.slots]
-        contexts = [config.context for config in self._local_configs if config.context]
+        settings = LocalSettings.for_agents(len(self._shared.local_configs))
+        slots = [config.slots for config in self._shared.local_configs if config.slots]
+        contexts = [config.context for config in self._shared.local_configs if config.context]
         return settings.model_copy(
             update={
                 "slots": max(slots, default=settings.slots),

@@ -29,6 +29,7 @@ _OF_CORE = re.compile(r"massgen[-_.]bridge *[<>=!~]", re.IGNORECASE)
 BUILT_IN_KINDS = {
     "python": "massgen_bridge.kinds.python",
     "scripted": "massgen_bridge.kinds.scripted",
+    "team": "massgen_bridge.kinds.team",
 }
 """The core's own entry points; kept here too, so that they work without installed metadata."""
 

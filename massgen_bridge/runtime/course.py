@@ -199,7 +199,7 @@ class _Reading:
                 self._finished.setdefault(agent_id, []).append(done)
             case TurnFailed():
                 attempt.outcome = event
-            case ToolCallStarted(call=call):
+            case ToolCallStarted(call=call, source=None):
                 attempt.calls.append(call)
             case _:
                 pass

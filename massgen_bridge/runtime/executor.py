@@ -7,15 +7,14 @@ import logging
 import math
 import time
 from collections.abc import Awaitable
-from contextlib import AsyncExitStack, contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
-from massgen_bridge.agent import FinishedTurn, TurnResult
+from massgen_bridge.agent import TurnResult
 from massgen_bridge.errors import (
     AgentCrashed,
     AgentError,
@@ -24,37 +23,18 @@ from massgen_bridge.errors import (
     error_words,
 )
 from massgen_bridge.events import ModelRetried, TurnCancelled, TurnDone, TurnFailed
-from massgen_bridge.messages import Frozen, JsonValue
-from massgen_bridge.specs import AdapterSpec, AgentContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from massgen_bridge.agent import Agent, Emit, Turn
-    from massgen_bridge.connection import Connection, ModelCaller
     from massgen_bridge.events import TurnEvent
-    from massgen_bridge.plugins import PluginHost
+    from massgen_bridge.runtime.crew import AgentSetup, Crew
 
-__all__ = ["AgentSetup", "Executor", "InProcessExecutor", "ModelAccess", "TurnOutcome"]
+__all__ = ["Executor", "InProcessExecutor", "TurnOutcome"]
 
 TurnOutcome = TurnDone | TurnFailed | TurnCancelled
 _TICK_S = 0.25
 _logger = logging.getLogger("massgen_bridge.runtime")
 T = TypeVar("T")
-
-
-class AgentSetup(Frozen):
-    """Everything that makes an agent, as a value: it can cross a process or a network.
-
-    `finished` holds its turns of before the run was resumed.
-    """
-
-    agent_id: str
-    kind: str
-    options: dict[str, JsonValue]
-    model: str | None = None
-    base_dir: str = "."
-    finished: tuple[FinishedTurn, ...] = ()
 
 
 class Executor(Protocol):
@@ -72,13 +52,6 @@ class Executor(Protocol):
         Returns:
             None where the turn ends before, or is not running.
         """
-
-
-class ModelAccess(Protocol):
-    """Where agents get their models from."""
-
-    async def open(self, agent_id: str) -> tuple[Connection, ModelCaller] | None:
-        """The agent's connection and its retry policy; None for an agent without a model."""
 
 
 class _Running:
@@ -105,28 +78,13 @@ class _Running:
 class InProcessExecutor:
     """Agents as objects in this process and event loop.
 
-    Agents are made when they get their first turn, and closed with the executor.
-
     Args:
-        host: Knows the adapters.
-        models: Opens connections.
-        load: Resolves import paths: (path, base folder) → object.
+        crew: Makes the agents, and keeps them.
     """
 
-    def __init__(
-        self,
-        host: PluginHost,
-        models: ModelAccess,
-        *,
-        load: Callable[[str, Path], Any],
-    ) -> None:
-        self._host = host
-        self._models = models
-        self._load = load
-        self._agents: dict[str, Agent] = {}
-        self._making: dict[str, anyio.Lock] = {}
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
         self._running: dict[str, _Running] = {}
-        self._imports = _Imports()
         self._stack = AsyncExitStack()
         self._tasks: TaskGroup | None = None
 
@@ -152,8 +110,7 @@ class InProcessExecutor:
 
         try:
             with running.scope:
-                agent = await self._agent(setup)
-                await self._imports.done()
+                agent = await self._crew.agent(setup)
                 return TurnDone(result=await _result(agent, turn, alive))
         except AgentError as error:
             return TurnFailed(kind=error.kind, message=str(error), retryable=error.retryable)
@@ -187,37 +144,11 @@ class InProcessExecutor:
                 await running.ended.wait()
         return None
 
-    async def _agent(self, setup: AgentSetup) -> Agent:
-        agent = self._agents.get(setup.agent_id)
-        if agent is not None:
-            return agent
-        async with self._making.setdefault(setup.agent_id, anyio.Lock(fast_acquire=True)):
-            if setup.agent_id not in self._agents:
-                with self._imports.announced():
-                    made = await self._make(setup)
-                self._agents[setup.agent_id] = made
-                self._stack.push_async_callback(_close, made)
-        return self._agents[setup.agent_id]
-
-    async def _make(self, setup: AgentSetup) -> Agent:
-        spec = self._host.adapter(setup.kind)
-        base_dir = Path(setup.base_dir)
-        opened = await self._models.open(setup.agent_id)
-        context = AgentContext(
-            agent_id=setup.agent_id,
-            options=spec.options.model_validate(setup.options),
-            connection=opened[0] if opened else None,
-            call_model=opened[1] if opened else _NoModel(),
-            load=lambda path: self._load(path, base_dir),
-            base_dir=base_dir,
-            finished=setup.finished,
-        )
-        return await self._imports.run(spec, context)
-
     async def _classified(self, kind: str, error: Exception) -> AgentError:
         named = None
-        if self._host.has("bridge_classify_error"):
-            named = await to_thread.run_sync(self._host.classify_error, kind, error)
+        host = self._crew.host
+        if host.has("bridge_classify_error"):
+            named = await to_thread.run_sync(host.classify_error, kind, error)
         text = f"{type(error).__name__}: {error_words(error)}"
         return error_of_kind(named)(text) if named else AgentCrashed(text)
 
@@ -227,52 +158,6 @@ class InProcessExecutor:
             now = time.monotonic()
             for running in list(self._running.values()):
                 running.check(now)
-
-
-class _Imports:
-    """Frameworks are imported in worker threads, one at a time, and before any agent runs.
-
-    Python hands out half-initialised modules when two threads import packages that need each
-    other, and an agent may import on its own when it first runs.
-    """
-
-    def __init__(self) -> None:
-        self._kinds: dict[str, anyio.Event] = {}
-        self._lock = anyio.Lock()
-        self._waiting = 0
-        self._quiet = anyio.Event()
-
-    @contextmanager
-    def announced(self) -> Iterator[None]:
-        """Something may be imported within."""
-        self._waiting += 1
-        try:
-            yield
-        finally:
-            self._waiting -= 1
-            if not self._waiting:
-                self._quiet.set()
-                self._quiet = anyio.Event()
-
-    async def run(self, spec: AdapterSpec, context: AgentContext) -> Agent:
-        """Make an agent."""
-        imported = self._kinds.get(spec.kind)
-        if imported is not None and not spec.imports_code:
-            # Not through the lock, which a thousand agents of one kind would pass one by one.
-            if not imported.is_set():
-                await imported.wait()
-            return spec.factory(context)
-        imported = self._kinds.setdefault(spec.kind, anyio.Event())
-        try:
-            async with self._lock:
-                return await to_thread.run_sync(spec.factory, context)
-        finally:
-            imported.set()
-
-    async def done(self) -> None:
-        """Return when nothing that was announced is left."""
-        while self._waiting:
-            await self._quiet.wait()
 
 
 async def _result(agent: Agent, turn: Turn, emit: Emit) -> TurnResult:
@@ -295,24 +180,7 @@ def _name(value: object) -> str:
     return "None" if value is None else f"a value of type {type(value).__name__!r}"
 
 
-async def _close(agent: Agent) -> None:
-    """Close an agent, also while a cancellation is under way, but not for ever."""
-    with anyio.move_on_after(5, shield=True):
-        try:
-            await agent.aclose()
-        except Exception as error:  # noqa: BLE001 - foreign code: the run's result is worth more
-            _logger.warning("an agent could not be closed: %s: %s", type(error).__name__, error)
-
-
 def _is_cancelled() -> bool:
     """Whether this task is being cancelled, by a scope or by asyncio itself."""
     task = asyncio.current_task()
     return anyio.current_effective_deadline() == -math.inf or bool(task and task.cancelling())
-
-
-class _NoModel:
-    """Stands in for the retry policy of an agent without a model."""
-
-    async def __call__(self, attempt: Callable[[], Awaitable[T]], emit: Emit) -> T:
-        del attempt, emit
-        raise AgentCrashed("this agent has no model; give it one with `model:` in its backend")

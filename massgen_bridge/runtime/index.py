@@ -58,6 +58,7 @@ class RunRow(Frozen):
         tokens: Input and output tokens of all turns.
         duration_s: Wall time in seconds, 0 until it has ended.
         owner: The process that runs it; None where that is not known.
+        within: The run that it is a part of, as the work of a team's turn.
     """
 
     run_id: str
@@ -72,6 +73,7 @@ class RunRow(Frozen):
     duration_s: float = 0.0
     config_file: str | None = None
     owner: Owner | None = None
+    within: str | None = None
 
 
 def data_path() -> Path:
@@ -163,11 +165,16 @@ class RunIndex:
 
         self._do(update)
 
-    def list(self, limit: int | None = None) -> tuple[RunRow, ...]:
-        """The newest runs, newest first; all without `limit`."""
+    def list(self, limit: int | None = None, *, inner: bool = False) -> tuple[RunRow, ...]:
+        """The newest runs, newest first; all without `limit`, with `inner` also those of teams."""
         if not self.folder.exists():
             return ()
-        return self._do(lambda index: _newest(index, limit))
+        return self._do(lambda index: _newest(index, limit, inner=inner))
+
+    def discard(self, run_id: str) -> None:
+        """Forget a run and delete what there is of it."""
+        _delete_files(self.path(run_id))
+        self._do(lambda index: index.execute("DELETE FROM runs WHERE run_id = ?", (run_id,)))
 
     def find(self, prefix: str) -> RunRow:
         """The run whose id begins with `prefix`; the newest one for `last`.
@@ -177,7 +184,10 @@ class RunIndex:
         """
         if prefix == _LAST:
             return self._newest()
-        rows = [row for row in self.list() if row.run_id.startswith(prefix)] if prefix else []
+        found = [one for one in self.list(inner=True) if prefix and one.run_id.startswith(prefix)]
+        # The ids of inner runs begin with that of the run around them.
+        rows = [row for row in found if row.within is None] or found
+        rows += [row for row in found if row.run_id == prefix and row not in rows]
         exact = [row for row in rows if row.run_id == prefix]
         if len(exact or rows) == 1:
             return (exact or rows)[0]
@@ -223,14 +233,17 @@ class RunIndex:
             if row.status != "running" and row.started_at < latest
         )
         if not dry_run:
+            inner = [row for row in self.list(inner=True) if row.within is not None]
             for row in gone:
-                _delete_files(self.path(row.run_id))
-                self._do(
-                    lambda index, run_id=row.run_id: index.execute(  # type: ignore[misc]
-                        "DELETE FROM runs WHERE run_id = ?", (run_id,)
-                    )
-                )
+                self._discard(row.run_id, inner)
         return gone
+
+    def _discard(self, run_id: str, inner: Iterable[RunRow]) -> None:
+        """Forget a run with all that teams did for it."""
+        for row in inner:
+            if row.within == run_id:
+                self._discard(row.run_id, inner)
+        self.discard(run_id)
 
     def rebuild(self) -> None:
         """Make the index again from the run files."""
@@ -309,10 +322,11 @@ class RunIndex:
                         _write(index, row)
 
 
-def _newest(index: sqlite3.Connection, limit: int | None) -> tuple[RunRow, ...]:
+def _newest(index: sqlite3.Connection, limit: int | None, *, inner: bool) -> tuple[RunRow, ...]:
     bodies = index.execute(
-        "SELECT body FROM runs ORDER BY started_at DESC, run_id DESC LIMIT ?",
-        (-1 if limit is None else limit,),
+        "SELECT body FROM runs WHERE ? OR json_extract(body, '$.within') IS NULL"
+        " ORDER BY started_at DESC, run_id DESC LIMIT ?",
+        (inner, -1 if limit is None else limit),
     )
     return tuple(_seen_now(RunRow.model_validate_json(body)) for (body,) in bodies)
 
@@ -345,6 +359,7 @@ def _row_of_start(
         question=forms.mask(unbroken(started.question.text))[:_QUESTION_LENGTH],
         strategy=started.strategy,
         agents=len(started.seats),
+        within=started.within.run_id if started.within else None,
         config_file=forms.mask(started.config_file) if started.config_file else None,
     )
 

@@ -236,20 +236,22 @@ class SinkConsumer:
 
 
 def open_observers(
-    host: PluginHost,
+    host: PluginHost | None,
     sinks: Iterable[tuple[SinkSpec, BaseModel]],
     run_id: str,
     *,
     report: Callable[[str], None],
 ) -> list[ObserverThread]:
-    """One thread for each plugin that observes runs and for each sink.
+    """One thread for each plugin that observes runs and for each sink; without host, sinks alone.
 
     Give every record of the run to each of them by `post`, then `close` them, in a worker thread.
     """
-    threads = [
-        ObserverThread(plugin, HookConsumer(host, plugin, run_id), report=report)
-        for plugin in host.observers()
-    ]
+    threads = []
+    if host is not None:
+        threads = [
+            ObserverThread(plugin, HookConsumer(host, plugin, run_id), report=report)
+            for plugin in host.observers()
+        ]
     return threads + [
         ObserverThread(spec.name, SinkConsumer(spec, options), report=report)
         for spec, options in sinks

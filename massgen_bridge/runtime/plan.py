@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from massgen_bridge.ballots import BallotChoice
-    from massgen_bridge.events import BallotWay, Seat
+    from massgen_bridge.events import BallotWay, OuterTurn, Seat
     from massgen_bridge.messages import JsonValue
-    from massgen_bridge.runtime.executor import AgentSetup
+    from massgen_bridge.runtime.crew import AgentSetup
     from massgen_bridge.specs import ToolSpec
     from massgen_bridge.strategy import Strategy
 
@@ -50,7 +50,7 @@ class PlannedAgent:
 
 @dataclass(frozen=True, kw_only=True)
 class RunPlan:
-    """A whole run, before its question."""
+    """A whole run, before its question; `within` tells of which turn it is the work, if any."""
 
     agents: Sequence[PlannedAgent]
     strategy: Strategy[Any]
@@ -58,3 +58,4 @@ class RunPlan:
     strategy_options: Mapping[str, JsonValue] = field(default_factory=dict)
     deadline_s: float | None = 1800.0
     config_file: str | None = None
+    within: OuterTurn | None = None

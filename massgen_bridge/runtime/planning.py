@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from massgen_bridge.agent import Capabilities
@@ -10,12 +10,12 @@ from massgen_bridge.ballots import VOTE_TOOL
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.events import Seat
 from massgen_bridge.models.connections import ConnectionPool
-from massgen_bridge.runtime.executor import AgentSetup
+from massgen_bridge.runtime.crew import AgentSetup
 from massgen_bridge.runtime.plan import PlannedAgent, RunPlan
 from massgen_bridge.runtime.setup import RunSetup, setup_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pydantic import BaseModel
@@ -39,6 +39,7 @@ class Prepared:
         host: The plugins that take part.
         pool: The connections, checked, not yet open.
         connections: The connection of each agent that has one; of a local model without address.
+        teams: What the agents that are teams do, by agent id.
         sinks: Kinds of sinks with their validated options.
         setup: What it is made from, as far as it may be written down; keys are not checked for.
     """
@@ -49,6 +50,13 @@ class Prepared:
     connections: Mapping[str, Connection]
     sinks: Sequence[tuple[SinkSpec, BaseModel]] = ()
     setup: RunSetup | None = None
+    teams: Mapping[str, Prepared] = field(default_factory=dict)
+
+    def tree(self) -> Iterator[Prepared]:
+        """This one, and those of the teams within it, to the innermost."""
+        yield self
+        for team in self.teams.values():
+            yield from team.tree()
 
 
 def prepare_run(
@@ -75,24 +83,50 @@ def prepare_run(
         for info in host.providers()
         if info.state == "installed"
     }
-    pool = ConnectionPool(config.models, providers, environ)
+
+    def prepared(config: RunConfig, around: ConnectionPool | None = None) -> Prepared:
+        pool = ConnectionPool(config.models, providers, environ, within=around)
+        teams = {name: prepared(team, pool) for name, team in config.teams.items()}
+        return _prepared(config, host, pool, teams)
+
+    setup = setup_of(config, host, from_objects=from_objects)
+    return replace(prepared(config), setup=setup)
+
+
+def _prepared(
+    config: RunConfig, host: PluginHost, pool: ConnectionPool, teams: Mapping[str, Prepared]
+) -> Prepared:
     connections: dict[str, Connection] = {}
     agents: list[PlannedAgent] = []
-    for index in range(len(config.agents)):
+    for index, agent in enumerate(config.agents):
         try:
-            agent, connection = _planned(config, index, host, pool)
+            planned, connection = _planned(config, index, host, pool)
         except ConfigError as error:
             raise _placed(error, config, ("agents", index, "backend", "model")) from None
-        agents.append(agent)
+        agents.append(_as_team(planned, teams[agent.id]) if agent.id in teams else planned)
         if connection is not None:
-            connections[agent.seat.agent_id] = connection
+            connections[agent.id] = connection
     return Prepared(
         plan=_plan(config, host, agents),
         host=host,
         pool=pool,
         connections=connections,
         sinks=_sinks(config, host),
-        setup=setup_of(config, host, from_objects=from_objects),
+        teams=teams,
+    )
+
+
+def _as_team(planned: PlannedAgent, team: Prepared) -> PlannedAgent:
+    """The agent with what its members can do together: what one cannot carry, the team cannot."""
+    members = team.plan.agents
+    inputs = frozenset.intersection(*(member.capabilities.inputs for member in members))
+    able = planned.capabilities
+    names = tuple(member.seat.agent_id for member in members)
+    return replace(
+        planned,
+        seat=planned.seat.model_copy(update={"members": names}),
+        capabilities=able.model_copy(update={"inputs": able.inputs & inputs}),
+        context_window=2 * min(member.room for member in members),
     )
 
 

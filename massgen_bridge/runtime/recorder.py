@@ -9,6 +9,7 @@ from massgen_bridge.agent import Usage
 from massgen_bridge.events import (
     ErrorInfo,
     Event,
+    InnerRunFinished,
     ModelCallFinished,
     ModelCallStarted,
     Record,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from massgen_bridge.errors import ErrorKind
+    from massgen_bridge.events import RunResult
 
 __all__ = ["JournalWriter", "Ledger", "Recorder"]
 
@@ -69,6 +71,8 @@ class Ledger:
             case ModelCallFinished(usage=Usage() as usage):
                 earlier = self._open.get(turn_id)
                 self._open[turn_id] = usage if earlier is None else earlier + usage
+            case InnerRunFinished(result=inner):
+                self._fail_within(record, inner)
             case TurnDone(result=result):
                 counted = self._open.pop(turn_id, None)
                 self._done += result.usage or counted or Usage()
@@ -81,6 +85,18 @@ class Ledger:
                     self._fail(record, kind, message)
             case _:
                 pass
+
+    def _fail_within(self, record: Record, inner: RunResult) -> None:
+        """What failed in a team; a turn that was started again tells it again."""
+        for error in inner.errors:
+            told = error.model_copy(
+                update={
+                    "agent_id": f"{record.agent_id}/{error.agent_id}",
+                    "turn_id": f"{record.turn_id}/{error.turn_id}",
+                }
+            )
+            if told not in self.errors:
+                self.errors.append(told)
 
     def _fail(self, record: Record, kind: ErrorKind, message: str) -> None:
         who = {"agent_id": record.agent_id or "", "turn_id": record.turn_id or ""}

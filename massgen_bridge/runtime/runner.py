@@ -87,6 +87,8 @@ class Runner:
     ) -> None:
         self._plan = plan
         self._conversation = conversation
+        # Time in which no process worked on the run does not count.
+        self._started = time.monotonic() - (past.active_s if past else 0.0)
         self._stage = Stage(
             question=question,
             secret=secrets.token_hex(16),
@@ -94,6 +96,7 @@ class Runner:
             decisions=decisions,
             recorder=recorder,
             earlier=_earlier(plan, conversation),
+            ends_at=None if plan.deadline_s is None else self._started + plan.deadline_s,
         )
         self._recorder = recorder
         self._agents = {agent.seat.agent_id: agent for agent in plan.agents}
@@ -102,8 +105,6 @@ class Runner:
         self._news = anyio.Event()
         self._finish: Finish | None = None
         self._past = past
-        # Time in which no process worked on the run does not count.
-        self._started = time.monotonic() - (past.active_s if past else 0.0)
         self._attempts = {
             turn_id: one.started.attempt for turn_id, one in (past.attempts if past else {}).items()
         }
@@ -322,6 +323,7 @@ def opening(
         strategy_options=dict(plan.strategy_options),
         config_file=plan.config_file,
         conversation=conversation,
+        within=plan.within,
     )
 
 

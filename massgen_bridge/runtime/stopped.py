@@ -63,8 +63,13 @@ class StoppedRun:
     elsewhere: bool = False
 
     @classmethod
-    def find(cls, path: Path, *, elsewhere: bool = False) -> StoppedRun:
+    def find(cls, path: Path, *, elsewhere: bool = False, inner: bool = False) -> StoppedRun:
         """Look at a run; whoever goes on with it still has to `take_over`.
+
+        Args:
+            path: Its journal.
+            elsewhere: Whether a process of another machine is taken for dead.
+            inner: Whether it may be the work of a team's turn, which goes on with that turn.
 
         Raises:
             JournalError: There is none, it has ended, another process runs it, or it never began.
@@ -75,6 +80,12 @@ class StoppedRun:
             raise JournalError(
                 f"the run {path.stem!r} was stopped before its first record: nothing was done,"
                 " start it anew"
+            )
+        within = ends[0].event.within
+        if within is not None and not inner:
+            raise JournalError(
+                f"the run {path.stem!r} is a part of the run {within.run_id!r}, the turn"
+                f" {within.turn_id!r} of its team {within.agent_id!r}: resume that one"
             )
         _check(header, ends[1], elsewhere=elsewhere)
         setup = setup_of_file(path)

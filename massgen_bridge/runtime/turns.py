@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
@@ -30,7 +31,7 @@ from massgen_bridge.tools.desk import ToolDesk
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from massgen_bridge.agent import TurnResult
+    from massgen_bridge.agent import Limits, TurnResult
     from massgen_bridge.events import TurnEvent
     from massgen_bridge.messages import Message, ToolCall, ToolResult
     from massgen_bridge.runtime.course import Attempt
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from massgen_bridge.runtime.recorder import Recorder
     from massgen_bridge.strategy import StartTurn
     from massgen_bridge.verdicts import ToolVerdict
+
+_SHORTEST_S = 0.001
 
 __all__ = ["Stage", "TurnTask", "concluding", "prepare"]
 
@@ -52,6 +55,7 @@ class Stage:
         question: What the user asks now.
         secret: Makes the marks on ballots unguessable.
         earlier: What each agent is shown of the conversation before; nothing by default.
+        ends_at: The deadline of the run on the monotonic clock, None without one.
     """
 
     question: Message
@@ -60,6 +64,15 @@ class Stage:
     decisions: Decisions
     recorder: Recorder
     earlier: Mapping[str, ballots.Earlier] = field(default_factory=dict)
+    ends_at: float | None = None
+
+    def limits_of(self, agent: PlannedAgent) -> Limits:
+        """What one of its turns may use: a team has to end in time, with its best so far."""
+        if self.ends_at is None or not agent.seat.members:
+            return agent.limits
+        left = max(_SHORTEST_S, round(self.ends_at - time.monotonic(), 3))
+        own = agent.limits.wall_s
+        return agent.limits.model_copy(update={"wall_s": left if own is None else min(own, left)})
 
 
 async def prepare(
@@ -94,7 +107,7 @@ async def prepare(
             messages=draft.messages,
             tools=(*draft.tools, *own),
             output_schema=draft.output_schema,
-            limits=agent.limits,
+            limits=stage.limits_of(agent),
             task=stage.question,
             shown=command.shown,
         )

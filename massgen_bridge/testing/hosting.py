@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.models.retry import ModelCalls
 from massgen_bridge.plugins import PluginHost
+from massgen_bridge.runtime.crew import AgentSetup, Crew
 from massgen_bridge.runtime.decisions import Decisions
-from massgen_bridge.runtime.executor import AgentSetup, InProcessExecutor
+from massgen_bridge.runtime.executor import InProcessExecutor
 from massgen_bridge.tools.desk import ToolDesk
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ async def hosted(
     def found(path: str, _base_dir: Path) -> Any:
         return load(path)
 
-    async with InProcessExecutor(host, _OneModel(connection), load=found) as executor:
+    crew = Crew(host, _OneModel(connection), load=found)
+    async with crew, InProcessExecutor(crew) as executor:
         yield HostedAgent(
             executor,
             AgentSetup(agent_id=_AGENT_ID, kind=_KIND, options=dict(options)),

@@ -9,8 +9,9 @@ from massgen_bridge.connection import Connection, ModelCaller
 from massgen_bridge.events import Event, Record, RunResult, Seat
 from massgen_bridge.messages import Message, user
 from massgen_bridge.plugins import PluginHost, load_object
+from massgen_bridge.runtime.crew import AgentSetup, Crew
 from massgen_bridge.runtime.decisions import Decisions
-from massgen_bridge.runtime.executor import AgentSetup, InProcessExecutor
+from massgen_bridge.runtime.executor import InProcessExecutor
 from massgen_bridge.runtime.plan import PlannedAgent, RunPlan
 from massgen_bridge.runtime.recorder import JournalWriter, Recorder
 from massgen_bridge.runtime.runner import Runner
@@ -72,7 +73,8 @@ async def play(
     """Run a plan, as a rule without a journal; the records go to the list."""
     listeners = [records.append] if records is not None else []
     recorder = Recorder("run-1", journal=journal, listeners=listeners)
-    async with InProcessExecutor(host, NoModels(), load=_load) as executor:
+    crew = Crew(host, NoModels(), load=_load)
+    async with crew, InProcessExecutor(crew) as executor:
         runner = Runner(
             plan,
             question or user("Which?"),

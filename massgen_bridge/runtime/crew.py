@@ -1,0 +1,186 @@
+"""The agents of a run: made when they get their first turn, kept until the end."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+import anyio
+from anyio import to_thread
+
+from massgen_bridge.agent import FinishedTurn
+from massgen_bridge.errors import AgentCrashed
+from massgen_bridge.messages import Frozen, JsonValue
+from massgen_bridge.specs import AdapterSpec, AgentContext
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
+
+    from massgen_bridge.agent import Agent, Emit
+    from massgen_bridge.connection import Connection, ModelCaller
+    from massgen_bridge.plugins import PluginHost
+
+__all__ = ["AgentSetup", "Crew", "Imports", "ModelAccess"]
+
+_logger = logging.getLogger("massgen_bridge.runtime")
+T = TypeVar("T")
+
+
+class AgentSetup(Frozen):
+    """Everything that makes an agent, as a value: it can cross a process or a network.
+
+    `finished` holds its turns of before the run was resumed.
+    """
+
+    agent_id: str
+    kind: str
+    options: dict[str, JsonValue]
+    model: str | None = None
+    base_dir: str = "."
+    finished: tuple[FinishedTurn, ...] = ()
+
+
+class ModelAccess(Protocol):
+    """Where agents get their models from."""
+
+    async def open(self, agent_id: str) -> tuple[Connection, ModelCaller] | None:
+        """The agent's connection and its retry policy; None for an agent without a model."""
+
+
+class Crew:
+    """Makes the agents of a run, and closes them in the end.
+
+    Args:
+        host: Knows the adapters.
+        models: Opens connections.
+        load: Resolves import paths: (path, base folder) → object.
+        teams: The agents that are teams, by id; they are made with these.
+        imports: What sees to it that one thing is imported at a time, also by other crews.
+    """
+
+    def __init__(
+        self,
+        host: PluginHost,
+        models: ModelAccess,
+        *,
+        load: Callable[[str, Path], Any],
+        teams: Mapping[str, Agent] | None = None,
+        imports: Imports | None = None,
+    ) -> None:
+        self.host = host
+        self._models = models
+        self._load = load
+        self._teams = teams or {}
+        self._imports = imports or Imports()
+        self._agents: dict[str, Agent] = {}
+        self._making: dict[str, anyio.Lock] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all agents, the last one first."""
+        await self._stack.aclose()
+
+    async def agent(self, setup: AgentSetup) -> Agent:
+        """An agent that can run; it is made where it is not there yet."""
+        made = await self._made(setup)
+        await self._imports.done()
+        return made
+
+    async def _made(self, setup: AgentSetup) -> Agent:
+        agent = self._agents.get(setup.agent_id)
+        if agent is not None:
+            return agent
+        async with self._making.setdefault(setup.agent_id, anyio.Lock(fast_acquire=True)):
+            if setup.agent_id not in self._agents:
+                with self._imports.announced():
+                    made = await self._make(setup)
+                self._agents[setup.agent_id] = made
+                self._stack.push_async_callback(_close, made)
+        return self._agents[setup.agent_id]
+
+    async def _make(self, setup: AgentSetup) -> Agent:
+        spec = self.host.adapter(setup.kind)
+        base_dir = Path(setup.base_dir)
+        opened = await self._models.open(setup.agent_id)
+        context = AgentContext(
+            agent_id=setup.agent_id,
+            options=spec.options.model_validate(setup.options),
+            connection=opened[0] if opened else None,
+            call_model=opened[1] if opened else _NoModel(),
+            load=lambda path: self._load(path, base_dir),
+            base_dir=base_dir,
+            finished=setup.finished,
+            team=self._teams.get(setup.agent_id),
+        )
+        return await self._imports.run(spec, context)
+
+
+class Imports:
+    """Frameworks are imported in worker threads, one at a time, and before any agent runs.
+
+    Python hands out half-initialised modules when two threads import packages that need each
+    other, and an agent may import on its own when it first runs.
+    """
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, anyio.Event] = {}
+        self._lock = anyio.Lock()
+        self._waiting = 0
+        self._quiet = anyio.Event()
+
+    @contextmanager
+    def announced(self) -> Iterator[None]:
+        """Something may be imported within."""
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._quiet.set()
+                self._quiet = anyio.Event()
+
+    async def run(self, spec: AdapterSpec, context: AgentContext) -> Agent:
+        """Make an agent."""
+        imported = self._kinds.get(spec.kind)
+        if imported is not None and not spec.imports_code:
+            # Not through the lock, which a thousand agents of one kind would pass one by one.
+            if not imported.is_set():
+                await imported.wait()
+            return spec.factory(context)
+        imported = self._kinds.setdefault(spec.kind, anyio.Event())
+        try:
+            async with self._lock:
+                return await to_thread.run_sync(spec.factory, context)
+        finally:
+            imported.set()
+
+    async def done(self) -> None:
+        """Return when nothing that was announced is left."""
+        while self._waiting:
+            await self._quiet.wait()
+
+
+async def _close(agent: Agent) -> None:
+    """Close an agent, also while a cancellation is under way, but not for ever."""
+    with anyio.move_on_after(5, shield=True):
+        try:
+            await agent.aclose()
+        except Exception as error:  # noqa: BLE001 - foreign code: the run's result is worth more
+            _logger.warning("an agent could not be closed: %s: %s", type(error).__name__, error)
+
+
+class _NoModel:
+    """Stands in for the retry policy of an agent without a model."""
+
+    async def __call__(self, attempt: Callable[[], Awaitable[T]], emit: Emit) -> T:
+        del attempt, emit
+        raise AgentCrashed("this agent has no model; give it one with `model:` in its backend")
