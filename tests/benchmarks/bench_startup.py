@@ -18,7 +18,7 @@ from benchmarks.measuring import figure
 if TYPE_CHECKING:
     from benchmarks.measuring import Figure
 
-__all__ = ["measure"]
+__all__ = ["cpu_of", "measure"]
 
 _GOAL = 0.4
 _BARE = (sys.executable, "-c", "import openai")
@@ -38,12 +38,12 @@ def measure(pairs: int = 20) -> list[Figure]:
     ours = {name: (script, *arguments) for name, arguments in _COMMANDS.items()}
     sides: dict[str, tuple[str, ...]] = {**ours, "openai": _BARE}
     for command in sides.values():
-        _cpu(command)  # caches bytecode
+        cpu_of(command)  # caches bytecode
     taken: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(pairs):
         order = list(sides) if number % 2 else list(reversed(sides))
         for name in order:
-            taken[name].append(_cpu(sides[name]))
+            taken[name].append(cpu_of(sides[name]))
     return [
         figure(
             f"startup_{name}",
@@ -57,7 +57,7 @@ def measure(pairs: int = 20) -> list[Figure]:
     ]
 
 
-def _cpu(command: tuple[str, ...]) -> float:
+def cpu_of(command: tuple[str, ...]) -> float:
     """CPU seconds of one process, from its start to its end."""
     environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -17,18 +17,24 @@ if TYPE_CHECKING:
 __all__ = ["ServerHandle", "answer_or_vote", "model_server"]
 
 _TIMEOUT_S = 20.0
-_KEPT = 16
+_KEPT = 1000
+_TOKENS = 20
 
 
 def answer_or_vote(request: ModelRequest) -> Reply:
     """A vote for `agent1` where a ballot's tool is offered; else 20 tokens for the model's name.
 
-    Models of one name answer alike, of different names differently.
+    Models of one name answer alike, of different names differently. A model named `NAME@0.5`
+    takes half a second longer than the server's own latency, one named `NAME#300` gives 300 tokens.
     """
+    latency_s = float(request.model.partition("@")[2] or 0)
     if request.tools:
         (tool,) = request.tools
-        return ToolCalls((tool.name, {"label": "agent1", "reason": "It is the clearest."}))
-    return Text(f"{request.model}:" + "".join(f" word{index}" for index in range(19)))
+        vote = {"label": "agent1", "reason": "It is the clearest."}
+        return ToolCalls((tool.name, vote), latency_s=latency_s)
+    tokens = int(request.model.partition("#")[2] or _TOKENS)
+    words = "".join(f" word{index}" for index in range(tokens - 1))
+    return Text(f"{request.model}:{words}", latency_s=latency_s)
 
 
 class ServerHandle:
@@ -55,11 +61,20 @@ class ServerHandle:
 
 
 @contextmanager
-def model_server(latency_s: float = 0.0) -> Iterator[ServerHandle]:
-    """Serve `answer_or_vote` with so many seconds before each first byte."""
+def model_server(
+    latency_s: float = 0.0, *, tokens_per_second: float | None = None
+) -> Iterator[ServerHandle]:
+    """Serve `answer_or_vote`.
+
+    Args:
+        latency_s: Seconds before each first byte.
+        tokens_per_second: The pace of the streams; None: no pauses.
+    """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there, latency_s), daemon=True)
+    process = context.Process(
+        target=_serve, args=(there, latency_s, tokens_per_second), daemon=True
+    )
     process.start()
     there.close()
     try:
@@ -69,8 +84,13 @@ def model_server(latency_s: float = 0.0) -> Iterator[ServerHandle]:
         process.join(_TIMEOUT_S)
 
 
-def _serve(pipe: Connection, latency_s: float) -> None:
-    with ModelServer(answer_or_vote, latency_s=latency_s, keep_requests=_KEPT) as server:
+def _serve(pipe: Connection, latency_s: float, tokens_per_second: float | None) -> None:
+    with ModelServer(
+        answer_or_vote,
+        latency_s=latency_s,
+        tokens_per_second=tokens_per_second,
+        keep_requests=_KEPT,
+    ) as server:
         pipe.send(server.url)
         while True:
             try:

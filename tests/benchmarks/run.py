@@ -22,11 +22,13 @@ __all__ = ["BENCHMARKS", "main", "render"]
 
 BENCHMARKS = (
     "startup",
+    "run_command",
     "core_size",
     "openai_adapter",
     "anthropic_adapter",
     "langchain_adapter",
     "consensus",
+    "live_display",
     "many_agents",
     "scripted_agents",
     "journal",
