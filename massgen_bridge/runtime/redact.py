@@ -107,7 +107,7 @@ class Redactor:
         ]
 
     def _without_secrets(self, record: Record) -> Record:
-        return self._rewritten(record) if self._forms.found_in(encode(record)) else record
+        return self._rewritten(record) if self._forms.found_in(_strings(record)) else record
 
     def _rewritten(self, record: Record) -> Record:
         try:
@@ -139,6 +139,8 @@ class Redactor:
             tail = self._tails[stream] = _Tail(self._forms)
             self._turns.setdefault(stream.turn_id, set()).add(stream)
         out = tail.feed(record, text)
+        if tail.is_clear:
+            self._drop(stream)
         return [*given, out] if out is not None else given
 
     def _release(self, turn_id: str | None, but: Stream | None = None) -> list[Joined]:
@@ -148,9 +150,25 @@ class Redactor:
 
     def _end_turn(self, turn_id: str | None) -> list[Joined]:
         given = self._release(turn_id)
-        for stream in self._turns.pop(turn_id, ()):
-            del self._tails[stream]
+        for stream in list(self._turns.get(turn_id, ())):
+            self._drop(stream)
         return given
+
+    def _drop(self, stream: Stream) -> None:
+        del self._tails[stream]
+        streams = self._turns[stream.turn_id]
+        streams.remove(stream)
+        if not streams:
+            del self._turns[stream.turn_id]
+
+
+def _strings(record: Record) -> str:
+    """All the text of a record, to be looked through; of a delta, the cheap way."""
+    event = record.event
+    if not isinstance(event, (TextDelta, ReasoningDelta)):
+        return encode(record)
+    ids = (record.run_id, record.agent_id or "", record.turn_id or "")
+    return "\n".join((event.text, event.source or "", *ids))
 
 
 def _in_order(items: Iterable[Joined]) -> list[Joined]:
@@ -169,6 +187,11 @@ class _Tail:
         self._told = ""
         self._is_masked = False
         self._held: Joined | None = None
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether nothing of the stream so far can belong to a secret that goes on."""
+        return self._held is None and not self._told
 
     def feed(self, delta: Record, text: str) -> Joined | None:
         """Take the next delta of the stream; give what is certain by now."""
