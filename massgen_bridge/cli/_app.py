@@ -17,11 +17,13 @@ __all__ = ["COMMANDS", "app"]
 
 COMMANDS: Mapping[str, str] = {
     "run": "Let a team of agents answer a question.",
+    "chat": "Talk with a team of agents, question by question.",
     "adapters": "List the kinds of agents; put an adapter to the test.",
     "new": "Start a plugin of your own from a template.",
     "doctor": "Look for what keeps massgen-bridge from working here.",
     "config": "Check configurations; print their JSON Schema.",
     "runs": "List, show, resume, export and delete the runs of the past.",
+    "sessions": "List, show and delete the conversations that are kept.",
     "local": "The small built-in model: fetch it, see what is there.",
 }
 """Every command with one line of help. The file of a command has the same name and an `app`."""

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from massgen_bridge.cli._options import Output
-from massgen_bridge.cli._output import DONE, FAILED, Failure, Stopped, failed_run, print_json
+from massgen_bridge.cli._output import (
+    DONE,
+    FAILED,
+    BadUsage,
+    Failure,
+    Stopped,
+    failed_run,
+    print_json,
+)
 from massgen_bridge.cli._records import LineWriter, ResultKeeper, result_object
-from massgen_bridge.cli._weights import fetch_weights, note_local_model
+from massgen_bridge.cli._weights import fetch_weights
 from massgen_bridge.cli._work import work
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from massgen_bridge.cli._work import Stop
+    from massgen_bridge.config import RunConfig
     from massgen_bridge.display import Display
     from massgen_bridge.events import Record, RunResult
     from massgen_bridge.runtime.planning import Prepared
 
     Job = Callable[[Sequence[Callable[[Record], None]]], Awaitable[RunResult]]
 
-__all__ = ["DisplayChoice", "Running"]
+__all__ = ["DisplayChoice", "Running", "with_timeout"]
 
 
 class DisplayChoice(StrEnum):
@@ -65,7 +75,6 @@ class Running:
 
     def execute(self) -> int:
         """Run to the end; the exit code."""
-        note_local_model(self._prepared)
         try:
             with self._display, self._lines or nullcontext():
                 work(self._job)
@@ -93,3 +102,18 @@ class Running:
             return result_object(self._kept.result)
         failure = Failure("cancelled", "stopped before it began")
         return failed_run(failure, run_id=self._run_id, status="cancelled")
+
+
+def with_timeout(config: RunConfig, timeout: float | None) -> RunConfig:
+    """The same configuration with another deadline, if one is given.
+
+    Raises:
+        BadUsage: That is no time.
+    """
+    if timeout is None:
+        return config
+    if timeout <= 0:
+        raise BadUsage(f"--timeout: expected a number of seconds above 0, found {timeout:g}")
+    settings = config.timeout_settings.model_copy(update={"orchestrator_timeout_seconds": timeout})
+    document = config.document.model_copy(update={"timeout_settings": settings})
+    return replace(config, document=document)

@@ -11,13 +11,16 @@ import typer
 
 from massgen_bridge.cli._asking import asker
 from massgen_bridge.cli._options import Debug, Output, RunId
+from massgen_bridge.cli._output import DONE
 from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._running import DisplayChoice, Running
 from massgen_bridge.cli._stdout import stdout
+from massgen_bridge.cli._weights import note_local_model
 from massgen_bridge.config import open_config
 from massgen_bridge.config.trust import content_hash
 from massgen_bridge.display import choose_display
 from massgen_bridge.runtime import session
+from massgen_bridge.runtime.conversation import Session
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.journal import read_run
 from massgen_bridge.runtime.planning import prepare_run
@@ -91,7 +94,18 @@ def resume(
 
     for record in read_run(stopped.path):
         shown.listen(record)
-    return Running(prepared, job, shown, output, run_id=stopped.run_id).execute()
+    note_local_model(prepared)
+    code = Running(prepared, job, shown, output, run_id=stopped.run_id).execute()
+    if code == DONE:
+        _note_session(stopped)
+    return code
+
+
+def _note_session(run: StoppedRun) -> None:
+    """Say that the answer has become part of a conversation."""
+    name = run.started.conversation.session if run.started.conversation else None
+    if name is not None and any(turn.run_id == run.run_id for turn in Session(name).turns):
+        typer.echo(f"note: the answer is part of the session {name!r} now", err=True)
 
 
 def _note_changes(setup: RunSetup, config: RunConfig, host: PluginHost) -> None:

@@ -62,7 +62,9 @@ def work(job: Callable[[Stop], Awaitable[T]]) -> T:
         Stopped: SIGINT, SIGTERM or the job itself stopped it; what it held is given back.
     """
     # What was imported for the job stays until its end: the collector need not look at it.
-    gc.freeze()
+    # Done once: what earlier work left behind is not to stay as well.
+    if not gc.get_freeze_count():
+        gc.freeze()
     gc.enable()
     if not logging.root.handlers:
         logging.root.addHandler(_OneLine())

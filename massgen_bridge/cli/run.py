@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from massgen_bridge.cli._asking import asker
+from massgen_bridge.cli._conversation import SessionName, entered, note_unfinished
 from massgen_bridge.cli._options import Debug, Output, new_app
 from massgen_bridge.cli._output import BAD_USAGE, DONE, BadUsage, print_json, say
 from massgen_bridge.cli._plan import plan_of, trusted_or_read
 from massgen_bridge.cli._plan_text import plan_text
 from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._question import read_question
-from massgen_bridge.cli._running import DisplayChoice, Running
+from massgen_bridge.cli._running import DisplayChoice, Running, with_timeout
 from massgen_bridge.cli._stdout import stdout
+from massgen_bridge.cli._weights import note_local_model
 from massgen_bridge.config import open_config
 from massgen_bridge.display import choose_display
+from massgen_bridge.runtime.conversation import Session
 from massgen_bridge.runtime.planning import prepare_run
 from massgen_bridge.runtime.session import execute
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from massgen_bridge.config import RunConfig
     from massgen_bridge.events import Record, RunResult
 
 __all__ = ["app", "run"]
@@ -69,6 +70,7 @@ def run(
     trust: Annotated[
         bool, typer.Option("--trust", help="Allow the code that the configuration imports.")
     ] = False,
+    session: SessionName = None,
     no_journal: Annotated[
         bool, typer.Option("--no-journal", help="Keep no record of this run.")
     ] = False,
@@ -81,14 +83,15 @@ def run(
 
     Exit codes: 0 answered, 1 no answer, 2 bad usage or configuration, 130 interrupted.
     """
+    if session is not None and no_journal:
+        raise BadUsage("--session keeps what --no-journal says not to keep: use one of them")
+    talk = None if session is None else Session(session)
     message = read_question(question, images=image or (), files=file or ())
-    if timeout is not None and timeout <= 0:
-        raise BadUsage(f"--timeout: expected a number of seconds above 0, found {timeout:g}")
     host = plugin_host()
     if dry_run:
-        read = _with_timeout(trusted_or_read(config, host, trust=trust), timeout)
+        read = with_timeout(trusted_or_read(config, host, trust=trust), timeout)
         return _show_plan(plan_of(read, host, message), output)
-    opened = _with_timeout(open_config(config, host, trust=trust, ask=asker(config)), timeout)
+    opened = with_timeout(open_config(config, host, trust=trust, ask=asker(config)), timeout)
     prepared = prepare_run(opened, host=host, environ=os.environ)
     shown = choose_display(
         display.value if display else opened.ui.display,
@@ -99,9 +102,12 @@ def run(
     )
 
     def job(listeners: Sequence[Callable[[Record], None]]) -> Awaitable[RunResult]:
-        return execute(prepared, message, listeners=listeners, keep=not no_journal)
+        return execute(prepared, message, listeners=listeners, keep=not no_journal, session=talk)
 
-    return Running(prepared, job, shown, output).execute()
+    if talk is not None:
+        note_unfinished(talk)
+    note_local_model(prepared)
+    return entered(talk, Running(prepared, job, shown, output).execute)
 
 
 def _show_plan(plan: dict[str, Any], output: Output) -> int:
@@ -112,12 +118,3 @@ def _show_plan(plan: dict[str, Any], output: Output) -> int:
     else:
         raise BadUsage("--dry-run has no records to print: use --output text or json")
     return BAD_USAGE if plan["problems"] else DONE
-
-
-def _with_timeout(config: RunConfig, timeout: float | None) -> RunConfig:
-    """The same configuration with another deadline, if one is given."""
-    if timeout is None:
-        return config
-    settings = config.timeout_settings.model_copy(update={"orchestrator_timeout_seconds": timeout})
-    document = config.document.model_copy(update={"timeout_settings": settings})
-    return replace(config, document=document)

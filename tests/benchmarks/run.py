@@ -32,6 +32,7 @@ BENCHMARKS = (
     "many_agents",
     "scripted_agents",
     "journal",
+    "sessions",
     "conformance",
 )
 """The modules `bench_NAME`: each has a function `measure(pairs)`."""
