@@ -2,8 +2,8 @@
 
 CPU time of the whole process, user and system together, as the system counts it when the model
 server hears of a call: from the start to the first call, and from the last call to the exit.
-Reading the last answer belongs to the second figure, too. A consensus of three `openai` agents, with the
-journal on disk, with bytecode cached; the sides take turns.
+Reading the last answer belongs to the second figure, too. A consensus of three `openai` agents,
+with the journal on disk, with bytecode cached; the sides take turns.
 """
 
 from __future__ import annotations
