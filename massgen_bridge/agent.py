@@ -181,7 +181,8 @@ class Turn(Frozen):
     `output_schema` is a JSON Schema that the final text must satisfy as JSON. `session` is a
     token that the agent returned from an earlier turn. `task` is the run's question as the user
     gave it and `shown` the answers that this turn is about: both stand in `messages` already, and
-    are here for agents that are plain code.
+    are here for agents that are plain code. `earlier` says how many of `messages`, behind the
+    system message, are the conversation with the user before.
     """
 
     run_id: str
@@ -194,6 +195,7 @@ class Turn(Frozen):
     session: str | None = None
     task: Message | None = None
     shown: tuple[ShownAnswer, ...] = ()
+    earlier: int = Field(default=0, ge=0)
 
     _call_tool: ToolCaller | None = PrivateAttr(default=None)
 

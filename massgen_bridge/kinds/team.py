@@ -69,9 +69,7 @@ def bridge_adapters() -> Iterable[AdapterSpec]:
             summary="A team of agents, from a file or written out: it works and votes as one.",
             factory=_make,
             options=TeamOptions,
-            capabilities=Capabilities(
-                streaming=False, structured=True, history=False, inputs=_MEDIA, group=True
-            ),
+            capabilities=Capabilities(streaming=False, structured=True, inputs=_MEDIA, group=True),
             is_team=True,
         ),
     )

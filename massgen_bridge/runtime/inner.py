@@ -20,6 +20,8 @@ from massgen_bridge import ballots
 from massgen_bridge.agent import FinishedTurn, TurnResult, Usage
 from massgen_bridge.errors import AgentCrashed, JournalError, ProtocolFailed, error_of_kind
 from massgen_bridge.events import (
+    Conversation,
+    Exchange,
     InnerRunFinished,
     InnerRunStarted,
     ModelCallFinished,
@@ -167,7 +169,7 @@ class InnerTeam:
 
         found = await to_thread.run_sync(_found, run_id) if self._keep else None
         if found is None:
-            started = opening(prepared.plan, _question(turn))
+            started = opening(prepared.plan, _question(turn), _conversation(turn))
             result = await begin(prepared, started, run_id, crew, keep=self._keep, wrap=told)
             return result, result.usage
         counted = await to_thread.run_sync(_counted, turn.run_id, turn.turn_id)
@@ -244,7 +246,7 @@ def _question(turn: Turn) -> Message:
     """What the team is asked: the last message of the user, and what was said before it."""
     if turn.task is not None and turn.shown and ballots.relayed(turn) is not None:
         return turn.task  # the ballot itself is put together for each member
-    said = [message for message in turn.messages if message.role != "system"]
+    said = _said(turn)[turn.earlier :]
     last = max((i for i, one in enumerate(said) if one.role == "user"), default=None)
     if last is None:
         return Message(role="user", parts=(TextPart(text=turn.question),))
@@ -257,6 +259,20 @@ def _question(turn: Turn) -> Message:
         wish = "\n\nReply with JSON alone that satisfies this schema:\n"
         parts = (*parts, TextPart(text=wish + json.dumps(turn.output_schema)))
     return Message(role="user", parts=parts)
+
+
+def _conversation(turn: Turn) -> Conversation | None:
+    """The conversation with the user, which the members are shown as any agent is."""
+    told = _said(turn)[: turn.earlier]
+    earlier = tuple(
+        Exchange(run_id=turn.run_id, question=question, answer=answer.text)
+        for question, answer in zip(told[::2], told[1::2], strict=False)
+    )
+    return Conversation(earlier=earlier) if earlier else None
+
+
+def _said(turn: Turn) -> list[Message]:
+    return [message for message in turn.messages if message.role != "system"]
 
 
 # --- what a team gives ----------------------------------------------------------------------------

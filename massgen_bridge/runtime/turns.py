@@ -90,13 +90,14 @@ async def prepare(
         HookFailed: A `bridge_turn_prepare` hook raised.
         AgentError: One refused the turn.
     """
+    earlier = stage.earlier.get(command.agent_id, ballots.Earlier())
     draft = ballots.compose(
         command,
         stage.question,
         system=agent.system_message,
         way=agent.way,
         mark=ballots.mark_of(stage.secret, command.turn_id),
-        earlier=stage.earlier.get(command.agent_id, ballots.Earlier()),
+        earlier=earlier,
     )
     own = tuple(tool.definition for tool in agent.tools) if agent.capabilities.tools else ()
     turn = await stage.decisions.prepare_turn(
@@ -110,6 +111,7 @@ async def prepare(
             limits=stage.limits_of(agent),
             task=stage.question,
             shown=command.shown,
+            earlier=len(earlier.before),
         )
     )
     paper = draft.paper

@@ -105,6 +105,35 @@ def test_a_ballot_sees_the_conversation_and_only_what_the_user_saw() -> None:
         assert [message.text for message in turn.turn.messages[:-1]] == ["One?", "winning"]
 
 
+def test_the_members_of_a_team_in_the_team_see_it_as_well() -> None:
+    member = {"type": "scripted", "answers": ["inner"], "votes": ["agent1"]}
+    crew = {"type": "team", "agents": [{"id": one, "backend": member} for one in ("x", "y")]}
+    config = {
+        "version": 1,
+        "agents": [
+            {"id": "ada", "backend": {"type": "scripted", "answers": ["outer"]}},
+            {"id": "crew", "backend": crew},
+        ],
+    }
+    massgen_bridge.run(config, "One?", session="talk")
+    massgen_bridge.run(config, "Two?", session="talk")
+    rows = [row for row in RunIndex().list(inner=True) if row.within is not None]
+    turns = [
+        record.event
+        for row in rows[: len(rows) // 2]
+        for record in read_run(RunIndex().path(row.run_id))
+        if isinstance(record.event, TurnStarted)
+    ]
+    assert {turn.purpose for turn in turns} == {"answer", "evaluate"}
+    for turn in turns:
+        assert [message.text for message in turn.turn.messages[:2]] == ["One?", "outer"]
+        assert turn.turn.messages[2].text.count("One?") == 0
+        assert "Two?" in turn.turn.messages[2].text
+    assert [turn.run_id for turn in Session("talk").turns] == [
+        row.run_id for row in reversed(RunIndex().list())
+    ]
+
+
 def test_a_question_without_an_answer_is_no_part_of_the_conversation() -> None:
     echo = Echo()
     session = Session("talk")
