@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from massgen_bridge import api
 from massgen_bridge.agent import Agent, Capabilities, Limits
+from massgen_bridge.config.teams import DEEPEST
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.kinds.python import PythonAgent
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Team"]
 
 _KIND = "object"
+_TEAM = "team"
 
 
 class Team:
@@ -55,11 +57,12 @@ class Team:
         self._timeout_s = timeout_s
         self._agents: list[dict[str, Any]] = []
         self._objects: dict[str, Agent] = {}
+        self._teams: dict[str, Team] = {}
 
     def add(
         self,
         agent_id: str,
-        agent: str | Agent | Callable[..., Any],
+        agent: str | Agent | Team | Callable[..., Any],
         *,
         model: str | None = None,
         system_message: str = "",
@@ -74,8 +77,9 @@ class Team:
 
         Args:
             agent_id: Its id, unique in the team.
-            agent: A kind such as `openai`, a function (see the kind `python`), or an object with
-                `run` and `aclose`; an object is not closed after a run.
+            agent: A kind such as `openai`, a function (see the kind `python`), another team, which
+                then works and votes as one agent, or an object with `run` and `aclose`; an object
+                is not closed after a run.
             model: Its model, as `backend.model` in YAML.
             system_message: What it is told before every task.
             ballot: How it votes.
@@ -89,7 +93,10 @@ class Team:
             The team itself.
         """
         backend: dict[str, Any] = {"type": agent, "model": model, **options}
-        if not isinstance(agent, str):
+        if isinstance(agent, Team):
+            self._teams[agent_id] = agent
+            backend = {"type": _TEAM}
+        elif not isinstance(agent, str):
             self._objects[agent_id] = _as_agent(agent_id, agent, vote)
             able = capabilities or Capabilities(structured=vote is not None)
             backend = {"type": _KIND, "able": able.model_dump(mode="json"), **options}
@@ -99,7 +106,7 @@ class Team:
                 "system_message": system_message or None,
                 "ballot": ballot,
                 "tools": list(tools),
-                "limits": (limits or Limits()).model_dump(mode="json"),
+                "limits": (limits or Limits()).model_dump(mode="json", exclude_defaults=True),
                 "backend": {key: value for key, value in backend.items() if value is not None},
             }
         )
@@ -107,14 +114,32 @@ class Team:
 
     def configuration(self, host: PluginHost) -> dict[str, Any]:
         """The team as a configuration; its plugins and objects are registered with the host."""
+        objects: dict[str, Agent] = {}
+        sections = self._sections(host, (), objects)
+        if objects:
+            host.register(_Objects(objects), name="team")
+        return {"version": 1, **sections}
+
+    def _sections(
+        self, host: PluginHost, at: tuple[int, ...], objects: dict[str, Agent]
+    ) -> dict[str, Any]:
+        """The parts of a configuration; `objects` gets the objects, by where they are used."""
+        if len(at) > DEEPEST:
+            raise ConfigError(f"more than {DEEPEST} teams stand within each other")
         for plugin in self._plugins:
             host.register(plugin)
-        if self._objects:
-            host.register(_Objects(self._objects), name="team")
+        agents = []
+        for position, agent in enumerate(self._agents):
+            place, backend = (*at, position), dict(agent["backend"])
+            if agent["id"] in self._teams:
+                backend |= self._teams[agent["id"]]._sections(host, place, objects)  # noqa: SLF001 - our own
+            elif agent["id"] in self._objects:
+                backend["place"] = "/".join(map(str, place))
+                objects[backend["place"]] = self._objects[agent["id"]]
+            agents.append({**agent, "backend": backend})
         return {
-            "version": 1,
             "models": self._models,
-            "agents": self._agents,
+            "agents": agents,
             "strategy": self._strategy,
             "sinks": self._sinks,
             "timeout_settings": {"orchestrator_timeout_seconds": self._timeout_s},
@@ -165,6 +190,7 @@ def _as_agent(agent_id: str, agent: Any, vote: Callable[..., Any] | None) -> Age
 
 
 class _ObjectOptions(NoOptions):
+    place: str = ""
     able: Capabilities = Capabilities()
 
 
@@ -188,7 +214,7 @@ class _Objects:
         self._objects = objects
 
     def _make(self, context: AgentContext) -> Agent:
-        return _Borrowed(self._objects[context.agent_id])
+        return _Borrowed(self._objects[context.options.place])
 
     @hookimpl
     def bridge_adapters(self) -> Iterable[AdapterSpec]:

@@ -110,9 +110,9 @@ def _note_session(run: StoppedRun) -> None:
 
 def _note_changes(setup: RunSetup, config: RunConfig, host: PluginHost) -> None:
     """Say what is no longer as it was when the run began."""
-    if setup.has_changed:
+    for file in setup.changed:
         typer.echo(
-            f"note: {setup.file} has changed since; the run goes on with what it said before",
+            f"note: {file} has changed since; the run goes on with what it said before",
             err=True,
         )
     if setup.content != content_hash(config, host):

@@ -135,7 +135,8 @@ class InnerTeam:
             )
         )
         with here(run_id):
-            result, usage = await self._result(prepared, turn, run_id, crew, emit)
+            question = _question(turn, asked)
+            result, usage = await self._result(prepared, turn, question, crew, emit)
         await emit(InnerRunFinished(purpose=purpose, result=result))
         if asked is None:
             return _answer(turn, result, usage)
@@ -160,16 +161,17 @@ class InnerTeam:
         return self._crew
 
     async def _result(
-        self, prepared: Prepared, turn: Turn, run_id: str, crew: Crew, emit: Emit
+        self, prepared: Prepared, turn: Turn, question: Message, crew: Crew, emit: Emit
     ) -> tuple[RunResult, Usage]:
         """What came of the inner run, and what is used for it that nobody has counted yet."""
 
         def told(executor: Executor) -> Executor:
             return _Telling(executor, emit)
 
+        run_id = inner_run_id(turn.run_id, turn.turn_id)
         found = await to_thread.run_sync(_found, run_id) if self._keep else None
         if found is None:
-            started = opening(prepared.plan, _question(turn), _conversation(turn))
+            started = opening(prepared.plan, question, _conversation(turn))
             result = await begin(prepared, started, run_id, crew, keep=self._keep, wrap=told)
             return result, result.usage
         counted = await to_thread.run_sync(_counted, turn.run_id, turn.turn_id)
@@ -242,20 +244,18 @@ def _deadline(own_s: float | None, turn_s: float | None, active_s: float = 0.0) 
     return left if own_s is None else min(own_s, left)
 
 
-def _question(turn: Turn) -> Message:
+def _question(turn: Turn, asked: StartTurn | None) -> Message:
     """What the team is asked: the last message of the user, and what was said before it."""
-    if turn.task is not None and turn.shown and ballots.relayed(turn) is not None:
+    if asked is not None and turn.task is not None:
         return turn.task  # the ballot itself is put together for each member
     said = _said(turn)[turn.earlier :]
     last = max((i for i, one in enumerate(said) if one.role == "user"), default=None)
-    if last is None:
-        return Message(role="user", parts=(TextPart(text=turn.question),))
-    parts = said[last].parts
+    parts = said[last].parts if last is not None else ()
     earlier = [f"{one.role}: {one.text}" for one in said[:last] if one.text]
     if earlier:
         before = "What was said before:\n\n" + "\n\n".join(earlier) + "\n\nNow:\n\n"
         parts = (TextPart(text=before), *parts)
-    if turn.output_schema is not None and ballots.relayed(turn) is None:
+    if turn.output_schema is not None:
         wish = "\n\nReply with JSON alone that satisfies this schema:\n"
         parts = (*parts, TextPart(text=wish + json.dumps(turn.output_schema)))
     return Message(role="user", parts=parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from massgen_bridge.config.source import Source, kept_source
+from massgen_bridge.config.teams import path_of
 from massgen_bridge.config.trust import content_hash
 from massgen_bridge.errors import ConfigError, JournalError
 from massgen_bridge.messages import Frozen
@@ -28,6 +30,28 @@ __all__ = ["RunSetup", "setup_of", "setup_of_file"]
 _SECRET_NAME = re.compile(r"auth|key$|passw|secret|token$|credential", re.IGNORECASE)
 
 
+class TeamFile(Frozen):
+    """The configuration of a team within, in a file of its own.
+
+    Attributes:
+        path: Where it is.
+        text: What it says, byte for byte but for its secrets.
+        digest: SHA-256 of the whole text, in hex.
+        has_secrets: Whether secrets were taken out of the text.
+    """
+
+    path: str
+    text: str
+    digest: str
+    has_secrets: bool = False
+
+    def without(self, secrets: SecretForms) -> TeamFile:
+        """The same without secrets."""
+        text = secrets.mask(self.text)
+        has_secrets = self.has_secrets or text != self.text
+        return self.model_copy(update={"text": text, "has_secrets": has_secrets})
+
+
 class RunSetup(Frozen):
     """What a run is made from.
 
@@ -41,6 +65,7 @@ class RunSetup(Frozen):
         content: A hash over the text and the files of code that it names.
         has_secrets: Whether secrets were taken out of the text.
         deadline_s: Longest run in seconds, as it was asked for.
+        teams: The files of the teams within.
     """
 
     text: str | None = None
@@ -51,12 +76,15 @@ class RunSetup(Frozen):
     content: str = ""
     has_secrets: bool = False
     deadline_s: float | None = None
+    teams: tuple[TeamFile, ...] = ()
 
     def without(self, secrets: Iterable[str]) -> RunSetup:
         """The same without the values of keys that are in use."""
-        text = None if self.text is None else SecretForms(secrets).mask(self.text)
+        forms = SecretForms(secrets)
+        text = None if self.text is None else forms.mask(self.text)
         has_secrets = self.has_secrets or text != self.text
-        return self.model_copy(update={"text": text, "has_secrets": has_secrets})
+        teams = tuple(team.without(forms) for team in self.teams)
+        return self.model_copy(update={"text": text, "has_secrets": has_secrets, "teams": teams})
 
     @property
     def path(self) -> Path | None:
@@ -64,10 +92,15 @@ class RunSetup(Frozen):
         return None if self.file is None else Path(self.base_dir) / Path(self.file).name
 
     @property
-    def has_changed(self) -> bool:
-        """Whether the file is there and says something else by now."""
-        now = self._bytes_now()
-        return now is not None and sha256(now).hexdigest() != self.digest
+    def changed(self) -> tuple[str, ...]:
+        """The files, as they are named, that are there and say something else by now."""
+        files = [(self.file or "", self.path, self.digest)]
+        files += [(Path(team.path).name, Path(team.path), team.digest) for team in self.teams]
+        return tuple(
+            name
+            for name, path, digest in files
+            if (now := _bytes_of(path)) is not None and sha256(now).hexdigest() != digest
+        )
 
     def source(self) -> Source:
         """The configuration as it was when the run began.
@@ -82,23 +115,37 @@ class RunSetup(Frozen):
             )
         text = self.text.encode()
         if self.has_secrets:
-            found = self._bytes_now()
-            if found is None or sha256(found).hexdigest() != self.digest:
-                raise ConfigError(
-                    "the configuration of this run holds secrets, which are not kept, and it is no"
-                    f" longer to be had from {str(self.path or 'a file')!r}: name a file that says"
-                    " the same, with --config FILE (in Python: resume(run_id, config))"
-                )
-            text = found
-        return kept_source(text, file=self.file, base_dir=Path(self.base_dir), is_json=self.is_json)
+            text = _whole(self.path, self.digest)
+        kept = {
+            team.path: _whole(Path(team.path), team.digest)
+            if team.has_secrets
+            else team.text.encode()
+            for team in self.teams
+        }
+        base_dir = Path(self.base_dir)
+        source = kept_source(text, file=self.file, base_dir=base_dir, is_json=self.is_json)
+        return replace(source, kept=kept)
 
-    def _bytes_now(self) -> bytes | None:
-        if self.path is None:
-            return None
-        try:
-            return self.path.read_bytes()
-        except OSError:
-            return None
+
+def _whole(path: Path | None, digest: str) -> bytes:
+    """What a file says, as long as that is what it said."""
+    found = _bytes_of(path)
+    if found is None or sha256(found).hexdigest() != digest:
+        raise ConfigError(
+            "the configuration of this run holds secrets, which are not kept, and it is no"
+            f" longer to be had from {str(path or 'a file')!r}: name a file that says"
+            " the same, with --config FILE (in Python: resume(run_id, config))"
+        )
+    return found
+
+
+def _bytes_of(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def setup_of(config: RunConfig, host: PluginHost, *, from_objects: bool = False) -> RunSetup:
@@ -125,8 +172,21 @@ def setup_of(config: RunConfig, host: PluginHost, *, from_objects: bool = False)
         digest=sha256(text).hexdigest(),
         content=content_hash(config, host),
         deadline_s=deadline_s,
+        teams=tuple(_team_files(config)),
     )
-    return setup.without(_values(source.data, secret=False))
+    return setup.without(
+        value for one in config.tree() for value in _values(one.source.data, secret=False)
+    )
+
+
+def _team_files(config: RunConfig) -> Iterator[TeamFile]:
+    """The files of the teams within, each once."""
+    seen = {path_of(config.source)}
+    for one in config.tree():
+        path, text = path_of(one.source), one.source.text
+        if path is not None and text is not None and path not in seen:
+            seen.add(path)
+            yield TeamFile(path=str(path), text=text.decode(), digest=sha256(text).hexdigest())
 
 
 def setup_of_file(path: Path) -> RunSetup | None:
