@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Expected", "expected_calls"]
+__all__ = ["Expected", "expected_calls", "team_turn", "with_teams"]
 
 
 class Expected(NamedTuple):
@@ -49,6 +50,33 @@ def expected_calls(
         case "group":
             return _group(options, agents)
     return None
+
+
+def team_turn(strategy: str, answer: Expected, voters: int) -> Expected:
+    """How many model calls a turn of a team takes.
+
+    Args:
+        strategy: That of the run around it.
+        answer: What an answer of the team takes.
+        voters: How many of its members vote.
+    """
+    if strategy != "consensus":  # there, half of the turns are votes
+        return answer
+    return Expected(
+        min(answer.least, voters), ceil((answer.usual + voters) / 2), max(answer.most, 2 * voters)
+    )
+
+
+def with_teams(turns: Expected, teams: Sequence[Expected], agents: int) -> Expected:
+    """How many model calls so many turns take, where some of the agents are teams."""
+    if not teams:
+        return turns
+    each = [*teams, *[Expected(1, 1, 1)] * (agents - len(teams))]
+    return Expected(
+        turns.least * min(one.least for one in each),
+        ceil(turns.usual * sum(one.usual for one in each) / agents),
+        turns.most * max(one.most for one in each),
+    )
 
 
 def _consensus(options: Mapping[str, Any], ways: Sequence[str]) -> Expected:

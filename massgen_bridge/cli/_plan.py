@@ -6,7 +6,8 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from massgen_bridge.cli._calls import expected_calls
+from massgen_bridge.cli._calls import expected_calls, team_turn, with_teams
+from massgen_bridge.cli._weights import uses_local_model
 from massgen_bridge.config import code_references, load_config, open_config
 from massgen_bridge.config.source import dotted
 from massgen_bridge.errors import BridgeError, TrustRequired
@@ -65,7 +66,7 @@ def plan_of(config: RunConfig, host: PluginHost, message: Message) -> dict[str, 
         problems += _unsuitable(prepared, media)
         plan |= _resolved(prepared)
         plan["cost"] = _cost(config, prepared, message, code)
-        if any(one.provider == LOCAL for one in prepared.connections.values()):
+        if uses_local_model(prepared):
             plan["local_model"], missing = _local_model()
             problems += missing
     return {**plan, "problems": problems}
@@ -91,7 +92,7 @@ def _prepared(config: RunConfig, host: PluginHost) -> tuple[Prepared | None, lis
 def _key_variables(config: RunConfig, host: PluginHost) -> Iterator[str]:
     for spec in _providers(host):
         yield from spec.key_variables
-    for model in config.models.values():
+    for model in (model for one in config.tree() for model in one.models.values()):
         if model.key_variable is not None:
             yield model.key_variable
 
@@ -101,11 +102,17 @@ def _providers(host: PluginHost) -> list[ProviderSpec]:
 
 
 def _resolved(prepared: Prepared) -> dict[str, Any]:
-    plan = prepared.plan
     expected = _expected(prepared)
+    return {**_team(prepared), "model_calls": None if expected is None else expected._asdict()}
+
+
+def _team(prepared: Prepared) -> dict[str, Any]:
+    """Who takes part, and how; for an agent that is a team, its members as well."""
+    plan = prepared.plan
     agents = []
     for agent in plan.agents:
         connection = prepared.connections.get(agent.seat.agent_id)
+        team = prepared.teams.get(agent.seat.agent_id)
         agents.append(
             {
                 "id": agent.seat.agent_id,
@@ -116,19 +123,29 @@ def _resolved(prepared: Prepared) -> dict[str, Any]:
                 "where": _where(connection.provider, connection.base_url) if connection else None,
                 "votes_by": agent.way,
                 "tools": [tool.definition.name for tool in agent.tools],
+                "team": None if team is None else _team(team),
             }
         )
     return {
         "agents": agents,
         "strategy": {"type": plan.strategy_name, "options": dict(plan.strategy_options)},
-        "model_calls": None if expected is None else expected._asdict(),
     }
 
 
 def _expected(prepared: Prepared) -> Expected | None:
     plan = prepared.plan
     ways = [agent.way for agent in plan.agents]
-    return expected_calls(plan.strategy_name, plan.strategy_options, ways)
+    turns = expected_calls(plan.strategy_name, plan.strategy_options, ways)
+    known = {name: (_expected(team), _voters(team)) for name, team in prepared.teams.items()}
+    answers = {name: answer for name, (answer, _) in known.items() if answer is not None}
+    if turns is None or len(answers) < len(known):
+        return None
+    teams = [team_turn(plan.strategy_name, answers[name], known[name][1]) for name in known]
+    return with_teams(turns, teams, len(plan.agents))
+
+
+def _voters(prepared: Prepared) -> int:
+    return sum("vote" in agent.seat.roles for agent in prepared.plan.agents)
 
 
 def _where(provider: str, base_url: str) -> str:
@@ -138,11 +155,11 @@ def _where(provider: str, base_url: str) -> str:
 def _cost(
     config: RunConfig, prepared: Prepared, message: Message, code: Iterable[CodeReference]
 ) -> dict[str, Any]:
-    connections = list(prepared.connections.values())
+    connections = [one for part in prepared.tree() for one in part.connections.values()]
     providers = _providers(prepared.host)
     found = estimate_run(connections, message.text, providers)
     # What was estimated is an answer and a vote of each agent; strategies differ in their calls.
-    rated = 2 * len(prepared.plan.agents)
+    rated = 2 * sum(len(part.plan.agents) - len(part.teams) for part in prepared.tree())
     expected = _expected(prepared)
     usual = rated if expected is None else expected.usual
     charging = {spec.name for spec in providers if spec.prices_id is not None}

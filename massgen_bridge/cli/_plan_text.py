@@ -41,18 +41,8 @@ def _resolved(plan: dict[str, Any]) -> Iterator[str]:
     options = ", ".join(f"{name} {value}" for name, value in strategy["options"].items())
     yield f"Strategy: {strategy['type']}{f' ({options})' if options else ''}"
     yield f"Deadline: {'none' if deadline is None else f'{deadline:g} s'}"
-    rows = [
-        (
-            one["id"],
-            one["kind"],
-            one["model"] or "-",
-            one["provider"] or "-",
-            one["votes_by"],
-            one["where"] or "in this process",
-        )
-        for one in plan["agents"]
-    ]
     yield ""
+    rows = list(_rows(plan["agents"]))
     yield table(("AGENT", "KIND", "MODEL", "PROVIDER", "VOTES BY", "WHERE"), rows)
     expected = plan["model_calls"]
     if expected is None:
@@ -62,6 +52,24 @@ def _resolved(plan: dict[str, Any]) -> Iterator[str]:
             f"Model calls: {expected['least']} at least, {expected['usual']} usually, "
             f"{expected['most']} at most; tool calls and retries come on top"
         )
+
+
+def _rows(agents: list[dict[str, Any]], depth: int = 0) -> Iterator[tuple[str, ...]]:
+    """Each agent, and below one that is a team its members."""
+    for one in agents:
+        team = one["team"]
+        yield (
+            "  " * depth + one["id"],
+            one["kind"],
+            one["model"] or "-",
+            one["provider"] or "-",
+            one["votes_by"],
+            (one["where"] or "in this process")
+            if team is None
+            else f"a team: {team['strategy']['type']}",
+        )
+        if team is not None:
+            yield from _rows(team["agents"], depth + 1)
 
 
 def _cost(cost: dict[str, Any]) -> str:

@@ -72,6 +72,12 @@ def _plain(file: Path, problems: Sequence[Problem]) -> dict[str, Any]:
         "file": str(file),
         "valid": not problems,
         "problems": [
-            {"message": one.message, "line": one.line, "column": one.column} for one in problems
+            {
+                "message": one.message,
+                "file": one.file,
+                "line": one.line,
+                "column": one.column,
+            }
+            for one in problems
         ],
     }

@@ -45,11 +45,14 @@ def list_runs(
     limit: Annotated[
         int, typer.Option("--limit", min=0, help="The newest so many; 0 for all.")
     ] = 20,
+    inner: Annotated[
+        bool, typer.Option("--inner", help="Also what teams did within runs, each as its own.")
+    ] = False,
     as_json: AsJson = False,
     _debug: Debug = False,
 ) -> None:
     """List runs, the newest first."""
-    rows = RunIndex().list(limit or None)
+    rows = RunIndex().list(limit or None, inner=inner)
     if as_json:
         print_json([_plain(row) for row in rows])
     elif rows:

@@ -56,8 +56,10 @@ if TYPE_CHECKING:
 
 __all__ = ["InnerTeam", "crew_of", "inner_run_id"]
 
-# So long before its turn would be cut off, a team has to come to an end by itself.
-_MARGIN = 0.1
+# So long before its turn would be cut off, a team has to come to an end by itself: a tenth of the
+# turn, within bounds.
+_SHARE = 0.1
+_SHORTEST_MARGIN_S = 0.25
 _LONGEST_MARGIN_S = 1.0
 
 
@@ -240,7 +242,8 @@ def _deadline(own_s: float | None, turn_s: float | None, active_s: float = 0.0) 
     """The end of an inner run that is active for so long already: its own, or that of its turn."""
     if turn_s is None:
         return own_s
-    left = active_s + turn_s - min(_LONGEST_MARGIN_S, turn_s * _MARGIN)
+    margin_s = max(_SHORTEST_MARGIN_S, min(_LONGEST_MARGIN_S, turn_s * _SHARE))
+    left = active_s + turn_s - min(turn_s / 2, margin_s)
     return left if own_s is None else min(own_s, left)
 
 

@@ -76,11 +76,11 @@ def bridge_tie_break(question, candidates):
 
 
 class Killer:
-    """The process that forks the runs."""
+    """The process that forks the runs of a team."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, team: str = TEAM) -> None:
         self.config = folder / "team.yaml"
-        self.config.write_text(TEAM)
+        self.config.write_text(team)
         (folder / "hooks.py").write_text(HOOKS)
         self._asked = folder / "asked"
         self._process = subprocess.Popen(
