@@ -8,6 +8,7 @@ broken off goes on. What happens within is told to the outer run as events with 
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -44,7 +45,7 @@ from massgen_bridge.strategies.poll import POLL, Poll, majority_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from massgen_bridge.agent import Emit, Turn
+    from massgen_bridge.agent import Capabilities, Emit, Turn
     from massgen_bridge.connection import Connection, ModelCaller
     from massgen_bridge.events import RunResult, TurnEvent
     from massgen_bridge.models.connections import ConnectionPool
@@ -61,6 +62,7 @@ __all__ = ["InnerTeam", "crew_of", "inner_run_id"]
 _SHARE = 0.1
 _SHORTEST_MARGIN_S = 0.25
 _LONGEST_MARGIN_S = 1.0
+_SHORTEST_S = 0.001
 
 
 def inner_run_id(run_id: str, turn_id: str) -> str:
@@ -81,8 +83,16 @@ def crew_of(
     """
     imports = imports or Imports()
     teams = {
-        agent_id: InnerTeam(agent_id, team, keep=keep, begun=begun, imports=imports)
-        for agent_id, team in prepared.teams.items()
+        agent.seat.agent_id: InnerTeam(
+            agent.seat.agent_id,
+            prepared.teams[agent.seat.agent_id],
+            able=agent.capabilities,
+            keep=keep,
+            begun=begun,
+            imports=imports,
+        )
+        for agent in prepared.plan.agents
+        if agent.seat.agent_id in prepared.teams
     }
     models = _PoolAccess(prepared.pool, frozenset(prepared.connections))
     return Crew(prepared.host, models, load=load_object, teams=teams, imports=imports)
@@ -94,6 +104,7 @@ class InnerTeam:
     Args:
         agent_id: The agent's id in the team around it.
         prepared: The team.
+        able: What its members can do together.
         keep: Whether its runs are written to journals.
         begun: The outer runs in which it has had turns before, in earlier processes.
         imports: As for `crew_of`.
@@ -104,11 +115,13 @@ class InnerTeam:
         agent_id: str,
         prepared: Prepared,
         *,
+        able: Capabilities,
         keep: bool,
         begun: Sequence[str] = (),
         imports: Imports | None = None,
     ) -> None:
         self._agent_id = agent_id
+        self._able = able
         self._prepared = prepared
         self._keep = keep
         self._begun = begun
@@ -122,9 +135,11 @@ class InnerTeam:
         Raises:
             AgentError: It came to nothing; the text says what became of each member.
         """
+        self._able.check(turn)
+        began = time.monotonic()
         crew = await self._open()
         asked = ballots.relayed(turn)
-        prepared = _for_turn(self._prepared, turn, asked)
+        prepared = _for_turn(self._prepared, turn, asked, time.monotonic() - began)
         run_id = inner_run_id(turn.run_id, turn.turn_id)
         purpose: Literal["answer", "vote"] = "answer" if asked is None else "vote"
         seats = tuple(agent.seat for agent in prepared.plan.agents)
@@ -215,14 +230,14 @@ class _Telling:
 # --- what a team is asked -------------------------------------------------------------------------
 
 
-def _for_turn(prepared: Prepared, turn: Turn, asked: StartTurn | None) -> Prepared:
+def _for_turn(prepared: Prepared, turn: Turn, asked: StartTurn | None, spent_s: float) -> Prepared:
     """What the team does in one turn: its own strategy, or a poll where it is to choose."""
     plan = prepared.plan
     within = OuterTurn(run_id=turn.run_id, agent_id=turn.agent_id, turn_id=turn.turn_id)
     plan = replace(
         plan,
         within=within,
-        deadline_s=_deadline(plan.deadline_s, turn.limits.wall_s),
+        deadline_s=_deadline(plan.deadline_s, turn.limits.wall_s, -spent_s),
         agents=tuple(_told(agent, turn) for agent in plan.agents),
     )
     if asked is not None:
@@ -239,11 +254,17 @@ def _told(agent: PlannedAgent, turn: Turn) -> PlannedAgent:
 
 
 def _deadline(own_s: float | None, turn_s: float | None, active_s: float = 0.0) -> float | None:
-    """The end of an inner run that is active for so long already: its own, or that of its turn."""
+    """The end of an inner run: its own, or in time before that of its turn.
+
+    Args:
+        own_s: How long it may be active in all.
+        turn_s: How long its turn may take.
+        active_s: How long it was active before the turn began; negative where it begins later.
+    """
     if turn_s is None:
         return own_s
     margin_s = max(_SHORTEST_MARGIN_S, min(_LONGEST_MARGIN_S, turn_s * _SHARE))
-    left = active_s + turn_s - min(turn_s / 2, margin_s)
+    left = max(_SHORTEST_S, active_s + turn_s - min(turn_s / 2, margin_s))
     return left if own_s is None else min(own_s, left)
 
 

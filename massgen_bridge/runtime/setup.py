@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from massgen_bridge.config.models import RunConfig
     from massgen_bridge.plugins import PluginHost
 
-__all__ = ["RunSetup", "setup_of", "setup_of_file"]
+__all__ = ["RunSetup", "TeamFile", "setup_of", "setup_of_file"]
 
 _SECRET_NAME = re.compile(r"auth|key$|passw|secret|token$|credential", re.IGNORECASE)
 
