@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         UnsupportedContent,
     )
     from massgen_bridge.events import (
+        Abstained,
         Answered,
         AnswerInfo,
         AnswerListed,
@@ -85,6 +86,8 @@ if TYPE_CHECKING:
         ModelCallStarted,
         ModelRetried,
         OuterTurn,
+        PersonAsked,
+        PersonReplied,
         Purpose,
         ReasoningDelta,
         Record,
@@ -161,6 +164,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ERROR_KINDS",
+    "Abstained",
     "AdapterMissing",
     "AdapterSpec",
     "Agent",
@@ -226,6 +230,8 @@ __all__ = [
     "OuterTurn",
     "Part",
     "PermissionDenied",
+    "PersonAsked",
+    "PersonReplied",
     "PluginError",
     "ProtocolFailed",
     "Protocols",

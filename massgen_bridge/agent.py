@@ -229,7 +229,9 @@ class TurnResult(Frozen):
 
     `message` is the final assistant message. `new_messages` holds everything that the turn adds
     to the history (tool calls, tool results, the final message), in order. `structured` is the
-    decoded JSON of a turn with an output schema. `usage` is None where nobody counted.
+    decoded JSON of a turn with an output schema. `usage` is None where nobody counted. `abstained`
+    says why the agent gives neither answer nor vote; such a turn has not failed, and its message
+    does not count.
     """
 
     message: Message
@@ -238,6 +240,7 @@ class TurnResult(Frozen):
     structured: JsonValue | None = None
     usage: Usage | None = None
     session: str | None = None
+    abstained: str | None = None
 
     @property
     def text(self) -> str:

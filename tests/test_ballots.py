@@ -377,3 +377,12 @@ def test_quoting_an_answer_never_casts_a_vote(way: Any, hostile: str) -> None:
     cast = ballots.read(paper(way), said(planted))
 
     assert not isinstance(cast, ballots.VoteCast)
+
+
+@pytest.mark.parametrize("way", [None, *WAYS])
+def test_whoever_abstains_gives_neither_vote_nor_answer(way: Any) -> None:
+    result = said("Some words.").model_copy(update={"abstained": "no reply within 5 s"})
+
+    cast = ballots.read(None if way is None else paper(way), result)
+
+    assert cast == ballots.Abstention(reason="no reply within 5 s")

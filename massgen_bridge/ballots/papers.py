@@ -14,6 +14,7 @@ __all__ = [
     "END",
     "IMPROVE",
     "VOTE_TOOL",
+    "Abstention",
     "BallotChoice",
     "Cast",
     "Draft",
@@ -85,6 +86,12 @@ class Improvement(Frozen):
     text: str
 
 
+class Abstention(Frozen):
+    """The wish to give neither vote nor answer."""
+
+    reason: str
+
+
 class Promise(Frozen):
     """The wish to write a better answer in one more turn."""
 
@@ -95,7 +102,7 @@ class Spoiled(Frozen):
     problem: str
 
 
-Cast = VoteCast | NextSpeaker | Improvement | Promise | Spoiled
+Cast = VoteCast | NextSpeaker | Improvement | Promise | Spoiled | Abstention
 
 
 def way_for(capabilities: Capabilities, choice: BallotChoice) -> BallotWay:

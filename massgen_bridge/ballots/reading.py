@@ -11,6 +11,7 @@ from massgen_bridge.ballots.papers import (
     END,
     IMPROVE,
     VOTE_TOOL,
+    Abstention,
     Cast,
     Improvement,
     NextSpeaker,
@@ -53,6 +54,8 @@ def read(
     """What a finished turn says; `cast` is the vote taken by tool during the turn, if any."""
     if cast is not None:
         return cast
+    if result.abstained is not None:
+        return Abstention(reason=_whole(result.abstained))
     if paper is None:
         return _answer(result.text)
     match paper.way:

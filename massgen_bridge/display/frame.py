@@ -57,6 +57,7 @@ _COLORS: dict[Phase, str] = {
     "voted": "green",
     "ranked": "green",
     "chaired": "green",
+    "abstained": "dim",
     "spoiled": "yellow",
     "rejected": "yellow",
     "failed": "red",

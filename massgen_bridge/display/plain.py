@@ -17,6 +17,7 @@ from massgen_bridge.display.words import (
     spending,
 )
 from massgen_bridge.events import (
+    Abstained,
     Answered,
     AnswerListed,
     AnswerRejected,
@@ -30,6 +31,8 @@ from massgen_bridge.events import (
     ModelCallFinished,
     ModelCallStarted,
     ModelRetried,
+    PersonAsked,
+    PersonReplied,
     Ranked,
     ReasoningDelta,
     RunFinished,
@@ -162,12 +165,8 @@ def _said_of_agent(event: AgentEvent, view: RunView) -> str | None:
     match event:
         case TurnStarted(purpose=purpose, round=number):
             return _PURPOSES[purpose].format(number)
-        case TurnCancelled(reason=reason):
-            return f"stopped: {clip(one_line(reason), _LONG)}"
-        case TurnIdle(idle_s=idle_s):
-            return f"silent for {idle_s:g} s: the others do not wait any longer"
-        case TurnLost(kind=kind, message=message):
-            return f"failed: {kind}: {one_line(message)} (what to do: {ADVICE[kind]})"
+        case TurnCancelled() | TurnIdle() | TurnLost():
+            return _ended(event)
         case ModelRetried(attempt=attempt, delay_s=delay_s, kind=kind, message=message):
             why = f"{kind}: {clip(one_line(message), _LONG)}"
             return f"model call {attempt} failed, next try in {delay_s:.1f} s: {why}"
@@ -175,13 +174,27 @@ def _said_of_agent(event: AgentEvent, view: RunView) -> str | None:
             return _said_of_tool(event)
         case Voted() | Ranked() | SpeakerChosen():
             return _chose(event, view)
-        case Answered() | AnswerRejected() | BallotSpoiled() | ImprovementPromised():
+        case Answered() | AnswerRejected() | BallotSpoiled() | ImprovementPromised() | Abstained():
             return _came_of_it(event, view)
         case InnerRunStarted() | InnerRunFinished():
             return _said_of_team(event)
+        case PersonAsked() | PersonReplied():
+            return _said_of_person(event)
         case _:
             _unsaid(event)
             return None
+
+
+def _ended(event: TurnCancelled | TurnIdle | TurnLost) -> str:
+    match event:
+        case TurnCancelled(reason=reason):
+            return f"stopped: {clip(one_line(reason), _LONG)}"
+        case TurnIdle(idle_s=idle_s):
+            return f"silent for {idle_s:g} s: the others do not wait any longer"
+        case TurnLost(kind=kind, message=message):
+            return f"failed: {kind}: {one_line(message)} (what to do: {ADVICE[kind]})"
+        case _:
+            assert_never(event)
 
 
 def _unsaid(event: _Unsaid) -> None:
@@ -218,6 +231,20 @@ def _said_of_tool(event: ToolCallStarted | ToolCallJudged | ToolCallFinished) ->
             assert_never(event)
 
 
+def _said_of_person(event: PersonAsked | PersonReplied) -> str | None:
+    match event:
+        case PersonAsked(time_limit_s=None):
+            return "the person is asked"
+        case PersonAsked(time_limit_s=limit_s):
+            return f"the person is asked, with {limit_s:g} s to reply"
+        case PersonReplied(by_default=True, reason=reason):
+            return f"{one_line(reason)}: the default applies"
+        case PersonReplied():
+            return None
+        case _:
+            assert_never(event)
+
+
 def _spent(event: BudgetReached, view: RunView) -> str:
     who = "the run" if event.agent_id is None else name_of(view, event.agent_id)
     return f"budget: {who} has used its {spending(event.budget, event.limit)}"
@@ -240,7 +267,8 @@ def _chose(event: Voted | Ranked | SpeakerChosen, view: RunView) -> str:
 
 
 def _came_of_it(
-    event: Answered | AnswerRejected | BallotSpoiled | ImprovementPromised, view: RunView
+    event: Answered | AnswerRejected | BallotSpoiled | ImprovementPromised | Abstained,
+    view: RunView,
 ) -> str:
     match event:
         case Answered(agent_id=agent_id):
@@ -251,6 +279,8 @@ def _came_of_it(
             return f"its ballot does not count: {clip(one_line(problem), _LONG)}"
         case ImprovementPromised():
             return "promises a better answer"
+        case Abstained(reason=reason):
+            return f"abstains: {clip(one_line(reason), _LONG)}" if reason else "abstains"
         case _:
             assert_never(event)
 

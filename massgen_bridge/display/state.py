@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, assert_never
 from massgen_bridge.agent import AnswerRef, Usage
 from massgen_bridge.display.text import TextLog
 from massgen_bridge.events import (
+    Abstained,
     Answered,
     AnswerInfo,
     AnswerListed,
@@ -24,6 +25,8 @@ from massgen_bridge.events import (
     ModelCallFinished,
     ModelCallStarted,
     ModelRetried,
+    PersonAsked,
+    PersonReplied,
     Ranked,
     ReasoningDelta,
     RunFinished,
@@ -76,6 +79,7 @@ Phase = Literal[
     "voted",
     "ranked",
     "chaired",
+    "abstained",
     "spoiled",
     "rejected",
     "failed",
@@ -99,8 +103,18 @@ _WORKING: dict[Purpose, Phase] = {
     "present": "presenting",
 }
 
+_CHOSE: dict[str, Phase] = {"voted": "voted", "ranked": "ranked", "speaker_chosen": "chaired"}
+
 _Delta = TextDelta | ReasoningDelta
-_Call = ModelCallStarted | ModelCallFinished | ModelRetried | ToolCallStarted | ToolCallFinished
+_Call = (
+    ModelCallStarted
+    | ModelCallFinished
+    | ModelRetried
+    | ToolCallStarted
+    | ToolCallFinished
+    | PersonAsked
+    | PersonReplied
+)
 _Frame = TurnStarted | TurnDone | TurnFailed | TurnCancelled
 
 _Inner = InnerRunStarted | InnerRunFinished
@@ -195,6 +209,10 @@ class AgentView:
             case ToolCallFinished(result=result):
                 if result.call_id == self._tool_call:
                     self.activity = None
+            case PersonAsked():
+                self.activity = "waits for the person"
+            case PersonReplied():
+                self.activity = None
             case ModelCallFinished():
                 pass
             case _:
@@ -247,14 +265,12 @@ class AgentView:
             case Answered():
                 self.phase = self._given(event.text)
                 self.answer, self.same_as, self.problem = event.text, None, None
-            case Voted():
-                self.phase, self.problem = "voted", None
-            case Ranked():
-                self.phase, self.problem = "ranked", None
-            case SpeakerChosen():
-                self.phase, self.problem = "chaired", None
+            case Voted() | Ranked() | SpeakerChosen():
+                self.phase, self.problem = _CHOSE[event.type], None
             case ImprovementPromised():
                 self.phase = "improving"
+            case Abstained(reason=reason):
+                self.phase, self.problem = "abstained", reason or None
             case AnswerRejected(reason=problem):
                 self.phase, self.problem = "rejected", problem
             case BallotSpoiled(problem=problem):
@@ -415,6 +431,7 @@ class RunView:
                 | Ranked()
                 | SpeakerChosen()
                 | ImprovementPromised()
+                | Abstained()
                 | BallotSpoiled()
                 | TurnLost()
             ):

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from massgen_bridge.events._happenings import (
+    Abstained,
     Answered,
     AnswerRejected,
     BallotSpoiled,
@@ -56,6 +57,8 @@ from massgen_bridge.events._turns import (
     ModelCallFinished,
     ModelCallStarted,
     ModelRetried,
+    PersonAsked,
+    PersonReplied,
     Purpose,
     ReasoningDelta,
     TextDelta,
@@ -72,6 +75,7 @@ from massgen_bridge.messages import Frozen
 
 __all__ = [
     "SCHEMA_VERSION",
+    "Abstained",
     "AnswerInfo",
     "AnswerListed",
     "AnswerRejected",
@@ -95,6 +99,8 @@ __all__ = [
     "ModelCallStarted",
     "ModelRetried",
     "OuterTurn",
+    "PersonAsked",
+    "PersonReplied",
     "Purpose",
     "Ranked",
     "ReasoningDelta",
@@ -134,6 +140,8 @@ Event = Annotated[
     | ModelCallStarted
     | ModelCallFinished
     | ModelRetried
+    | PersonAsked
+    | PersonReplied
     | LogLine
     | InnerRunStarted
     | InnerRunFinished
@@ -148,6 +156,7 @@ Event = Annotated[
     | Ranked
     | SpeakerChosen
     | ImprovementPromised
+    | Abstained
     | BallotSpoiled
     | TurnLost
     | TurnIdle

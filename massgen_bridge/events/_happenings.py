@@ -68,6 +68,15 @@ class ImprovementPromised(Frozen):
     turn_id: str
 
 
+class Abstained(Frozen):
+    """An agent gave neither answer nor vote, and says why; that is no failure."""
+
+    type: Literal["abstained"] = "abstained"
+    agent_id: str
+    turn_id: str
+    reason: str = ""
+
+
 class BallotSpoiled(Frozen):
     """What an agent returned is neither a vote nor an answer."""
 
@@ -133,6 +142,7 @@ TurnHappening = (
     | Ranked
     | SpeakerChosen
     | ImprovementPromised
+    | Abstained
     | BallotSpoiled
     | TurnLost
 )

@@ -80,6 +80,28 @@ class ModelRetried(Frozen):
     source: str | None = None
 
 
+class PersonAsked(Frozen):
+    """A person is asked: from here until the next event, the turn is not taken for idle.
+
+    `time_limit_s` counts from the moment when the question is put; `default` says what happens
+    then. None: there is no limit.
+    """
+
+    type: Literal["person_asked"] = "person_asked"
+    time_limit_s: float | None = None
+    default: str = ""
+    source: str | None = None
+
+
+class PersonReplied(Frozen):
+    """A person has replied or, where `by_default` holds, did not and the default applies."""
+
+    type: Literal["person_replied"] = "person_replied"
+    by_default: bool = False
+    reason: str = ""
+    source: str | None = None
+
+
 class LogLine(Frozen):
     """A line that the framework printed or logged."""
 
@@ -121,6 +143,8 @@ TurnEvent = (
     | ModelCallStarted
     | ModelCallFinished
     | ModelRetried
+    | PersonAsked
+    | PersonReplied
     | LogLine
     | InnerRunStarted
     | InnerRunFinished

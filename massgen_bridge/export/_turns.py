@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from massgen_bridge.agent import Usage
 from massgen_bridge.ballots import VOTE_TOOL
 from massgen_bridge.events import (
+    Abstained,
     Answered,
     AnswerRejected,
     BallotSpoiled,
@@ -208,12 +209,12 @@ class TurnLog:
             case Voted():
                 turn.outcome, turn.said = "voted", event.reason
                 self._vote(turn, event, at_s)
-            case AnswerRejected(reason=reason):
-                turn.outcome, turn.said = "rejected", reason
-                self._refuse("answer", turn, reason, at_s)
-            case BallotSpoiled(problem=problem):
-                turn.outcome, turn.said = "spoiled", problem
-                self._refuse("ballot", turn, problem, at_s)
+            case Abstained(reason=reason):
+                turn.outcome, turn.said = "abstained", reason
+            case AnswerRejected(reason=reason) | BallotSpoiled(problem=reason):
+                rejected = isinstance(event, AnswerRejected)
+                turn.outcome, turn.said = "rejected" if rejected else "spoiled", reason
+                self._refuse("answer" if rejected else "ballot", turn, reason, at_s)
             case _:
                 pass
 

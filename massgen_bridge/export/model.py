@@ -40,6 +40,7 @@ Outcome = Literal[
     "voted",
     "chose",
     "promised",
+    "abstained",
     "rejected",
     "spoiled",
     "failed",

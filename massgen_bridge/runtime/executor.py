@@ -22,7 +22,7 @@ from massgen_bridge.errors import (
     error_of_kind,
     error_words,
 )
-from massgen_bridge.events import ModelRetried, TurnCancelled, TurnDone, TurnFailed
+from massgen_bridge.events import ModelRetried, PersonAsked, TurnCancelled, TurnDone, TurnFailed
 
 if TYPE_CHECKING:
     from massgen_bridge.agent import Agent, Emit, Turn
@@ -105,7 +105,7 @@ class InProcessExecutor:
 
         async def alive(event: TurnEvent, /) -> None:
             now = time.monotonic()
-            running.last_event = now + event.delay_s if isinstance(event, ModelRetried) else now
+            running.last_event = now + _quiet_s(event)
             await emit(event)
 
         try:
@@ -158,6 +158,17 @@ class InProcessExecutor:
             now = time.monotonic()
             for running in list(self._running.values()):
                 running.check(now)
+
+
+def _quiet_s(event: TurnEvent) -> float:
+    """For how long nothing need be heard of a turn after an event."""
+    match event:
+        case ModelRetried(delay_s=delay_s):
+            return delay_s
+        case PersonAsked():
+            return math.inf  # a person who thinks is not idle, and has a time limit of its own
+        case _:
+            return 0.0
 
 
 async def _result(agent: Agent, turn: Turn, emit: Emit) -> TurnResult:

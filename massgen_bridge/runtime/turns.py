@@ -12,6 +12,7 @@ from massgen_bridge import ballots
 from massgen_bridge.agent import Turn
 from massgen_bridge.errors import UnsupportedContent
 from massgen_bridge.events import (
+    Abstained,
     Answered,
     AnswerRejected,
     BallotSpoiled,
@@ -256,6 +257,8 @@ class TurnTask:
         match cast:
             case ballots.VoteCast() | ballots.NextSpeaker():
                 return self._choice(cast)
+            case ballots.Abstention():
+                return Abstained(**who, reason=cast.reason)
             case ballots.Promise():
                 return ImprovementPromised(**who)
             case ballots.Spoiled():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 from massgen_bridge.agent import AnswerRef, StopReason
 from massgen_bridge.errors import ErrorKind
 from massgen_bridge.events import (
+    Abstained,
     Answered,
     AnswerRejected,
     BallotSpoiled,
@@ -134,6 +135,10 @@ def hear(crew: Crew, happening: Happening) -> tuple[Crew, News]:
     if isinstance(happening, TurnLost):
         lost = Nothing(worker.seat, happening.message)
         return _settled(crew, worker, out=happening.kind not in PASSING), lost
+    if isinstance(happening, Abstained):
+        # It has been asked and has spoken: asking it once more would not be heeding that.
+        why = f"it abstained: {happening.reason}" if happening.reason else "it abstained"
+        return _settled(crew, worker), Nothing(worker.seat, why)
     news = _said(worker.seat, worker.task, happening)
     if not isinstance(news, str):
         return _settled(crew, worker), news
@@ -169,6 +174,7 @@ def _said(seat: Seat, task: StartTurn, happening: TurnHappening) -> Gave | Chose
             BallotSpoiled(problem=problem)
             | AnswerRejected(reason=problem)
             | TurnLost(message=problem)
+            | Abstained(reason=problem)
         ):
             return problem
     assert_never(happening)

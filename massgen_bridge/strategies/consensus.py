@@ -15,6 +15,7 @@ from pydantic import Field
 
 from massgen_bridge.agent import AnswerRef, ShownAnswer
 from massgen_bridge.events import (
+    Abstained,
     Answered,
     AnswerInfo,
     AnswerListed,
@@ -144,6 +145,8 @@ class Consensus:
                 return self._spoiled(state, member, "nobody is asked who speaks next")
             case Ranked():
                 return self._spoiled(state, member, "no order of answers is asked for")
+            case Abstained():
+                return self._settled(_with(state, _idle(member)))
             case TurnLost():
                 out = happening.kind not in PASSING
                 return self._settled(_with(state, _idle(member, out=out)))

@@ -6,6 +6,7 @@ from typing import Literal, assert_never
 
 from massgen_bridge.agent import AnswerRef
 from massgen_bridge.events import (
+    Abstained,
     Answered,
     AnswerInfo,
     AnswerListed,
@@ -68,6 +69,10 @@ class Single:
                 return self._repair(state, "an answer was expected, not a vote")
             case TurnLost():
                 return self._hand_over(state, happening.message)
+            case Abstained(reason=reason):
+                return self._hand_over(
+                    state, f"it abstained: {reason}" if reason else "it abstained"
+                )
         assert_never(happening)
 
     @staticmethod

@@ -13,6 +13,7 @@ from massgen_bridge.agent import AnswerRef
 from massgen_bridge.display.plain import PlainDisplay, plain_line
 from massgen_bridge.display.state import RunView
 from massgen_bridge.events import (
+    Abstained,
     AnswerInfo,
     AnswerRejected,
     BallotSpoiled,
@@ -21,6 +22,8 @@ from massgen_bridge.events import (
     Event,
     ImprovementPromised,
     ModelRetried,
+    PersonAsked,
+    PersonReplied,
     Purpose,
     Record,
     RunFinished,
@@ -92,6 +95,14 @@ def test_a_run_line_by_line() -> None:
         (AnswerRejected(reason="too\nshort", **OWN), "its answer was refused: too short"),
         (BallotSpoiled(problem="no label", **OWN), "its ballot does not count: no label"),
         (ImprovementPromised(**OWN), "promises a better answer"),
+        (Abstained(reason="no\nidea", **OWN), "abstains: no idea"),
+        (Abstained(**OWN), "abstains"),
+        (PersonAsked(time_limit_s=90), "the person is asked, with 90 s to reply"),
+        (PersonAsked(), "the person is asked"),
+        (
+            PersonReplied(by_default=True, reason="no reply within 90 s"),
+            "no reply within 90 s: the default applies",
+        ),
         (SpeakerChosen(label="agent2", **OWN), "gives the floor to a2 (agent2)"),
         (SpeakerChosen(reason="all\nsaid", **OWN), "ends the conversation: all said"),
         (TurnCancelled(reason="the run ended"), "stopped: the run ended"),

@@ -14,6 +14,7 @@ from massgen_bridge.agent import AnswerRef, Usage
 from massgen_bridge.display.state import Phase, RunView
 from massgen_bridge.display.words import phase_of
 from massgen_bridge.events import (
+    Abstained,
     AnswerInfo,
     AnswerRejected,
     BallotSpoiled,
@@ -45,6 +46,7 @@ OWN = {"agent_id": "a1", "turn_id": "a1.1"}
         (BallotSpoiled(problem="no vote", **OWN), "spoiled"),
         (AnswerRejected(reason="too short", **OWN), "rejected"),
         (ImprovementPromised(**OWN), "improving"),
+        (Abstained(**OWN), "abstained"),
         (TurnLost(kind="auth", message="no key", **OWN), "failed"),
         (TurnFailed(kind="auth", message="no key"), "failed"),
         (TurnCancelled(reason="the end"), "stopped"),

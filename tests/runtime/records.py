@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from massgen_bridge.agent import AnswerRef, Turn, TurnResult, Usage
 from massgen_bridge.events import (
+    Abstained,
     Answered,
     AnswerInfo,
     AnswerListed,
@@ -19,6 +20,8 @@ from massgen_bridge.events import (
     ModelCallFinished,
     ModelCallStarted,
     ModelRetried,
+    PersonAsked,
+    PersonReplied,
     ReasoningDelta,
     Record,
     RunFinished,
@@ -166,6 +169,9 @@ def one_of_each() -> list[Record]:
         Voted(choice=ref, reason="sound", **own),
         ImprovementPromised(**own),
         BallotSpoiled(problem="no vote", **own),
+        PersonAsked(time_limit_s=120, default="the agent abstains"),
+        PersonReplied(by_default=True, reason="no reply within 120 s"),
+        Abstained(reason="no reply within 120 s", **own),
         TurnLost(kind="timeout", message="idle", **own),
         TieBroken(winner=ref, by="order"),
         DeadlinePassed(after_s=60.0),

@@ -12,7 +12,15 @@ from runtime.plans import new_host, plan_for, play
 
 from massgen_bridge.agent import Agent, Limits, ToolDefinition, Turn, TurnResult
 from massgen_bridge.errors import ProtocolFailed
-from massgen_bridge.events import ModelCallStarted, Record, ToolCallFinished, TurnStarted
+from massgen_bridge.events import (
+    Abstained,
+    ModelCallStarted,
+    PersonAsked,
+    PersonReplied,
+    Record,
+    ToolCallFinished,
+    TurnStarted,
+)
 from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.messages import (
     ImagePart,
@@ -62,6 +70,55 @@ class Own:
     @hookimpl
     def bridge_adapters(self) -> list[AdapterSpec]:
         return [AdapterSpec(kind="own", summary="One's own.", factory=lambda _context: self._agent)]
+
+
+class Asks:
+    """An agent that asks a person, who thinks for a while; then it says nothing for as long."""
+
+    def __init__(self, *, replies: bool) -> None:
+        self._replies = replies
+
+    async def run(self, _turn: Turn, emit: Any) -> Any:
+        await emit(PersonAsked())
+        await anyio.sleep(0.8)
+        if self._replies:
+            await emit(PersonReplied())
+            await anyio.sleep(30)
+        return TurnResult(message=assistant("Well."))
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("replies", "status"), [(False, "answered"), (True, "failed")])
+async def test_an_agent_is_not_idle_while_a_person_thinks(*, replies: bool, status: str) -> None:
+    host = new_host(Own(Asks(replies=replies)))
+    result = await play(plan_for(host, {"kind": "own", "limits": Limits(idle_s=0.2)}), host)
+
+    assert result.status == status
+
+
+class Abstainer:
+    """An agent that has nothing to say."""
+
+    async def run(self, _turn: Turn, _emit: Any) -> Any:
+        return TurnResult(message=assistant(""), abstained="it is late")
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def test_an_agent_that_abstains_has_not_failed_and_is_not_asked_again() -> None:
+    host = new_host(Own(Abstainer()))
+    records: list[Record] = []
+    plan = plan_for(host, {"kind": "own"}, SECOND, {**SECOND, "answers": ["two"]})
+    result = await play(plan, host, records)
+
+    assert (result.status, result.errors) == ("answered", ())
+    own = [record.event for record in records if record.agent_id == "a1"]
+    assert [one.reason for one in own if isinstance(one, Abstained)] == ["it is late"] * 2
+    assert len([one for one in own if isinstance(one, TurnStarted)]) == 2
+    assert {vote.voter for vote in result.votes} == {"a2", "a3"}
 
 
 class CallsATool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgen_bridge.agent import AnswerRef
 from massgen_bridge.events import (
+    Abstained,
     Answered,
     AnswerRejected,
     BallotSpoiled,
@@ -37,6 +38,7 @@ OUTCOMES = (
     "hiccup",  # a failure that may pass
     "failure",
     "spoiled",
+    "abstention",
     "rejected",
     "promise",
     "unasked text",
@@ -68,6 +70,7 @@ def outcome(kind: str, turn: StartTurn, choice: int = 0) -> Happening:
         "failure": TurnLost(**who, kind="auth", message="no key"),
         "spoiled": BallotSpoiled(**who, problem="unreadable"),
         "rejected": AnswerRejected(**who, reason="rude"),
+        "abstention": Abstained(**who, reason="nothing to say"),
         "promise": ImprovementPromised(**who),
         "unasked text": Answered(**who, text=text),
         "unasked vote": Voted(**who, choice=AnswerRef(label=label, version=1)),

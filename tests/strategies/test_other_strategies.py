@@ -8,7 +8,7 @@ import pytest
 from strategies.driving import Drive
 
 from massgen_bridge.agent import AnswerRef
-from massgen_bridge.events import Answered, BallotSpoiled, SpeakerChosen, TurnLost, Voted
+from massgen_bridge.events import Abstained, Answered, BallotSpoiled, SpeakerChosen, TurnLost, Voted
 from massgen_bridge.strategies import (
     Debate,
     DebateOptions,
@@ -54,6 +54,15 @@ def lose(drive: Drive, name: str, kind: Any = "auth") -> None:
 
 def spoil(drive: Drive, name: str) -> None:
     drive.happen(BallotSpoiled(**who(drive, name), problem="unreadable"))
+
+
+def test_an_abstention_is_taken_at_once_and_costs_no_second_try() -> None:
+    drive = Drive(MapReduce(MapReduceOptions(reducer="cyd")), *TRIO)
+    drive.happen(Abstained(**who(drive, "ada"), reason="no reply"))
+    assert working(drive) == [("bob", "answer")]
+
+    answer(drive, "bob", "half")
+    assert working(drive) == [("cyd", "reduce")]
 
 
 def working(drive: Drive) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from massgen_bridge.agent import AnswerRef
 from massgen_bridge.events import (
+    Abstained,
     Answered,
     BallotSpoiled,
     DeadlinePassed,
@@ -60,6 +61,18 @@ def test_an_unusable_reply_is_repaired_once() -> None:
     again = BallotSpoiled(agent_id="ada", turn_id="ada.2", problem="still empty")
     state, commands = reducer.step(state, again)
     assert [c.agent_id for c in commands if isinstance(c, StartTurn)] == ["bob"]
+
+
+def test_after_an_abstention_the_next_agent_is_asked() -> None:
+    reducer = Single()
+    state, _ = reducer.begin(SEATS)
+    state, commands = reducer.step(state, Abstained(agent_id="ada", turn_id="ada.1"))
+    assert [c.agent_id for c in commands if isinstance(c, StartTurn)] == ["bob"]
+
+    last = Abstained(agent_id="bob", turn_id="bob.1", reason="no reply")
+    _, commands = reducer.step(state, last)
+    assert isinstance(commands[-1], Finish)
+    assert commands[-1].message == "it abstained: no reply"
 
 
 def test_a_deadline_fails_the_run() -> None:
