@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from massgen_bridge.ballots import remembered
 from massgen_bridge.cli._calls import expected_calls, team_turn, with_teams
 from massgen_bridge.cli._weights import uses_local_model
 from massgen_bridge.config import code_references, load_config, open_config
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from massgen_bridge.config import CodeReference, RunConfig
     from massgen_bridge.messages import Message
     from massgen_bridge.plugins import PluginHost
+    from massgen_bridge.runtime.conversation import Session
     from massgen_bridge.runtime.planning import Prepared
     from massgen_bridge.specs import ProviderSpec
 
@@ -45,10 +47,12 @@ def trusted_or_read(file: Path, host: PluginHost, *, trust: bool) -> RunConfig:
         return load_config(file, host)
 
 
-def plan_of(config: RunConfig, host: PluginHost, message: Message) -> dict[str, Any]:
+def plan_of(
+    config: RunConfig, host: PluginHost, message: Message, session: Session | None = None
+) -> dict[str, Any]:
     """The plan of a run as `--output json` prints it; nothing is connected for it.
 
-    Keys may be missing: they are `problems`.
+    Keys may be missing: they are `problems`. The conversation of a `session` counts for the cost.
     """
     prepared, problems = _prepared(config, host)
     code = code_references(config, host)
@@ -65,7 +69,8 @@ def plan_of(config: RunConfig, host: PluginHost, message: Message) -> dict[str, 
     if prepared is not None:
         problems += _unsuitable(prepared, media)
         plan |= _resolved(prepared)
-        plan["cost"] = _cost(config, prepared, message, code)
+        asked = message.text if session is None else _with_conversation(prepared, message, session)
+        plan["cost"] = _cost(config, prepared, asked, code)
         if uses_local_model(prepared):
             plan["local_model"], missing = _local_model()
             problems += missing
@@ -153,11 +158,11 @@ def _where(provider: str, base_url: str) -> str:
 
 
 def _cost(
-    config: RunConfig, prepared: Prepared, message: Message, code: Iterable[CodeReference]
+    config: RunConfig, prepared: Prepared, asked: str, code: Iterable[CodeReference]
 ) -> dict[str, Any]:
     connections = [one for part in prepared.tree() for one in part.connections.values()]
     providers = _providers(prepared.host)
-    found = estimate_run(connections, message.text, providers)
+    found = estimate_run(connections, asked, providers)
     # What was estimated is an answer and a vote of each agent; strategies differ in their calls.
     rated = 2 * sum(len(part.plan.agents) - len(part.teams) for part in prepared.tree())
     expected = _expected(prepared)
@@ -170,6 +175,13 @@ def _cost(
         "unknown_models": list(found.unpriced),
         "not_counted": [config.agents[int(position)].id for position in own],
     }
+
+
+def _with_conversation(prepared: Prepared, message: Message, session: Session) -> str:
+    """About all that a run of a session asks of each agent."""
+    known = remembered(session.conversation, [agent.room for agent in prepared.plan.agents])
+    texts = (text for one in known.earlier for text in (one.question.text, one.answer))
+    return "".join((*texts, message.text))
 
 
 def _code(reference: CodeReference) -> dict[str, Any]:

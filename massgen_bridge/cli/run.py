@@ -90,7 +90,7 @@ def run(
     host = plugin_host()
     if dry_run:
         read = with_timeout(trusted_or_read(config, host, trust=trust), timeout)
-        return _show_plan(plan_of(read, host, message), output)
+        return _show_plan(plan_of(read, host, message, talk), output)
     opened = with_timeout(open_config(config, host, trust=trust, ask=asker(config)), timeout)
     prepared = prepare_run(opened, host=host, environ=os.environ)
     shown = choose_display(

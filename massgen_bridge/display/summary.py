@@ -86,6 +86,11 @@ def _opening(view: RunView) -> Iterator[Line]:
             f"{count(len(view.agents), 'agent')}, strategy {one_line(view.started.strategy)}"
             f"{source}, massgen-bridge {one_line(view.started.bridge_version)}"
         )
+        conversation = view.started.conversation
+        if conversation is not None:
+            name = f"Session {conversation.session}" if conversation.session else "A conversation"
+            before = len(conversation.earlier) + conversation.forgotten
+            yield Line(f"{name}, {count(before, 'turn')} before this one")
 
 
 def _agents(view: RunView) -> Iterator[Line]:

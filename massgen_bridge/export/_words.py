@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "answer_name",
     "authors",
+    "before",
     "by_answer",
     "config_name",
     "cost",
@@ -52,6 +53,13 @@ def authors(agent_ids: Iterable[str], label: str) -> str:
     """Who gave an answer."""
     names = [name(one) for one in agent_ids]
     return listing(names or [name(label)])
+
+
+def before(run: RunExport) -> str:
+    """What is told of the conversation before the question."""
+    if run.forgotten:
+        return f"The conversation before, without its {count(run.forgotten, 'oldest turn')}"
+    return "The conversation before"
 
 
 def answer_name(run: RunExport, ref: AnswerRef | GivenAnswer | VoteCast) -> str:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from massgen_bridge.agent import AnswerRef, Usage
 from massgen_bridge.display.state import RunView
 from massgen_bridge.display.words import ADVICE
-from massgen_bridge.events import DeadlinePassed, RunResumed, RunStarted, TieBroken
+from massgen_bridge.events import Conversation, DeadlinePassed, RunResumed, RunStarted, TieBroken
 from massgen_bridge.export._turns import TurnLog
 from massgen_bridge.export.model import (
     AgentPart,
     Break,
     Cost,
+    EarlierTurn,
     Failure,
     GivenAnswer,
     Round,
@@ -29,7 +30,7 @@ from massgen_bridge.models.prices import price_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from massgen_bridge.events import AnswerListed, Record, RunResult, Seat, VoteInfo
+    from massgen_bridge.events import AnswerListed, Exchange, Record, RunResult, Seat, VoteInfo
     from massgen_bridge.export.model import Standing, TurnPart
     from massgen_bridge.messages import Message
 
@@ -91,6 +92,7 @@ class _Story:
         started = view.started
         last_s = round(view.last_at - view.started_at, 3)
         answers = tuple(self._answers(turns))
+        conversation = (started.conversation if started else None) or Conversation()
         return RunExport(
             run_id=view.run_id,
             status=result.status if result else "unfinished",
@@ -103,6 +105,9 @@ class _Story:
             strategy_options=started.strategy_options if started else {},
             question=started.question.text if started else "",
             attachments=_attachments(started.question) if started else (),
+            session=conversation.session,
+            earlier=tuple(map(_earlier, conversation.earlier)),
+            forgotten=conversation.forgotten,
             answer=result.answer if result else None,
             winning=result.winning if result else None,
             agents=tuple(self._agents(turns)),
@@ -276,6 +281,15 @@ def _counts(vote: VoteInfo, counted: tuple[VoteInfo, ...] | None) -> bool:
         return True
     cast = (vote.voter, vote.label, vote.version)
     return any((one.voter, one.label, one.version) == cast for one in counted)
+
+
+def _earlier(turn: Exchange) -> EarlierTurn:
+    return EarlierTurn(
+        run_id=turn.run_id,
+        question=turn.question.text,
+        attachments=_attachments(turn.question),
+        answer=turn.answer,
+    )
 
 
 def _attachments(question: Message) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from massgen_bridge.export._markup import safe_text
 from massgen_bridge.export._words import (
     answer_name,
     authors,
+    before,
     config_name,
     cost,
     dissent_title,
@@ -45,6 +46,9 @@ def as_markdown(run: RunExport) -> str:
     ]
     if one_line(run.question) != run.question or len(run.question) > _TITLE:
         parts += ["## The question", _fenced(run.question)]
+    for number, turn in enumerate(run.earlier, 1):
+        parts += [f"## {before(run)}"] if number == 1 else []
+        parts += [f"{number}. Asked:", _fenced(turn.question), "Answered:", _fenced(turn.answer)]
     if run.winner is not None:
         whose = authors(run.winner.authors, run.winner.label)
         parts += [f"## The answer, by {_plain(whose)}", _fenced(run.winner.text)]

@@ -20,6 +20,7 @@ __all__ = [
     "AgentPart",
     "Break",
     "Cost",
+    "EarlierTurn",
     "Failure",
     "GivenAnswer",
     "ModelCall",
@@ -238,6 +239,15 @@ class Break(Frozen):
     end_s: float
 
 
+class EarlierTurn(Frozen):
+    """A turn of the conversation before, as the user saw it; `attachments` as for the question."""
+
+    run_id: str
+    question: str
+    attachments: tuple[str, ...] = ()
+    answer: str
+
+
 class RunExport(Frozen):
     """A run, finished or broken off.
 
@@ -251,6 +261,9 @@ class RunExport(Frozen):
         started_at: Unix time in seconds.
         question: The text of the question.
         attachments: What went along with it, by type and name.
+        session: The conversation that it belongs to, where that is kept.
+        earlier: What was asked and answered in it before, as far as any agent was shown it.
+        forgotten: How many older turns no agent was shown.
         answer: The winning text; null without one.
         winning: Label and version of the winning answer.
         agents: In the order of the configuration.
@@ -283,6 +296,9 @@ class RunExport(Frozen):
     strategy_options: dict[str, JsonValue] = Field(default_factory=dict)
     question: str = ""
     attachments: tuple[str, ...] = ()
+    session: str | None = None
+    earlier: tuple[EarlierTurn, ...] = ()
+    forgotten: int = 0
     answer: str | None = None
     winning: AnswerRef | None = None
     agents: tuple[AgentPart, ...] = ()

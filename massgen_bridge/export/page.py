@@ -16,7 +16,7 @@ from massgen_bridge.export._prose import prose
 from massgen_bridge.export._tables import facts, money, tools, troubles, turns
 from massgen_bridge.export._timeline import timeline
 from massgen_bridge.export._votes import dissent, lapsed, vote
-from massgen_bridge.export._words import authors, dissent_title, figures, name, verdict
+from massgen_bridge.export._words import authors, before, dissent_title, figures, name, verdict
 
 if TYPE_CHECKING:
     from massgen_bridge.export.model import RunExport
@@ -81,9 +81,25 @@ def _opening(run: RunExport) -> Html:
         el("p", f"{_team(run)} on one question", class_="kicker"),
         el("h1", heading, dir="auto"),
         None if is_whole or not run.question else whole,
+        _earlier(run),
         el("p", verdict(run), class_=f"verdict {run.status}"),
         el("dl", *counted, class_="counted"),
     )
+
+
+def _earlier(run: RunExport) -> Html | None:
+    """The conversation that the question goes on from."""
+    if not run.earlier:
+        return None
+    told = (
+        (
+            el("pre", turn.question, dir="auto"),
+            el("p", f"With {listing(turn.attachments)}.") if turn.attachments else None,
+            el("blockquote", el("pre", turn.answer, class_="prose", dir="auto")),
+        )
+        for turn in run.earlier
+    )
+    return el("details", el("summary", before(run)), *(part for parts in told for part in parts))
 
 
 def _team(run: RunExport) -> str:

@@ -26,7 +26,7 @@ from massgen_bridge.runtime.owner import Owner
 from massgen_bridge.runtime.stopped import is_here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 __all__ = ["Session", "SessionTurn"]
@@ -156,6 +156,15 @@ class Session:
         """
         return tuple(turn for turn in self.all_turns if turn.answer is not None)
 
+    @property
+    def conversation(self) -> tuple[Exchange, ...]:
+        """What the next question goes on from, the oldest first.
+
+        Raises:
+            JournalError: The session cannot be read.
+        """
+        return _exchanges(self.all_turns)
+
     def begin(self, run_id: str, question: Message) -> tuple[Exchange, ...]:
         """Enter a turn that this process begins; for whoever makes the run.
 
@@ -176,11 +185,7 @@ class Session:
                 " VALUES (?, ?, 'running', ?, ?)",
                 (run_id, time.time(), question.model_dump_json(), _me()),
             )
-        return tuple(
-            Exchange(run_id=turn.run_id, question=turn.question, answer=turn.answer)
-            for turn in turns
-            if turn.answer is not None and turn.answer.strip()
-        )
+        return _exchanges(turns)
 
     def resume(self, run_id: str) -> bool:
         """Enter that this process goes on with the run of a turn; False where it has no turn here.
@@ -313,6 +318,15 @@ class Session:
             raise JournalError(
                 f"a newer massgen-bridge wrote the session {str(self._path)!r}: update this one"
             )
+
+
+def _exchanges(turns: Iterable[SessionTurn]) -> tuple[Exchange, ...]:
+    """The turns that can be shown to a model: none would take an empty answer."""
+    return tuple(
+        Exchange(run_id=turn.run_id, question=turn.question, answer=turn.answer)
+        for turn in turns
+        if turn.answer is not None and turn.answer.strip()
+    )
 
 
 def _folder(base: Path) -> Path:

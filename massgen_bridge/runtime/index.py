@@ -57,6 +57,7 @@ class RunRow(Frozen):
         winner: Agent id.
         tokens: Input and output tokens of all turns.
         duration_s: Wall time in seconds, 0 until it has ended.
+        session: The conversation that it belongs to, where that is kept.
         owner: The process that runs it; None where that is not known.
         within: The run that it is a part of, as the work of a team's turn.
     """
@@ -72,6 +73,7 @@ class RunRow(Frozen):
     tokens: int = 0
     duration_s: float = 0.0
     config_file: str | None = None
+    session: str | None = None
     owner: Owner | None = None
     within: str | None = None
 
@@ -361,6 +363,7 @@ def _row_of_start(
         agents=len(started.seats),
         within=started.within.run_id if started.within else None,
         config_file=forms.mask(started.config_file) if started.config_file else None,
+        session=started.conversation.session if started.conversation else None,
     )
 
 

@@ -206,3 +206,21 @@ def test_a_session_in_use_says_who_uses_it(shell: Shell, commands: Commands, ech
         assert done.returncode == 1
         assert f"the session 'trip' is in use: process {process.pid} of this machine" in done.stderr
     assert [turn.question.text for turn in Session("trip").turns] == ["Slow?"]
+
+
+def test_a_plan_counts_the_conversation_and_keeps_nothing(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch, shell: Shell
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-nobody")
+    monkeypatch.setenv("HOUSE_KEY", "house-of-nobody")
+
+    def dollars() -> float:
+        arguments = ("--session", "trip", "--dry-run", "--output", "json")
+        done = commands("run", DATA / "keys.yaml", "q", *arguments)
+        return float(json.loads(done.stdout)["cost"]["usd"])
+
+    alone = dollars()
+    assert not (shell.home / "data" / "sessions").exists()
+    ask(commands, DATA / "two.yaml", "What? " * 1000)
+    assert dollars() > alone
+    assert len(Session("trip").all_turns) == 1
