@@ -20,6 +20,8 @@ from massgen_bridge.events import (
     Purpose,
     RunStatus,
     Seat,
+    StageClosed,
+    StageInfo,
     VoteInfo,
 )
 from massgen_bridge.messages import Frozen
@@ -114,7 +116,7 @@ class Announce(Frozen):
     """Record something that follows from the state, for displays and readers of the journal."""
 
     type: Literal["announce"] = "announce"
-    event: AnswerListed
+    event: AnswerListed | StageClosed = Field(discriminator="type")
 
 
 class Finish(Frozen):
@@ -131,6 +133,7 @@ class Finish(Frozen):
     budget: BudgetName | None = None
     votes: tuple[VoteInfo, ...] = ()
     answers: tuple[AnswerInfo, ...] = ()
+    stages: tuple[StageInfo, ...] = ()
     tie_broken_by: str | None = None
     message: str | None = None
 

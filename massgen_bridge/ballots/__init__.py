@@ -8,7 +8,8 @@ Three ways, chosen by what the agent can do:
 
 A vote is never read from prose. Answers are hostile input: they are shown between markers that
 nobody can know beforehand, and only a block with the mark of this very turn counts, so nothing in
-an answer can change a ballot. A chair names the next speaker on a ballot of the same form.
+an answer can change a ballot. A chair names the next speaker on a ballot of the same form; where
+many answers are to be compared, `ranking` stands in place of `vote`: all that is shown, in order.
 """
 
 from massgen_bridge.ballots.asking import compose
@@ -26,11 +27,13 @@ from massgen_bridge.ballots.papers import (
     Abstention,
     BallotChoice,
     Cast,
+    Choice,
     Draft,
     Improvement,
     NextSpeaker,
     Paper,
     Promise,
+    RankingCast,
     Spoiled,
     VoteCast,
     mark_of,
@@ -46,12 +49,14 @@ __all__ = [
     "Abstention",
     "BallotChoice",
     "Cast",
+    "Choice",
     "Draft",
     "Earlier",
     "Improvement",
     "NextSpeaker",
     "Paper",
     "Promise",
+    "RankingCast",
     "Remembered",
     "Spoiled",
     "VoteCast",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from massgen_bridge.agent import AnswerRef, ToolDefinition
 from massgen_bridge.ballots.earlier import Earlier
-from massgen_bridge.ballots.papers import BALLOT, END, IMPROVE, VOTE_TOOL, Draft, Paper
+from massgen_bridge.ballots.papers import BALLOT, END, IMPROVE, RANKING, VOTE_TOOL, Draft, Paper
 from massgen_bridge.events import BallotWay, Purpose
 from massgen_bridge.messages import JsonValue, Message, Part, TextPart
 from massgen_bridge.strategy import Speaker, StartTurn
@@ -44,11 +44,11 @@ def compose(
 ) -> Draft:
     """Put a command of the strategy into messages, tools and a schema for the agent."""
     purpose = _meant(command)
-    if purpose not in {"evaluate", "judge", "chair"}:
+    if purpose not in {"evaluate", "judge", "rank", "chair"}:
         parts = _ask_text(purpose, command, question, mark)
         return Draft(messages=_messages(system, earlier, mark, parts))
     paper = _paper(purpose, command, way, mark)
-    ask = _ask_speaker if paper.speakers else _ask_vote
+    ask = _ask_speaker if paper.speakers else _ask_ranking if paper.ranks else _ask_vote
     wish = TextPart(text=ask(paper, command) + _problem(command))
     parts = (*_shown(purpose, command, question, mark), wish)
     messages = _messages(system, earlier, mark, parts)
@@ -78,6 +78,7 @@ def _paper(purpose: Purpose, command: StartTurn, way: BallotWay, mark: str) -> P
         choices=tuple(AnswerRef(label=s.label, version=s.version) for s in command.shown),
         may_improve=command.may_improve,
         mark=mark,
+        ranks=purpose == "rank",
     )
 
 
@@ -195,6 +196,12 @@ def _ask_vote(paper: Paper, _command: StartTurn) -> str:
     return f"{question} {_how(paper)}{better}"
 
 
+def _ask_ranking(paper: Paper, _command: StartTurn) -> str:
+    labels = ", ".join(paper.labels)
+    wish = f"Put these answers in order, the one that solves the task best first: {labels}."
+    return f"{wish} {_how(paper)}"
+
+
 def _ask_speaker(paper: Paper, command: StartTurn) -> str:
     speakers = ", ".join(_named(speaker) for speaker in command.speakers)
     end = f", or {END} if nothing is left to add" if paper.may_end else ""
@@ -206,30 +213,43 @@ def _how(paper: Paper) -> str:
     """How a choice is given."""
     match paper.way:
         case "tools":
-            return f"Call the tool `{VOTE_TOOL}` with its label and a short reason."
+            given = f"the {RANKING} of all labels" if paper.ranks else "its label"
+            return f"Call the tool `{VOTE_TOOL}` with {given} and a short reason."
         case "schema":
-            return 'Give its label as "vote" and a short "reason".'
+            given = f'all labels in order as "{RANKING}"' if paper.ranks else 'its label as "vote"'
+            return f'Give {given} and a short "reason".'
         case "text":
+            line, own = (
+                f"vote: {paper.labels[0]}",
+                "the label that you choose in place of the first one",
+            )
+            if paper.ranks:
+                line, own = (
+                    f"{RANKING}: {', '.join(paper.labels)}",
+                    "each label once, in your order",
+                )
             return (
                 f"Reply with one block of exactly this form:\n\n```ballot-{paper.mark}\n"
-                f"vote: {paper.labels[0]}\nreason: one short sentence\n```\n\n"
-                "with the label that you choose in place of the first one."
+                f"{line}\nreason: one short sentence\n```\n\nwith {own}."
             )
     assert_never(paper.way)
 
 
 def _vote_tool(paper: Paper) -> ToolDefinition:
-    what = "who speaks next" if paper.speakers else "the answer that solves the task best"
+    what = "for who speaks next" if paper.speakers else "for the answer that solves the task best"
+    if paper.ranks:
+        what = "by putting all answers in order, the best one first"
+    given = RANKING if paper.ranks else "label"
     return ToolDefinition(
         name=VOTE_TOOL,
-        description=f"Vote for {what}. Call it once.",
+        description=f"Vote {what}. Call it once.",
         input_schema={
             "type": "object",
             "properties": {
-                "label": _one_of(paper.labels),
+                given: _all_of(paper.labels) if paper.ranks else _one_of(paper.labels),
                 "reason": {"type": "string", "description": "Why, in one sentence."},
             },
-            "required": ["label", "reason"],
+            "required": [given, "reason"],
             "additionalProperties": False,
         },
         ends_turn=True,
@@ -237,18 +257,33 @@ def _vote_tool(paper: Paper) -> ToolDefinition:
 
 
 def _schema(paper: Paper) -> dict[str, JsonValue]:
+    asked = RANKING if paper.ranks else "vote"
+    what = (
+        _all_of(paper.labels)
+        if paper.ranks
+        else _one_of([*paper.labels, *([IMPROVE] if paper.may_improve else [])])
+    )
     return {
         "type": "object",
         "title": BALLOT,
         **({"description": SPEAKER} if paper.speakers else {}),
-        "properties": {
-            "vote": _one_of([*paper.labels, *([IMPROVE] if paper.may_improve else [])]),
-            "reason": {"type": "string", "maxLength": _REASON_LENGTH},
-        },
-        "required": ["vote", "reason"],
+        "properties": {asked: what, "reason": {"type": "string", "maxLength": _REASON_LENGTH}},
+        "required": [asked, "reason"],
         "additionalProperties": False,
     }
 
 
 def _one_of(choices: Iterable[str]) -> JsonValue:
     return {"type": "string", "enum": list(choices)}
+
+
+def _all_of(choices: Sequence[str]) -> JsonValue:
+    # That each stands there once cannot be said in what strict providers accept.
+    number = len(choices)
+    return {
+        "type": "array",
+        "description": "All labels, the best answer first, each once.",
+        "items": _one_of(choices),
+        "minItems": number,
+        "maxItems": number,
+    }

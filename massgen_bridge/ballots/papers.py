@@ -13,15 +13,18 @@ __all__ = [
     "BALLOT",
     "END",
     "IMPROVE",
+    "RANKING",
     "VOTE_TOOL",
     "Abstention",
     "BallotChoice",
     "Cast",
+    "Choice",
     "Draft",
     "Improvement",
     "NextSpeaker",
     "Paper",
     "Promise",
+    "RankingCast",
     "Spoiled",
     "VoteCast",
     "mark_of",
@@ -31,6 +34,7 @@ __all__ = [
 BallotChoice = Literal["auto", "tools", "schema", "text"]
 VOTE_TOOL = "vote"
 BALLOT = "Ballot"
+RANKING = "ranking"
 IMPROVE = "improve"
 END = "end"
 
@@ -39,7 +43,7 @@ class Paper(Frozen):
     """A ballot paper: what one agent may choose from in one turn.
 
     That is one of the answers in `choices` or, where there are `speakers`, one of their labels;
-    then `may_end` allows to end the conversation, too.
+    then `may_end` allows to end the conversation, too. `ranks` asks for all choices in order.
     """
 
     way: BallotWay
@@ -48,6 +52,7 @@ class Paper(Frozen):
     mark: str
     speakers: tuple[str, ...] = ()
     may_end: bool = False
+    ranks: bool = False
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -70,6 +75,13 @@ class VoteCast(Frozen):
     """A valid vote."""
 
     choice: AnswerRef
+    reason: str
+
+
+class RankingCast(Frozen):
+    """A valid ranking: all that was shown, the best one first."""
+
+    ranking: tuple[AnswerRef, ...]
     reason: str
 
 
@@ -102,7 +114,10 @@ class Spoiled(Frozen):
     problem: str
 
 
-Cast = VoteCast | NextSpeaker | Improvement | Promise | Spoiled | Abstention
+Choice = VoteCast | RankingCast | NextSpeaker
+"""What a ballot can say, where it is valid."""
+
+Cast = Choice | Improvement | Promise | Spoiled | Abstention
 
 
 def way_for(capabilities: Capabilities, choice: BallotChoice) -> BallotWay:

@@ -10,13 +10,16 @@ from massgen_bridge.agent import TurnResult
 from massgen_bridge.ballots.papers import (
     END,
     IMPROVE,
+    RANKING,
     VOTE_TOOL,
     Abstention,
     Cast,
+    Choice,
     Improvement,
     NextSpeaker,
     Paper,
     Promise,
+    RankingCast,
     Spoiled,
     VoteCast,
 )
@@ -25,11 +28,13 @@ from massgen_bridge.messages import ToolCall, ToolResult
 __all__ = ["read", "take_vote"]
 
 _LONGEST_SHOWN = 80
+_BETWEEN = re.compile(r"[\s,>]+")
 
 
-def take_vote(paper: Paper, call: ToolCall) -> tuple[VoteCast | NextSpeaker | None, ToolResult]:
+def take_vote(paper: Paper, call: ToolCall) -> tuple[Choice | None, ToolResult]:
     """Check a call of the tool `vote`: the vote where it is valid, and what to tell the model."""
-    cast = _checked(paper, call.arguments.get("label"), call.arguments.get("reason"))
+    chosen = call.arguments.get(RANKING if paper.ranks else "label")
+    cast = _checked(paper, chosen, call.arguments.get("reason"))
     if call.malformed is not None:
         cast = Spoiled(problem="the arguments are no JSON object")
     match cast:
@@ -37,6 +42,8 @@ def take_vote(paper: Paper, call: ToolCall) -> tuple[VoteCast | NextSpeaker | No
             text = f"Not counted: {cast.problem}."
         case VoteCast():
             text = f"Counted for {cast.choice.label}."
+        case RankingCast():
+            text = f"Counted, {cast.ranking[0].label} first."
         case NextSpeaker():
             text = f"Counted for {cast.label or END}."
         case _:
@@ -48,9 +55,7 @@ def take_vote(paper: Paper, call: ToolCall) -> tuple[VoteCast | NextSpeaker | No
     return (None if isinstance(cast, Spoiled) else cast), result
 
 
-def read(
-    paper: Paper | None, result: TurnResult, cast: VoteCast | NextSpeaker | None = None
-) -> Cast:
+def read(paper: Paper | None, result: TurnResult, cast: Choice | None = None) -> Cast:
     """What a finished turn says; `cast` is the vote taken by tool during the turn, if any."""
     if cast is not None:
         return cast
@@ -62,7 +67,8 @@ def read(
         case "tools":
             if paper.may_improve:
                 return _answer(result.text)
-            return Spoiled(problem=f"the tool `{VOTE_TOOL}` was not called with a valid label")
+            valid = "ranking" if paper.ranks else "label"
+            return Spoiled(problem=f"the tool `{VOTE_TOOL}` was not called with a valid {valid}")
         case "schema":
             return _read_schema(paper, result)
         case "text":
@@ -79,15 +85,38 @@ def _whole(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _checked(paper: Paper, label: object, reason: object) -> VoteCast | NextSpeaker | Spoiled:
+def _checked(paper: Paper, chosen: object, reason: object) -> Choice | Spoiled:
     why = _whole(reason.strip()) if isinstance(reason, str) else ""
-    if not isinstance(label, str) or label not in paper.labels:
-        shown = repr(label)
-        shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
-        return Spoiled(problem=f"{shown} is none of {', '.join(paper.labels)}")
+    if paper.ranks:
+        return _ranked(paper, chosen, why)
+    if not isinstance(chosen, str) or chosen not in paper.labels:
+        return Spoiled(problem=f"{_shown(chosen)} is none of {', '.join(paper.labels)}")
     if paper.speakers:
-        return NextSpeaker(label=label if label in paper.speakers else None, reason=why)
-    return VoteCast(choice=next(c for c in paper.choices if c.label == label), reason=why)
+        return NextSpeaker(label=chosen if chosen in paper.speakers else None, reason=why)
+    return VoteCast(choice=next(c for c in paper.choices if c.label == chosen), reason=why)
+
+
+def _ranked(paper: Paper, chosen: object, why: str) -> RankingCast | Spoiled:
+    """All labels, each once; anything less says nothing of those that are left out."""
+    if not isinstance(chosen, list):
+        return Spoiled(problem=f"{_shown(chosen)} is no list of {', '.join(paper.labels)}")
+    known = {choice.label: choice for choice in paper.choices}
+    ranking: list[str] = []
+    for label in chosen:
+        if not isinstance(label, str) or label not in known:
+            return Spoiled(problem=f"{_shown(label)} is none of {', '.join(paper.labels)}")
+        if label in ranking:
+            return Spoiled(problem=f"{label} stands in the ranking twice")
+        ranking.append(label)
+    missing = [label for label in known if label not in ranking]
+    if missing:
+        return Spoiled(problem=f"the ranking lacks {', '.join(missing)}")
+    return RankingCast(ranking=tuple(known[label] for label in ranking), reason=why)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _read_schema(paper: Paper, result: TurnResult) -> Cast:
@@ -101,7 +130,8 @@ def _read_schema(paper: Paper, result: TurnResult) -> Cast:
         return Spoiled(problem="it is not the JSON object that was asked for")
     if value.get("vote") == IMPROVE and paper.may_improve:
         return Promise()
-    return _checked(paper, value.get("vote"), value.get("reason"))
+    chosen = value.get(RANKING if paper.ranks else "vote")
+    return _checked(paper, chosen, value.get("reason"))
 
 
 def _read_text(paper: Paper, text: str) -> Cast:
@@ -112,7 +142,7 @@ def _read_text(paper: Paper, text: str) -> Cast:
         return Spoiled(problem=f"exactly one block marked {paper.mark} was expected")
     if answers:
         if not paper.may_improve:
-            return Spoiled(problem="only a vote is possible now")
+            return Spoiled(problem="only a ballot is possible now")
         # The last fence ends it: an answer may itself hold fenced code.
         body = text[answers[0].end() :]
         return _answer(re.sub(r"\r?\n[ \t]*```\s*\Z", "", body))
@@ -126,8 +156,11 @@ def _read_fields(paper: Paper, body: str) -> Cast:
         for key, colon, value in (line.partition(":") for line in body.split("\n"))
         if colon
     ]
-    votes = [value for key, value in fields if key == "vote"]
+    wanted = RANKING if paper.ranks else "vote"
+    votes = [value for key, value in fields if key == wanted]
     reason = next((value for key, value in fields if key == "reason"), None)
-    vote_first = fields[:1] and fields[0][0] == "vote"
+    vote_first = fields[:1] and fields[0][0] == wanted
     vote = None if not votes else votes[0] if vote_first else votes[-1]
-    return _checked(paper, vote, reason)
+    if not paper.ranks or vote is None:
+        return _checked(paper, vote, reason)
+    return _checked(paper, [label for label in _BETWEEN.split(vote) if label], reason)

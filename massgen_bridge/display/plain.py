@@ -15,6 +15,7 @@ from massgen_bridge.display.words import (
     names_of,
     question_of,
     spending,
+    stage_words,
 )
 from massgen_bridge.events import (
     Abstained,
@@ -39,6 +40,7 @@ from massgen_bridge.events import (
     RunResumed,
     RunStarted,
     SpeakerChosen,
+    StageClosed,
     TextDelta,
     TieBroken,
     ToolCallFinished,
@@ -143,6 +145,8 @@ def _said(event: Event, agent_id: str | None, view: RunView) -> str | None:
             return f"{name_of(view, author)}: its answer is up for the vote"
         case AnswerListed(authors=authors):
             return f"{names_of(view, authors)}: gave the same answer, it is up for the vote"
+        case StageClosed(stage=stage):
+            return stage_words(view, stage)
         case TieBroken(winner=winner, by=by):
             authors = view.authors_of(winner) or (winner.label,)
             return f"tie: {names_of(view, authors)} wins by {one_line(by)}"

@@ -34,6 +34,8 @@ from massgen_bridge.events import (
     RunStarted,
     Seat,
     SpeakerChosen,
+    StageClosed,
+    StageInfo,
     TextDelta,
     TieBroken,
     ToolCallFinished,
@@ -297,6 +299,7 @@ class RunView:
         last_at: Unix time of the newest record.
         agents: By id, in the order of the configuration.
         round: The newest round of evaluation; 0 while the first answers are given.
+        stages: Of a vote by rankings, those that are counted.
         result: What the run gave; None before its end.
     """
 
@@ -313,6 +316,7 @@ class RunView:
         self.agents: dict[str, AgentView] = {}
         self.round = 0
         self.listed: dict[AnswerRef, AnswerListed] = {}
+        self.stages: list[StageInfo] = []
         self.result: RunResult | None = None
         self._ballots: dict[str, Ballot | None] = {}
 
@@ -340,6 +344,8 @@ class RunView:
                 self._resume(before)
             case AnswerListed():
                 self._list(event)
+            case StageClosed(stage=stage):
+                self.stages.append(stage)
             case TieBroken() | DeadlinePassed() | BudgetReached() | TurnIdle() | ToolCallJudged():
                 pass
             case _:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+from massgen_bridge.agent import AnswerRef
 from massgen_bridge.display.text import clip, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from massgen_bridge.agent import Usage
     from massgen_bridge.display.state import AgentView, RunView
     from massgen_bridge.errors import ErrorKind
-    from massgen_bridge.events import BudgetName
+    from massgen_bridge.events import BudgetName, StageInfo, StageStanding
     from massgen_bridge.messages import Message
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "question_of",
     "seconds",
     "spending",
+    "stage_words",
     "tokens",
 ]
 
@@ -50,6 +52,7 @@ ADVICE: dict[ErrorKind, str] = {
 _MINUTE = 60
 _KILO = 1000
 _CENT = 0.01
+_FOREMOST = 5
 
 
 def count(number: int, noun: str) -> str:
@@ -113,9 +116,36 @@ def phase_of(agent: AgentView) -> str:
     """What an agent does or has done last, in a word or two."""
     if agent.phase in {"evaluating", "debating"}:
         return f"{agent.phase} round {agent.round}"
+    if agent.phase == "ranking":
+        return f"ranking stage {agent.round}"
     if agent.same_as is not None:
         return f"{agent.phase} as {one_line(agent.same_as)}"
     return agent.phase
+
+
+def stage_words(view: RunView, stage: StageInfo) -> str:
+    """How a stage of a vote by rankings went: who goes on, the best of them with their points."""
+    on = [one for one in stage.standing if one.went_on]
+    if stage.run_off:
+        best = _standing(view, stage.standing, len(stage.standing))
+        return f"run-off, {_ballots(stage)}: {best}"
+    of = f"{len(on)} of {count(len(stage.standing), 'answer')} go on"
+    return f"stage {stage.number}, {_ballots(stage)}: {of}: {_standing(view, on, _FOREMOST)}"
+
+
+def _ballots(stage: StageInfo) -> str:
+    missing = f" of {stage.asked}" if stage.ballots < stage.asked else ""
+    return f"{stage.ballots:,}{missing} ballots" if missing else count(stage.ballots, "ballot")
+
+
+def _standing(view: RunView, standing: Sequence[StageStanding], most: int) -> str:
+    told = []
+    for one in standing[:most]:
+        authors = view.authors_of(AnswerRef(label=one.label, version=one.version))
+        who = names_of(view, authors) if authors else one_line(one.label)
+        told.append(f"{who} {one.points:.2f}")
+    rest = len(standing) - most
+    return ", ".join([*told, f"{rest} more"] if rest > 0 else told)
 
 
 def question_of(message: Message, limit: int) -> str:

@@ -47,6 +47,9 @@ from massgen_bridge.events._runs import (
     RunStarted,
     RunStatus,
     Seat,
+    StageClosed,
+    StageInfo,
+    StageStanding,
     VoteInfo,
 )
 from massgen_bridge.events._turns import (
@@ -113,6 +116,9 @@ __all__ = [
     "RunStatus",
     "Seat",
     "SpeakerChosen",
+    "StageClosed",
+    "StageInfo",
+    "StageStanding",
     "TextDelta",
     "TieBroken",
     "ToolCallFinished",
@@ -164,6 +170,7 @@ Event = Annotated[
     | BudgetReached
     | DeadlinePassed
     | AnswerListed
+    | StageClosed
     | RunStarted
     | RunResumed
     | RunFinished,

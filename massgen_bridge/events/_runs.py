@@ -74,6 +74,42 @@ class VoteInfo(Frozen):
     ranking: tuple[AnswerRef, ...] = ()
 
 
+class StageStanding(Frozen):
+    """What an answer got in one stage of a vote by rankings.
+
+    `points` is what its places gave on average, from 1 (always first) to 0 (always last), over
+    `ballots` valid rankings. `went_on` says that it stands in the next stage or, in the run-off,
+    that nothing has more points.
+    """
+
+    label: str
+    version: int
+    points: float = Field(ge=0, le=1)
+    ballots: int = Field(ge=0)
+    went_on: bool = False
+
+
+class StageInfo(Frozen):
+    """One stage of a vote by rankings: the field, the best first.
+
+    `number` counts from 1; in the `run_off` all voters rank the same answers. `asked` and
+    `ballots` count what was asked for and what was valid.
+    """
+
+    number: int = Field(ge=1)
+    run_off: bool = False
+    asked: int = Field(ge=0)
+    ballots: int = Field(ge=0)
+    standing: tuple[StageStanding, ...] = ()
+
+
+class StageClosed(Frozen):
+    """A stage of a vote by rankings is counted."""
+
+    type: Literal["stage_closed"] = "stage_closed"
+    stage: StageInfo
+
+
 class Dissent(Frozen):
     """An answer that did not win, and the votes for it: what a minority held against the winner.
 
@@ -112,6 +148,7 @@ class RunResult(Frozen):
         winner: Agent id of its (first) author.
         winning: Label and version of the winning answer.
         tie_broken_by: What decided a tie, None where there was none.
+        stages: Of a vote by rankings, in order; `votes` are then the rankings of the run-off.
         calls: Model calls made, retries and failures included.
         duration_s: Wall time in seconds.
     """
@@ -125,6 +162,7 @@ class RunResult(Frozen):
     winning: AnswerRef | None = None
     votes: tuple[VoteInfo, ...] = ()
     answers: tuple[AnswerInfo, ...] = ()
+    stages: tuple[StageInfo, ...] = ()
     errors: tuple[ErrorInfo, ...] = ()
     tie_broken_by: str | None = None
     usage: Usage = Usage()

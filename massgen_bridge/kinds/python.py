@@ -44,7 +44,8 @@ class PythonOptions(NoOptions):
     vote: str | None = Field(
         default=None,
         description="Import path of a function `vote(task, answers)` that gets the task's text "
-        "and a dict of label → answer, and returns a label, or a label and a reason.",
+        "and a dict of label → answer, and returns a label, or all labels as a list, the best one "
+        "first (where a ranking is asked for, that is needed); or either with a reason, as a tuple.",
     )
     structured: bool = Field(
         default=False,
@@ -140,7 +141,12 @@ class PythonAgent:
         task = turn.task.text if turn.task else turn.question
         answers = {answer.label: answer.text for answer in turn.shown}
         value = await _call(vote, {"task": task, "answers": answers})
-        label, reason = value if isinstance(value, tuple) else (value, "")
+        chosen, reason = value if isinstance(value, tuple) else (value, "")
+        schema: Any = turn.output_schema
+        if "ranking" in schema.get("properties", {}):
+            return _result({"ranking": chosen, "reason": reason}, vote)
+        # Whoever puts all in order votes for the first.
+        label = chosen[0] if isinstance(chosen, list) and chosen else chosen
         return _result({"vote": label, "reason": reason}, vote)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from pydantic import Field
@@ -62,6 +62,12 @@ class ScriptedOptions(NoOptions):
         description="Labels it votes for, one a ballot (the last one again and again); "
         "`improve` gives its next answer instead, `end` ends a conversation that it chairs.",
     )
+    rankings: tuple[tuple[str, ...], ...] = Field(
+        default=(),
+        description="Labels in its order, the best first, one list a ranking (the last one again "
+        "and again); what a ballot shows and a list does not name comes last, as shown. Default: "
+        "what it votes for comes first.",
+    )
     reason: str = Field(default="It is the best one.", description="The reason of each vote.")
     delay_s: float = Field(default=0.0, ge=0, description="Seconds before its first word.")
     tokens_per_second: float | None = Field(
@@ -100,6 +106,7 @@ class ScriptedAgent:
         self._options = options
         self._answered = 0
         self._voted = 0
+        self._ranked = 0
 
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
         """Say the next thing of the script."""
@@ -111,11 +118,19 @@ class ScriptedAgent:
             raise error_of_kind(self._options.fails)("the script says that this turn fails")
         if not _is_ballot(turn):
             return await self._answer(turn, emit)
+        shown = _to_rank(turn)
+        if shown:
+            return await self._rank(self._next_ranking(shown), turn, emit)
         return await self._vote(self._next_vote(), turn, emit)
 
     def recall(self, turn: Turn) -> None:
         """Count a turn that was finished before the run was resumed."""
-        if not _is_ballot(turn) or (self._next_vote() == "improve" and turn.output_schema is None):
+        shown = _to_rank(turn)
+        if shown:
+            self._next_ranking(shown)
+        elif not _is_ballot(turn) or (
+            self._next_vote() == "improve" and turn.output_schema is None
+        ):
             self._next_answer()
 
     async def aclose(self) -> None:
@@ -125,6 +140,13 @@ class ScriptedAgent:
         choice = self._options.votes[min(self._voted, len(self._options.votes) - 1)]
         self._voted += 1
         return choice
+
+    def _next_ranking(self, shown: list[str]) -> list[str]:
+        rankings = self._options.rankings or ((self._next_vote(),),)
+        liked = rankings[min(self._ranked, len(rankings) - 1)]
+        self._ranked += 1
+        first = [label for label in liked if label in shown]
+        return [*first, *(label for label in shown if label not in first)]
 
     def _next_answer(self) -> str:
         answer = self._options.answers[min(self._answered, len(self._options.answers) - 1)]
@@ -162,15 +184,26 @@ class ScriptedAgent:
                 f"```answer-{mark}\n{better}\n```" if mark else better, turn, emit
             )
         if turn.tools:
-            return await self._call_vote(choice, turn, emit)
+            return await self._call_vote({"label": choice}, turn, emit)
         text = f"```ballot-{_mark(turn)}\nvote: {choice}\nreason: {self._options.reason}\n```"
         return await self._say(text, turn, emit)
 
-    async def _call_vote(self, choice: str, turn: Turn, emit: Emit) -> TurnResult:
+    async def _rank(self, ranking: list[str], turn: Turn, emit: Emit) -> TurnResult:
+        labels: list[JsonValue] = [*ranking]
+        ballot: dict[str, JsonValue] = {"ranking": labels, "reason": self._options.reason}
+        if turn.output_schema is not None:
+            result = await self._say(json.dumps(ballot), turn, emit)
+            return result.model_copy(update={"structured": ballot})
+        if turn.tools:
+            return await self._call_vote({"ranking": labels}, turn, emit)
+        lines = f"ranking: {', '.join(ranking)}\nreason: {self._options.reason}"
+        return await self._say(f"```ballot-{_mark(turn)}\n{lines}\n```", turn, emit)
+
+    async def _call_vote(self, choice: dict[str, JsonValue], turn: Turn, emit: Emit) -> TurnResult:
         call = ToolCall(
             call_id=f"{turn.turn_id}-call",
             name=turn.tools[0].name,
-            arguments={"label": choice, "reason": self._options.reason},
+            arguments={**choice, "reason": self._options.reason},
         )
         result = await _call(call, turn, emit)
         message = Message(role="assistant", parts=(call,))
@@ -226,6 +259,18 @@ def _is_ballot(turn: Turn) -> bool:
     if turn.output_schema is not None:
         return bool(turn.shown) or turn.output_schema.get("title") == "Ballot"
     return bool(turn.tools and turn.tools[0].ends_turn) or _mark(turn) is not None
+
+
+def _to_rank(turn: Turn) -> list[str]:
+    """The labels to be put in order; none where no ranking is asked for."""
+    if not _is_ballot(turn):
+        return []
+    schema: Any = turn.output_schema or (turn.tools[0].input_schema if turn.tools else {})
+    is_asked = "ranking" in schema.get("properties", {})
+    mark = _mark(turn)
+    if mark is not None:
+        is_asked = f"```ballot-{mark}\nranking: " in turn.question
+    return [answer.label for answer in turn.shown] if is_asked else []
 
 
 def _mark(turn: Turn) -> str | None:

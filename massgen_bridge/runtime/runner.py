@@ -297,6 +297,7 @@ class Runner:
             winning=finish.winner,
             votes=finish.votes,
             answers=finish.answers,
+            stages=finish.stages,
             errors=tuple(ledger.errors),
             tie_broken_by=finish.tie_broken_by,
             usage=ledger.usage,

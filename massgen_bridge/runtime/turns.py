@@ -18,6 +18,7 @@ from massgen_bridge.events import (
     BallotSpoiled,
     Happening,
     ImprovementPromised,
+    Ranked,
     SpeakerChosen,
     ToolCallJudged,
     TurnCancelled,
@@ -159,7 +160,7 @@ class TurnTask:
     agent: PlannedAgent
     paper: ballots.Paper | None
     stage: Stage
-    _vote: ballots.VoteCast | ballots.NextSpeaker | None = field(default=None, init=False)
+    _vote: ballots.Choice | None = field(default=None, init=False)
     _desk: ToolDesk = field(init=False)
 
     def __post_init__(self) -> None:
@@ -246,7 +247,9 @@ class TurnTask:
             return BallotSpoiled(**self._who, problem=failed.message)
         return TurnLost(**self._who, kind=failed.kind, message=failed.message)
 
-    def _choice(self, cast: ballots.VoteCast | ballots.NextSpeaker) -> Happening:
+    def _choice(self, cast: ballots.Choice) -> Happening:
+        if isinstance(cast, ballots.RankingCast):
+            return Ranked(**self._who, ranking=cast.ranking, reason=cast.reason)
         if isinstance(cast, ballots.NextSpeaker):
             return SpeakerChosen(**self._who, label=cast.label, reason=cast.reason)
         return Voted(**self._who, choice=cast.choice, reason=cast.reason)
@@ -255,7 +258,7 @@ class TurnTask:
         who = self._who
         cast = ballots.read(self.paper, result, self._vote)
         match cast:
-            case ballots.VoteCast() | ballots.NextSpeaker():
+            case ballots.VoteCast() | ballots.RankingCast() | ballots.NextSpeaker():
                 return self._choice(cast)
             case ballots.Abstention():
                 return Abstained(**who, reason=cast.reason)

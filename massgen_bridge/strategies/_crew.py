@@ -37,6 +37,7 @@ __all__ = [
     "Chose",
     "Gave",
     "Nothing",
+    "Ordered",
     "Worker",
     "assign",
     "busy",
@@ -87,6 +88,14 @@ class Chose(NamedTuple):
     reason: str
 
 
+class Ordered(NamedTuple):
+    """An agent put all that it was shown in order, the best one first."""
+
+    seat: Seat
+    ranking: tuple[AnswerRef, ...]
+    reason: str
+
+
 class Nothing(NamedTuple):
     """A turn led to nothing, also after a second try where there was one."""
 
@@ -95,7 +104,7 @@ class Nothing(NamedTuple):
 
 
 Crew = dict[str, Worker]
-News = Gave | Chose | Nothing | StartTurn | None
+News = Gave | Chose | Ordered | Nothing | StartTurn | None
 
 
 def crew_of(seats: Iterable[Seat]) -> Crew:
@@ -147,15 +156,15 @@ def hear(crew: Crew, happening: Happening) -> tuple[Crew, News]:
     return _again(crew, worker.task, news)
 
 
-def _said(seat: Seat, task: StartTurn, happening: TurnHappening) -> Gave | Chose | str:
+def _said(seat: Seat, task: StartTurn, happening: TurnHappening) -> Gave | Chose | Ordered | str:
     """What was given or chosen; a problem in words where it is not what was asked for."""
     asked = task.repairs or task.purpose
-    ballot = asked in {"evaluate", "judge", "chair"}
+    ballot = asked in {"evaluate", "judge", "chair", "rank"}
     match happening:
         case Answered(text=text, stop_reason=stop_reason):
             return "a vote was expected" if ballot else Gave(seat, text, stop_reason)
         case Voted(choice=choice, reason=reason):
-            if not ballot or asked == "chair":
+            if not ballot or asked in {"chair", "rank"}:
                 return "no vote for an answer was expected"
             seen = any((s.label, s.version) == (choice.label, choice.version) for s in task.shown)
             return Chose(seat, choice, reason) if seen else f"{choice.label!r} is not shown"
@@ -168,8 +177,8 @@ def _said(seat: Seat, task: StartTurn, happening: TurnHappening) -> Gave | Chose
             return f"{label!r} cannot speak next"
         case ImprovementPromised():
             return "no better answer is asked for"
-        case Ranked():
-            return "no order of answers is asked for"
+        case Ranked(ranking=ranking, reason=reason):
+            return _ordered(task, ranking) or Ordered(seat, ranking, reason)
         case (
             BallotSpoiled(problem=problem)
             | AnswerRejected(reason=problem)
@@ -178,6 +187,16 @@ def _said(seat: Seat, task: StartTurn, happening: TurnHappening) -> Gave | Chose
         ):
             return problem
     assert_never(happening)
+
+
+def _ordered(task: StartTurn, ranking: tuple[AnswerRef, ...]) -> str | None:
+    """What is wrong with a ranking, None where nothing is."""
+    if (task.repairs or task.purpose) != "rank":
+        return "no order of answers is asked for"
+    shown = sorted((one.label, one.version) for one in task.shown)
+    if sorted((one.label, one.version) for one in ranking) != shown:
+        return "each answer that is shown has to be ranked once"
+    return None
 
 
 def _again(crew: Crew, task: StartTurn, problem: str) -> tuple[Crew, StartTurn]:
