@@ -16,6 +16,7 @@ from massgen_bridge.events import (
     RunFinished,
     RunResumed,
     RunStarted,
+    StageClosed,
     ToolCallJudged,
     TurnCancelled,
     TurnDone,
@@ -33,7 +34,7 @@ __all__ = ["page"]
 _TURN: tuple[type[BaseModel], ...] = get_args(TurnEvent)
 _HAPPENINGS: tuple[type[BaseModel], ...] = get_args(Happening)
 _FRAME = (TurnStarted, ToolCallJudged, TurnDone, TurnFailed, TurnCancelled)
-_RUN = (RunStarted, AnswerListed, RunResumed, RunFinished)
+_RUN = (RunStarted, AnswerListed, StageClosed, RunResumed, RunFinished)
 _PARTS: tuple[type[BaseModel], ...] = get_args(get_args(Part)[0])
 
 _EXAMPLE = Record(

@@ -141,12 +141,8 @@ def _said(event: Event, agent_id: str | None, view: RunView) -> str | None:
             return f"run {one_line(view.run_id)}: {agents}, strategy {one_line(strategy)}: {about}"
         case RunResumed():
             return "resumed"
-        case AnswerListed(authors=(author,)):
-            return f"{name_of(view, author)}: its answer is up for the vote"
-        case AnswerListed(authors=authors):
-            return f"{names_of(view, authors)}: gave the same answer, it is up for the vote"
-        case StageClosed(stage=stage):
-            return stage_words(view, stage)
+        case AnswerListed() | StageClosed():
+            return _announced(event, view)
         case TieBroken(winner=winner, by=by):
             authors = view.authors_of(winner) or (winner.label,)
             return f"tie: {names_of(view, authors)} wins by {one_line(by)}"
@@ -163,6 +159,14 @@ def _said(event: Event, agent_id: str | None, view: RunView) -> str | None:
             if member is not None:
                 who = f"{who}, {one_line(member)}"
             return None if said is None else f"{who}: {said}"
+
+
+def _announced(event: AnswerListed | StageClosed, view: RunView) -> str:
+    if isinstance(event, StageClosed):
+        return stage_words(view, event.stage)
+    if len(event.authors) == 1:
+        return f"{name_of(view, event.authors[0])}: its answer is up for the vote"
+    return f"{names_of(view, event.authors)}: gave the same answer, it is up for the vote"
 
 
 def _said_of_agent(event: AgentEvent, view: RunView) -> str | None:

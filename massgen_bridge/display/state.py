@@ -342,10 +342,8 @@ class RunView:
                 self.finish(result)
             case RunResumed():
                 self._resume(before)
-            case AnswerListed():
-                self._list(event)
-            case StageClosed(stage=stage):
-                self.stages.append(stage)
+            case AnswerListed() | StageClosed():
+                self._announced(event)
             case TieBroken() | DeadlinePassed() | BudgetReached() | TurnIdle() | ToolCallJudged():
                 pass
             case _:
@@ -462,7 +460,10 @@ class RunView:
             if agent.started_at is not None:
                 agent.turn(TurnCancelled(reason="the process ended"), agent.turn_id, stopped_at)
 
-    def _list(self, event: AnswerListed) -> None:
+    def _announced(self, event: AnswerListed | StageClosed) -> None:
+        if isinstance(event, StageClosed):
+            self.stages.append(event.stage)
+            return
         self.listed[event.answer] = event
         for author in event.authors:
             if author in self.agents:

@@ -44,8 +44,8 @@ class PythonOptions(NoOptions):
     vote: str | None = Field(
         default=None,
         description="Import path of a function `vote(task, answers)` that gets the task's text "
-        "and a dict of label → answer, and returns a label, or all labels as a list, the best one "
-        "first (where a ranking is asked for, that is needed); or either with a reason, as a tuple.",
+        "and a dict of label → answer, and returns a label, or all labels as a list, the best "
+        "first (a ranking needs that), or either with a reason, as a tuple.",
     )
     structured: bool = Field(
         default=False,
