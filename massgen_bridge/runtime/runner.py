@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Runner", "opening"]
 
+_NAMED = 5
 _logger = logging.getLogger("massgen_bridge.runtime")
 
 # So many turns start together: the first of a thousand need not wait until the last is prepared.
@@ -173,7 +174,7 @@ class Runner:
             _logger.warning(
                 "the conversation does not fit: %d older turns are left out for %s",
                 left_out,
-                ", ".join(agents),
+                ", ".join(agents[:_NAMED]) + (", …" if len(agents) > _NAMED else ""),
             )
 
     def _tell(self, happening: Happening) -> None:
