@@ -19,7 +19,7 @@ from massgen_bridge import (
     Seat,
     StartTurn,
     StrategySpec,
-    TieBroken,
+    TurnHappening,
     hookimpl,
 )
 
@@ -52,11 +52,11 @@ class Fastest:
         self, state: FastestState, happening: Happening
     ) -> tuple[FastestState, tuple[Command, ...]]:
         """Finish with the first answer, or when nobody is left who could give one."""
-        if isinstance(happening, TieBroken) or not state.running:
-            return state, ()
         ended = state.model_copy(update={"running": ()})
-        if isinstance(happening, DeadlinePassed):
+        if isinstance(happening, DeadlinePassed) and state.running:
             return ended, (Finish(status="failed", message="the deadline passed"),)
+        if not isinstance(happening, TurnHappening) or not state.running:
+            return state, ()
         if isinstance(happening, Answered):
             return ended, (self._finish(state, happening),)
         left = tuple(turn_id for turn_id in state.running if turn_id != happening.turn_id)

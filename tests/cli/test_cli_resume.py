@@ -32,7 +32,7 @@ JSON = ("--output", "json", "--display", "none")
 def reply(request: ModelRequest) -> Reply:
     """Each model gives an answer of its own, and all vote for that of the third."""
     if request.output_schema is not None:
-        return Structured({"vote": "agent3", "reason": "sound"}, latency_s=0.1)
+        return Structured({"vote": "agent3", "reason": "sound"}, latency_s=0.3)
     if request.tools:
         return ToolCalls(("vote", {"label": "agent3", "reason": "sound"}), latency_s=0.1)
     return Text(f"answer of {request.model}", latency_s=0.05 * int(request.model[1]))

@@ -55,11 +55,11 @@ def test_no_text_leaves_a_control_character_behind(text: str) -> None:
 def test_cleaning_takes_time_in_proportion_to_the_length(mark: str) -> None:
     def best(text: str) -> float:
         def once() -> float:
-            began = time.perf_counter()
+            began = time.thread_time()
             clean(text)
-            return time.perf_counter() - began
+            return time.thread_time() - began
 
-        return min(once() for _ in range(3))
+        return min(once() for _ in range(5))
 
     assert best(mark * 80_000) < 40 * best(mark * 8_000)
 

@@ -14,7 +14,7 @@ from massgen_bridge import (
     RunStatus,
     Seat,
     StartTurn,
-    TieBroken,
+    TurnHappening,
 )
 
 __all__ = ["Shortest", "ShortestState"]
@@ -43,10 +43,10 @@ class Shortest:
 
     def step(self, state: ShortestState, happening: Happening) -> Step:
         """Collect answers until no turn is running; whatever happens, there is a next state."""
-        if isinstance(happening, TieBroken) or not state.running:
-            return state, ()
-        if isinstance(happening, DeadlinePassed):
+        if isinstance(happening, DeadlinePassed) and state.running:
             return _finished(state, "best_so_far")
+        if not isinstance(happening, TurnHappening) or not state.running:
+            return state, ()
         running = tuple(turn_id for turn_id in state.running if turn_id != happening.turn_id)
         answers = state.answers
         if isinstance(happening, Answered):
