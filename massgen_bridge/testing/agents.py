@@ -28,6 +28,7 @@ from massgen_bridge.events import (
 from massgen_bridge.messages import JsonValue, Message, ToolCall, ToolResult, user
 from massgen_bridge.models.retry import ModelCalls
 from massgen_bridge.specs import AgentContext
+from massgen_bridge.testing.teams import team_and_abilities
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -187,6 +188,7 @@ def make_agent(
             call_model=_without_model if connection is None else ModelCalls(connection),
             load=load,
             base_dir=base_dir or Path.cwd(),
+            team=team_and_abilities(options, base_dir)[0] if spec.is_team else None,
         )
     )
 

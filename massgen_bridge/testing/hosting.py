@@ -19,6 +19,7 @@ from massgen_bridge.plugins import PluginHost
 from massgen_bridge.runtime.crew import AgentSetup, Crew
 from massgen_bridge.runtime.decisions import Decisions
 from massgen_bridge.runtime.executor import InProcessExecutor
+from massgen_bridge.testing.teams import team_and_abilities
 from massgen_bridge.tools.desk import ToolDesk
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ async def hosted(
     def found(path: str, _base_dir: Path) -> Any:
         return load(path)
 
-    crew = Crew(host, _OneModel(connection), load=found)
+    teams = {_AGENT_ID: team_and_abilities(options)[0]} if spec.is_team else None
+    crew = Crew(host, _OneModel(connection), load=found, teams=teams)
     async with crew, InProcessExecutor(crew) as executor:
         yield HostedAgent(
             executor,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from massgen_bridge.kinds import python, scripted
+from massgen_bridge.kinds import python, scripted, team
 from massgen_bridge.testing.conformance import AgentConformance
 
 if TYPE_CHECKING:
@@ -63,3 +63,36 @@ class TestAsyncGeneratorConformance(TestPlainFunctionConformance):
     """A function that yields its answer piece by piece."""
 
     function = staticmethod(_in_pieces)
+
+
+class TestTeamConformance(AgentConformance):
+    """A team of agents that vote."""
+
+    def adapter(self) -> AdapterSpec:
+        (spec,) = team.bridge_adapters()
+        return spec
+
+    def options(self) -> dict[str, Any]:
+        paces = {"ann": 100, "ben": 200}
+        return {
+            "agents": [
+                {
+                    "id": name,
+                    "backend": {
+                        "type": "scripted",
+                        "answers": [f"Four words says {name}."],
+                        "tokens_per_second": pace,
+                    },
+                }
+                for name, pace in paces.items()
+            ]
+        }
+
+
+class TestTeamOfTeamsConformance(TestTeamConformance):
+    """A team of which one member is a team."""
+
+    def options(self) -> dict[str, Any]:
+        inner = {"id": "inner", "backend": {"type": "team", **super().options()}}
+        own = {"id": "own", "backend": {"type": "scripted", "answers": ["Five."]}}
+        return {"agents": [inner, own], "strategy": "sequential"}

@@ -19,6 +19,7 @@ from massgen_bridge.specs import AdapterSpec, ToolSpec
 from massgen_bridge.testing.agents import make_agent
 from massgen_bridge.testing.guards import blocking_raises
 from massgen_bridge.testing.hosting import HostedAgent, hosted
+from massgen_bridge.testing.teams import team_and_abilities
 
 __all__ = ["ConformanceBase"]
 
@@ -116,6 +117,8 @@ class ConformanceBase(ABC):
     def capabilities(self) -> Capabilities:
         """What agents made with `options()` and a model without limits can do."""
         spec = self.adapter()
+        if spec.is_team:
+            return team_and_abilities(self.options())[1]
         if spec.refine is None:
             return spec.capabilities
         return spec.refine(spec.options.model_validate(self.options()), self.traits())
