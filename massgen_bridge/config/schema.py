@@ -24,6 +24,15 @@ _REFERENCE = "#/$defs/{model}"
 
 Schema = dict[str, Any]
 
+_TEAM = "team"
+_SECTIONS: dict[str, Schema] = {
+    "agents": {"type": "array", "items": {"$ref": "#/$defs/AgentConfig"}, "minItems": 1},
+    "strategy": {"$ref": "#/$defs/StrategyConfig"},
+    "models": {"type": "object", "additionalProperties": {"$ref": "#/$defs/ModelConfig"}},
+    "timeout_settings": {"$ref": "#/$defs/TimeoutSettings"},
+    "sinks": {"type": "array", "items": {"$ref": "#/$defs/SinkConfig"}},
+}
+
 
 def json_schema(host: PluginHost) -> Schema:
     """The schema of a configuration with `version: 1`.
@@ -36,7 +45,7 @@ def json_schema(host: PluginHost) -> Schema:
     definitions: Schema = schema["$defs"]
     base = definitions["BackendConfig"]
     kinds = _kinds(host)
-    definitions["BackendConfig"] = _by_type(base, kinds, definitions, "backend")
+    definitions["BackendConfig"] = _with_sections(_by_type(base, kinds, definitions, "backend"))
     strategies = {
         one.name: (one.summary, options_schema(host.strategy(one.name).options), False)
         for one in host.strategies()
@@ -60,6 +69,16 @@ def options_schema(model: type[BaseModel]) -> Schema:
     """The JSON Schema of an options model; its references stay inside it."""
     schema: Schema = model.model_json_schema(ref_template=_REFERENCE)
     return _untitled(schema)
+
+
+def _with_sections(backend: Schema) -> Schema:
+    """The schema of backends in which a team's keys are those of a configuration."""
+    for branch in backend["anyOf"]:
+        if branch["properties"]["type"].get("const") == _TEAM:
+            properties = branch["properties"]
+            for name, section in _SECTIONS.items():
+                properties[name] = {**section, "description": properties[name]["description"]}
+    return backend
 
 
 def _kinds(host: PluginHost) -> dict[str, tuple[str, Schema, bool]]:

@@ -54,7 +54,11 @@ ON_LOCAL_MODEL = [path for path in FILES if _models(path) == {"local"}]
 def test_there_are_configurations_of_all_sorts() -> None:
     assert len(FILES) > 10
     assert len(WITHOUT_MODEL) > 3
-    assert {path.name for path in ON_LOCAL_MODEL} == {"own-graph.yaml", "quickstart.yaml"}
+    assert {path.name for path in ON_LOCAL_MODEL} == {
+        "local-team.yaml",
+        "own-graph.yaml",
+        "quickstart.yaml",
+    }
     page = ROOT / "docs" / "tutorials" / "first-run.md"
     assert "$ massgen-bridge run configs/quickstart.yaml" in page.read_text()
 
