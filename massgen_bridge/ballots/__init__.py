@@ -23,6 +23,7 @@ from massgen_bridge.ballots.earlier import (
 from massgen_bridge.ballots.papers import (
     END,
     IMPROVE,
+    RANKING,
     VOTE_TOOL,
     Abstention,
     BallotChoice,
@@ -45,6 +46,7 @@ from massgen_bridge.ballots.relay import relayed
 __all__ = [
     "END",
     "IMPROVE",
+    "RANKING",
     "VOTE_TOOL",
     "Abstention",
     "BallotChoice",

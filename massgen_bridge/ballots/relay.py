@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from massgen_bridge.ballots.asking import SPEAKER
-from massgen_bridge.ballots.papers import BALLOT, END, IMPROVE
+from massgen_bridge.ballots.papers import BALLOT, END, IMPROVE, RANKING
 from massgen_bridge.strategy import Speaker, StartTurn
 
 if TYPE_CHECKING:
@@ -23,10 +23,12 @@ def relayed(turn: Turn) -> StartTurn | None:
     """
     schema = turn.output_schema
     properties: Any = {} if schema is None else schema.get("properties")
-    if schema is None or schema.get("title") != BALLOT or "vote" not in properties:
+    if schema is None or schema.get("title") != BALLOT:
         return None
-    labels: list[str] = properties["vote"]["enum"]
     who: dict[str, str] = {"turn_id": turn.turn_id, "agent_id": turn.agent_id}
+    if RANKING in properties:
+        return StartTurn(**who, purpose="rank", shown=turn.shown)
+    labels: list[str] = properties["vote"]["enum"]
     if schema.get("description") == SPEAKER:
         speakers = tuple(Speaker(label=label) for label in labels if label != END)
         return StartTurn(

@@ -40,7 +40,7 @@ from massgen_bridge.runtime.journal_file import read_ends, read_run
 from massgen_bridge.runtime.recorded import begin, go_on, here, taken_over
 from massgen_bridge.runtime.runner import opening
 from massgen_bridge.runtime.stopped import StoppedRun
-from massgen_bridge.strategies.poll import POLL, Poll, majority_of
+from massgen_bridge.strategies.poll import POLL, Poll, majority_of, order_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from massgen_bridge.agent import Capabilities, Emit, Turn
     from massgen_bridge.connection import Connection, ModelCaller
     from massgen_bridge.events import RunResult, TurnEvent
+    from massgen_bridge.messages import JsonValue
     from massgen_bridge.models.connections import ConnectionPool
     from massgen_bridge.runtime.crew import AgentSetup
     from massgen_bridge.runtime.executor import Executor, TurnOutcome
@@ -332,7 +333,7 @@ def _ref(result: RunResult) -> tuple[str, int] | None:
 
 
 def _vote(turn: Turn, result: RunResult, usage: Usage, members: frozenset[str]) -> TurnResult:
-    """The vote of most members, with their reasons.
+    """The vote or the ranking of most members, with their reasons.
 
     Raises:
         AgentError: Nobody voted.
@@ -342,10 +343,14 @@ def _vote(turn: Turn, result: RunResult, usage: Usage, members: frozenset[str]) 
         if members <= {error.agent_id for error in result.errors}:
             raise _failure(result)
         raise ProtocolFailed(f"the team has no vote: {result.message or 'nobody voted'}")
-    reasons = [f"{vote.voter}: {vote.reason}" for vote in most.votes if vote.reason]
     schema: Any = turn.output_schema
+    choice: dict[str, JsonValue] = {"vote": most.label}
+    votes = most.votes
+    if ballots.RANKING in schema["properties"]:
+        choice, votes = {ballots.RANKING: list(order_of(result.votes))}, result.votes
+    reasons = [f"{vote.voter}: {vote.reason}" for vote in votes if vote.reason]
     longest = schema["properties"]["reason"].get("maxLength")
-    value = {"vote": most.label, "reason": _shortened("; ".join(reasons), longest)}
+    value = {**choice, "reason": _shortened("; ".join(reasons), longest)}
     message = assistant(json.dumps(value))
     return TurnResult(message=message, new_messages=(message,), structured=value, usage=usage)
 

@@ -12,11 +12,13 @@ from pydantic import Field
 from massgen_bridge.agent import AnswerRef
 from massgen_bridge.ballots import END, IMPROVE
 from massgen_bridge.events import (
+    Abstained,
     Answered,
     AnswerInfo,
     BallotSpoiled,
     DeadlinePassed,
     ImprovementPromised,
+    Ranked,
     Seat,
     SpeakerChosen,
     TurnLost,
@@ -24,6 +26,7 @@ from massgen_bridge.events import (
     VoteInfo,
 )
 from massgen_bridge.messages import Frozen
+from massgen_bridge.strategies._designs import borda
 from massgen_bridge.strategy import Command, Finish, StartTurn
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 
     from massgen_bridge.events import Happening
 
-__all__ = ["POLL", "Majority", "Poll", "PollState", "majority_of"]
+__all__ = ["POLL", "Majority", "Poll", "PollState", "majority_of", "order_of"]
 
 POLL = "poll"
 
@@ -71,6 +74,14 @@ def majority_of(votes: Iterable[VoteInfo]) -> Majority | None:
     return Majority(label=label, version=version, votes=tuple(camp))
 
 
+def order_of(votes: Iterable[VoteInfo]) -> tuple[str, ...]:
+    """The labels of rankings by their Borda points, the best first; of equals, as ranked first."""
+    cast = [([ref.label for ref in vote.ranking], vote.weight) for vote in votes]
+    tallies = borda(cast)
+    known = list(dict.fromkeys(label for ranking, _ in cast for label in ranking))
+    return tuple(sorted(known, key=lambda label: -tallies[label].points))
+
+
 class Poll:
     """The reducer of a vote within a team.
 
@@ -105,7 +116,7 @@ class Poll:
         vote = self._vote(agent_id, weight, happening)
         if isinstance(vote, VoteInfo):
             state = state.model_copy(update={"votes": (*state.votes, vote)})
-        elif isinstance(happening, TurnLost) or agent_id in state.repaired:
+        elif isinstance(happening, TurnLost | Abstained) or agent_id in state.repaired:
             problem = f"{agent_id}: {vote}"
             state = state.model_copy(update={"problems": (*state.problems, problem)})
         else:
@@ -126,19 +137,25 @@ class Poll:
 
     def _vote(self, agent_id: str, weight: float, happening: Happening) -> VoteInfo | str:
         """What an agent has chosen; a problem in words where it has not."""
-        chair = self._asked.purpose == "chair"
+        chair, ranks = self._asked.purpose == "chair", self._asked.purpose == "rank"
         who: dict[str, Any] = {"voter": agent_id, "weight": weight}
         match happening:
-            case Voted(choice=choice, reason=reason) if not chair:
+            case Voted(choice=choice, reason=reason) if not chair and not ranks:
                 ref = {"label": choice.label, "version": choice.version}
                 return VoteInfo(**who, **ref, author=choice.label, reason=reason)
             case SpeakerChosen(label=label, reason=reason) if chair:
                 chosen = label or END
                 return VoteInfo(**who, author=chosen, label=chosen, version=1, reason=reason)
+            case Ranked(ranking=ranking, reason=reason) if ranks:
+                first = ranking[0]
+                ref = {"label": first.label, "version": first.version}
+                return VoteInfo(**who, **ref, author=first.label, reason=reason, ranking=ranking)
             case Answered() | ImprovementPromised() if self._asked.may_improve:
                 return VoteInfo(**who, author=agent_id, label=IMPROVE, version=1)
             case TurnLost(message=problem) | BallotSpoiled(problem=problem):
                 return problem
+            case Abstained(reason=reason):
+                return f"abstains: {reason}" if reason else "abstains"
             case _:
                 return "a vote was expected"
 
@@ -146,7 +163,7 @@ class Poll:
         order = {seat.agent_id: position for position, seat in enumerate(state.seats)}
         votes = tuple(sorted(state.votes, key=lambda vote: order[vote.voter]))
         ended = state.model_copy(update={"ended": True, "votes": votes})
-        most = majority_of(votes)
+        most = self._first(votes)
         if most is None:
             why = "; ".join(state.problems) or "the time was up"
             return ended, (Finish(status="failed", message=f"nobody voted: {why}"),)
@@ -160,13 +177,22 @@ class Poll:
             )
             for one in (() if self._asked.purpose == "chair" else self._asked.shown)
         )
-        chosen = [a for a in answers if (a.label, a.version) == (most.label, most.version)]
+        chosen = [answer for answer in answers if (answer.label, answer.version) == most]
         return ended, (
             Finish(
                 status="answered",
-                winner=AnswerRef(label=most.label, version=most.version) if chosen else None,
+                winner=AnswerRef(label=most[0], version=most[1]) if chosen else None,
                 votes=votes,
                 answers=answers,
-                message=None if chosen else f"the choice is {most.label!r}",
+                message=None if chosen else f"the choice is {most[0]!r}",
             ),
         )
+
+    def _first(self, votes: tuple[VoteInfo, ...]) -> tuple[str, int] | None:
+        """What the team chooses, or ranks first."""
+        if self._asked.purpose != "rank":
+            most = majority_of(votes)
+            return None if most is None else (most.label, most.version)
+        best = next(iter(order_of(votes)), None)
+        versions = {one.label: one.version for one in self._asked.shown}
+        return None if best is None else (best, versions[best])

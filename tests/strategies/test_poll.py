@@ -8,16 +8,18 @@ import pytest
 
 from massgen_bridge.agent import AnswerRef, ShownAnswer
 from massgen_bridge.events import (
+    Abstained,
     Answered,
     BallotSpoiled,
     DeadlinePassed,
     ImprovementPromised,
+    Ranked,
     Seat,
     SpeakerChosen,
     TurnLost,
     Voted,
 )
-from massgen_bridge.strategies.poll import Poll, PollState, majority_of
+from massgen_bridge.strategies.poll import Poll, PollState, majority_of, order_of
 from massgen_bridge.strategy import Command, Finish, Speaker, StartTurn
 
 SHOWN = (
@@ -168,3 +170,31 @@ def test_what_comes_late_or_from_elsewhere_changes_nothing() -> None:
     state, _ = reducer.step(state, voted(1))
     assert reducer.step(state, voted(1)) == (state, ())
     assert reducer.step(state, DeadlinePassed(after_s=1)) == (state, ())
+
+
+def test_rankings_are_counted_as_those_of_a_vote_in_stages() -> None:
+    two = ShownAnswer(label="agent2", version=1, text="two")
+    asked = ASKED.model_copy(update={"purpose": "rank", "shown": (*SHOWN, two)})
+    refs = {one.label: AnswerRef(label=one.label, version=one.version) for one in asked.shown}
+
+    def ranked(member: int, *labels: str) -> Ranked:
+        return Ranked(**about(member), ranking=tuple(refs[label] for label in labels))
+
+    finish = end(
+        ranked(1, "agent1", "agent2", "agent3"),
+        ranked(2, "agent3", "agent2", "agent1"),
+        ranked(3, "agent2", "agent3", "agent1"),
+        asked=asked,
+    )
+    assert order_of(finish.votes) == ("agent2", "agent3", "agent1")
+    assert finish.winner == refs["agent2"]
+    _, commands = poll(voted(1), asked=asked)
+    assert commands[-1].type == "start_turn"
+    assert commands[-1].purpose == "repair"
+
+
+def test_who_abstains_is_left_out_and_not_asked_again() -> None:
+    finish = end(Abstained(**about(1), reason="no idea"), voted(2, "agent3"), voted(3, "agent3"))
+    assert [vote.voter for vote in finish.votes] == ["m2", "m3"]
+    everybody = [Abstained(**about(n)) for n in (1, 2, 3)]
+    assert end(*everybody).message == "nobody voted: m1: abstains; m2: abstains; m3: abstains"
