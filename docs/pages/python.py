@@ -25,6 +25,14 @@ The names that `massgen_bridge` offers. How to use them:
 _SECTIONS = (
     ("Running", "", ("api.run", "api.arun", "api.stream", "team.Team: add, run, arun, stream")),
     (
+        "Conversations",
+        "See [keep a conversation](../how-to/keep-a-conversation.md).",
+        (
+            "runtime.conversation.Session: turns, all_turns, exists, kept, delete",
+            "runtime.conversation.SessionTurn",
+        ),
+    ),
+    (
         "Agents",
         "What an adapter, or an agent of your own, implements: see [the contract](contract.md).",
         (

@@ -37,7 +37,7 @@ _BUSY_S = 10.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _TABLE = """
 CREATE TABLE turns (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL UNIQUE, asked_at REAL NOT NULL,
+    number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, asked_at REAL NOT NULL,
     status TEXT NOT NULL, question TEXT NOT NULL, answer TEXT,
     owner TEXT NOT NULL
 )
