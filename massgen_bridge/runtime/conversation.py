@@ -12,6 +12,7 @@ import re
 import sqlite3
 import threading
 import time
+import weakref
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
@@ -119,6 +120,9 @@ class Session:
         self._base = data_path()
         self._lock = threading.Lock()
         self._memory: sqlite3.Connection | None = None
+
+    def __repr__(self) -> str:
+        return f"Session({'' if self.name is None else repr(self.name)})"
 
     @classmethod
     def kept(cls) -> tuple[Self, ...]:
@@ -292,6 +296,7 @@ class Session:
             with self._lock:
                 if self._memory is None:
                     self._memory = _connect(":memory:")
+                    weakref.finalize(self, self._memory.close)
                 yield self._memory
             return
         if make:

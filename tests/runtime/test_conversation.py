@@ -215,6 +215,7 @@ def test_a_session_without_a_name_lives_as_long_as_its_object(data: Path) -> Non
     alone(Echo()).run("Two?", session=session, keep=False)
     assert [question for question, _ in said(session)] == ["One?", "Two?"]
     assert list(data.iterdir()) == []
+    assert (repr(session), repr(Session("talk"))) == ("Session()", "Session('talk')")
 
 
 def test_a_kept_session_needs_kept_runs() -> None:
