@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -14,6 +15,7 @@ import typer
 from massgen_bridge.cli._conversation import entered, told
 from massgen_bridge.cli._options import Output
 from massgen_bridge.cli._output import DONE, FAILED, INTERRUPTED, BadUsage, Stopped
+from massgen_bridge.cli._question import attachment, with_files
 from massgen_bridge.cli._running import Running
 from massgen_bridge.cli._stdout import stdout
 from massgen_bridge.cli._tables import table
@@ -26,12 +28,12 @@ from massgen_bridge.runtime.session import execute
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from pathlib import Path
     from typing import BinaryIO
 
     from massgen_bridge.config import RunConfig
     from massgen_bridge.display import DisplayMode
     from massgen_bridge.events import Record, RunResult
+    from massgen_bridge.messages import MediaPart, Message
     from massgen_bridge.plugins import PluginHost
     from massgen_bridge.runtime.plan import RunPlan
 
@@ -44,6 +46,7 @@ A line is a question; end it with \\ to write on in the next one. A question tha
 has a space before it.
   /history     what was asked and answered so far
   /new [NAME]  another conversation: a new one, or the session NAME
+  /file PATH   a picture or another file for the next question
   /team        who takes part
   /help        this list
   /quit        leave; so do Ctrl-D and Ctrl-C at the prompt"""
@@ -59,7 +62,7 @@ class Asking:
     output: Output
     keep: bool
 
-    def ask(self, question: str, session: Session) -> int:
+    def ask(self, question: Message, session: Session) -> int:
         """Make one turn of a session; its exit code.
 
         Raises:
@@ -76,9 +79,7 @@ class Asking:
         )
 
         def job(listeners: Sequence[Callable[[Record], None]]) -> Awaitable[RunResult]:
-            return execute(
-                prepared, user(question), listeners=listeners, keep=self.keep, session=session
-            )
+            return execute(prepared, question, listeners=listeners, keep=self.keep, session=session)
 
         return entered(session, Running(prepared, job, shown, self.output).execute)
 
@@ -101,6 +102,7 @@ class Chat:
         self._config = config
         self._session = session or self._new()
         self._is_left = False
+        self._files: list[MediaPart] = []
 
     # --- at a terminal --------------------------------------------------------------------------
 
@@ -123,7 +125,8 @@ class Chat:
             if line.startswith("/"):
                 self._obey(line)
             elif line.strip():
-                self._asking.ask(line.strip(), self._session)
+                files, self._files = self._files, []
+                self._asking.ask(with_files(line.strip(), files), self._session)
         except Stopped as stopped:
             if stopped.code != INTERRUPTED:
                 raise
@@ -143,10 +146,20 @@ class Chat:
                 _tell(told(self._session.all_turns).rstrip("\n") or "Nothing was asked yet.")
             case "/team":
                 _tell(self._team().rstrip("\n"))
+            case "/file":
+                self._attach(line.removeprefix(command).strip())
             case "/new":
                 self._begin(rest[0] if rest else None)
             case _:
                 _tell(f"There is no {command!r}; /help lists what can be typed.")
+
+    def _attach(self, name: str) -> None:
+        """Take a file along with the next question."""
+        if not name:
+            raise BadUsage("/file: expected the path of a file")
+        part = attachment(Path(name).expanduser())
+        self._files.append(part)
+        _tell(f"The next question takes {part.name} ({part.media_type}) along.")
 
     def _begin(self, name: str | None) -> None:
         """Turn to another conversation."""
@@ -214,7 +227,7 @@ class Chat:
                 question = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
             except UnicodeDecodeError:
                 raise BadUsage(f"line {number} on stdin is not UTF-8") from None
-            if question and self._asking.ask(question, self._session) != DONE:
+            if question and self._asking.ask(user(question), self._session) != DONE:
                 code = FAILED
         return code
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from massgen_bridge.messages import MediaPart, Part
 
-__all__ = ["read_question"]
+__all__ = ["attachment", "read_question", "with_files"]
 
 _LARGEST = 64 * 2**20
 # The pictures that models take are known by their first bytes, whatever the file is called.
@@ -49,7 +49,11 @@ def read_question(text: str, *, images: Iterable[Path], files: Iterable[Path]) -
         text = _from_stdin()
     if not text.strip():
         raise BadUsage("the question is empty: give it as the last argument, or '-' for stdin")
-    media = [*(_picture(path) for path in images), *(_part(path) for path in files)]
+    return with_files(text, [*(_picture(path) for path in images), *map(attachment, files)])
+
+
+def with_files(text: str, media: Iterable[MediaPart]) -> Message:
+    """A question with what was attached to it."""
     parts: tuple[Part, ...] = (TextPart(text=text), *media)
     return Message(role="user", parts=parts)
 
@@ -63,7 +67,7 @@ def _from_stdin() -> str:
 
 
 def _picture(path: Path) -> ImagePart:
-    part = _part(path)
+    part = attachment(path)
     if not isinstance(part, ImagePart):
         raise BadUsage(
             f"--image {str(path)!r}: this is no picture, but {part.media_type}; expected PNG, "
@@ -72,7 +76,12 @@ def _picture(path: Path) -> ImagePart:
     return part
 
 
-def _part(path: Path) -> MediaPart:
+def attachment(path: Path) -> MediaPart:
+    """A file of any kind that belongs to a question.
+
+    Raises:
+        BadUsage: It is missing, unreadable, empty, too large, or of an unknown kind.
+    """
     data = _read(path)
     media_type = _media_type(path, data)
     match media_type.partition("/")[0]:

@@ -191,6 +191,21 @@ def test_commands_at_the_prompt(terminal: Terminal, commands: Commands) -> None:
     assert questions(commands, "other") == ["Two?"]
 
 
+def test_a_file_goes_along_with_the_next_question(
+    terminal: Terminal, shell: Shell, commands: Commands
+) -> None:
+    (shell.home / "my notes.txt").write_text("Buy bread.")
+    terminal.until(PROMPT)
+    assert "Error: /file: expected the path of a file" in terminal.ask("/file")
+    assert "Error: cannot read 'nowhere.txt'" in terminal.ask("/file nowhere.txt")
+    told = terminal.ask("/file ~/my notes.txt")
+    assert "The next question takes my notes.txt (text/plain) along.\n" in told
+    terminal.ask("What is to be done?")
+    terminal.ask("And then?")
+    turns = json.loads(commands("sessions", "show", "trip", "--json").stdout)["turns"]
+    assert [turn["question"]["media"] for turn in turns] == [["document"], []]
+
+
 def test_a_session_that_another_process_uses_is_told_and_the_chat_goes_on(
     terminal: Terminal, shell: Shell, team: Path
 ) -> None:
