@@ -18,6 +18,8 @@ from massgen_bridge.errors import ConfigError
 from massgen_bridge.messages import Message, user
 from massgen_bridge.plugins import PluginHost
 from massgen_bridge.runtime import session as running
+from massgen_bridge.runtime.cassette.executor import tape_of
+from massgen_bridge.runtime.cassette.replaying import Replay
 from massgen_bridge.runtime.conversation import Session
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.planning import Prepared, prepare_run
@@ -42,7 +44,13 @@ Config: TypeAlias = Path | str | Mapping[str, Any] | Configured
 """A file (or its path as text), the text of one, the same as a dict, or a team."""
 
 
-def prepare(config: Config, *, trust: bool = False, host: PluginHost | None = None) -> Prepared:
+def prepare(
+    config: Config,
+    *,
+    trust: bool = False,
+    host: PluginHost | None = None,
+    replay: Replay | None = None,
+) -> Prepared:
     """Check a configuration and resolve it, without running it.
 
     Args:
@@ -50,6 +58,7 @@ def prepare(config: Config, *, trust: bool = False, host: PluginHost | None = No
         trust: Whether code that a file names may be imported. A dict and a team come from code
             already and need no trust.
         host: The plugins; a new host with everything installed by default.
+        replay: The cassette that shall answer all model calls: no keys are needed then.
 
     Raises:
         ConfigError: Something is wrong with it; TrustRequired where it imports code.
@@ -61,7 +70,13 @@ def prepare(config: Config, *, trust: bool = False, host: PluginHost | None = No
         config = config.configuration(host)
     from_code = isinstance(config, Mapping)
     opened = open_config(config, host, trust=trust or from_code)
-    return prepare_run(opened, host=host, environ=os.environ, from_objects=from_objects)
+    return prepare_run(
+        opened,
+        host=host,
+        environ=os.environ,
+        from_objects=from_objects,
+        hosts=None if replay is None else replay.hosts,
+    )
 
 
 async def arun(
@@ -71,6 +86,8 @@ async def arun(
     trust: bool = False,
     keep: bool = True,
     session: Session | str | None = None,
+    record: Path | str | None = None,
+    replay: Path | str | None = None,
     on_record: Callable[[Record], None] | None = None,
 ) -> RunResult:
     """Run a configuration on a question.
@@ -82,6 +99,8 @@ async def arun(
         keep: Whether the run is written to the journal.
         session: The conversation that the question goes on with, or the name that it is kept
             under; without an answer, the question does not become part of it.
+        record: A new file, for all model calls and their answers: a cassette.
+        replay: A cassette that answers in place of all models: no key and no network are needed.
         on_record: Called with each record, in the event loop; it must only take note.
 
     Returns:
@@ -91,13 +110,18 @@ async def arun(
         ConfigError: Something is wrong with the configuration, or with the session's name.
         PluginError: A plugin that it needs cannot be used.
         JournalError: The run cannot be written, or another turn of the session is under way.
+        CassetteError: The cassette cannot be read or made, or is of another team or question.
+        ReplayDiverged: The run asks a model for what its cassette does not hold.
     """
     talk = _session(session, keep=keep)
     # Reading files and looking for plugins blocks: not in the event loop.
-    prepared = await anyio.to_thread.run_sync(partial(prepare, config, trust=trust))
+    tape = await anyio.to_thread.run_sync(partial(tape_of, record=record, replay=replay))
+    prepared = await anyio.to_thread.run_sync(
+        partial(prepare, config, trust=trust, replay=tape if isinstance(tape, Replay) else None)
+    )
     listeners = [on_record] if on_record is not None else []
     return await running.execute(
-        prepared, _message(question), listeners=listeners, keep=keep, session=talk
+        prepared, _message(question), listeners=listeners, keep=keep, session=talk, tape=tape
     )
 
 
@@ -108,6 +132,8 @@ def run(
     trust: bool = False,
     keep: bool = True,
     session: Session | str | None = None,
+    record: Path | str | None = None,
+    replay: Path | str | None = None,
     on_record: Callable[[Record], None] | None = None,
 ) -> RunResult:
     """Run a configuration on a question and wait for the result; see `arun`.
@@ -116,7 +142,7 @@ def run(
     its own in another thread, and the caller's waits.
     """
     work = partial(arun, config, question, trust=trust, keep=keep, session=session)
-    return _blocking(partial(work, on_record=on_record))
+    return _blocking(partial(work, record=record, replay=replay, on_record=on_record))
 
 
 async def aresume(
@@ -191,6 +217,8 @@ async def stream(
     trust: bool = False,
     keep: bool = True,
     session: Session | str | None = None,
+    record: Path | str | None = None,
+    replay: Path | str | None = None,
 ) -> AsyncIterator[Record]:
     """Run a configuration and yield each record as it comes; the last one holds the result.
 
@@ -201,14 +229,14 @@ async def stream(
     async def work() -> None:
         with send:
             ask = partial(arun, config, question, trust=trust, keep=keep, session=session)
-            await ask(on_record=send.send_nowait)
+            await ask(record=record, replay=replay, on_record=send.send_nowait)
 
     # A task group cannot stay open over a yield; this task is owned by the generator, which ends
     # it in every case before it ends itself.
     task = asyncio.get_running_loop().create_task(work())
     try:
-        async for record in receive:
-            yield record
+        async for one in receive:
+            yield one
         await task
     finally:
         task.cancel()

@@ -4,6 +4,7 @@
 
     BridgeError
     ├── ConfigError                 the YAML (or a call from Python) asks for something impossible
+    │   ├── CassetteError           a cassette cannot be read, made, or used for this run
     │   └── TrustRequired           the YAML imports code that nobody has allowed yet
     ├── PluginError                 a plugin cannot be used
     │   ├── AdapterMissing          an agent kind is known, but not installed or broken
@@ -11,6 +12,7 @@
     │   └── HookFailed              a decision hook raised
     ├── LocalModelError             the built-in model cannot be fetched or served
     ├── JournalError                a run cannot be written or read
+    ├── ReplayDiverged              a replayed run asks for what its cassette does not hold
     ├── RunFailed                   no answer came out of a run
     └── AgentError                  a turn failed; `kind` is one of ErrorKind
         ├── AuthFailed              the key is missing, wrong or expired
@@ -44,6 +46,7 @@ __all__ = [
     "AuthFailed",
     "BadRequest",
     "BridgeError",
+    "CassetteError",
     "ConfigError",
     "ContextOverflow",
     "DuplicateName",
@@ -58,6 +61,7 @@ __all__ = [
     "PluginError",
     "ProtocolFailed",
     "RateLimited",
+    "ReplayDiverged",
     "RunFailed",
     "ServerFailed",
     "TimedOut",
@@ -119,6 +123,10 @@ class ConfigError(BridgeError):
         self.column = column
 
 
+class CassetteError(ConfigError):
+    """A cassette cannot be read or made, or is of another team or question."""
+
+
 class TrustRequired(ConfigError):
     """The configuration imports code, and its content is not among the trusted ones."""
 
@@ -145,6 +153,10 @@ class LocalModelError(BridgeError):
 
 class JournalError(BridgeError):
     """A run cannot be written or read."""
+
+
+class ReplayDiverged(BridgeError):
+    """A replayed run asks a model for what its cassette does not hold."""
 
 
 class RunFailed(BridgeError):

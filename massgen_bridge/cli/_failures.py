@@ -26,10 +26,12 @@ from massgen_bridge.cli._stdout import stdout
 from massgen_bridge.errors import (
     AgentError,
     BridgeError,
+    CassetteError,
     ConfigError,
     JournalError,
     LocalModelError,
     PluginError,
+    ReplayDiverged,
     RunFailed,
     TrustRequired,
 )
@@ -45,10 +47,12 @@ _UsageError = typer.BadParameter.__bases__[0].__bases__[0]
 _KINDS: tuple[tuple[type[BridgeError], str, int], ...] = (
     (BadUsage, "usage", BAD_USAGE),
     (TrustRequired, "trust", BAD_USAGE),
+    (CassetteError, "cassette", BAD_USAGE),
     (ConfigError, "config", BAD_USAGE),
     (PluginError, "plugin", BAD_USAGE),
     (LocalModelError, "local_model", FAILED),
     (JournalError, "journal", FAILED),
+    (ReplayDiverged, "replay_diverged", FAILED),
     (RunFailed, "run_failed", FAILED),
     (BridgeError, "bridge", FAILED),
 )

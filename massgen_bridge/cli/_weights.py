@@ -21,6 +21,8 @@ FETCHING = "fetching the local model's weights"
 
 def uses_local_model(prepared: Prepared) -> bool:
     """Whether any agent's model is the built-in one."""
+    if prepared.pool.is_offline:
+        return False
     connections = (one for part in prepared.tree() for one in part.connections.values())
     return any(one.provider == LOCAL for one in connections)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from massgen_bridge.cli._asking import asker
+from massgen_bridge.cli._cassette import RecordTo, ReplayFrom, opened_tape, recorded_hosts
 from massgen_bridge.cli._conversation import SessionName, entered, note_unfinished
 from massgen_bridge.cli._options import Debug, Output, new_app
 from massgen_bridge.cli._output import BAD_USAGE, DONE, BadUsage, print_json, say
@@ -71,6 +72,8 @@ def run(
         bool, typer.Option("--trust", help="Allow the code that the configuration imports.")
     ] = False,
     session: SessionName = None,
+    record: RecordTo = None,
+    replay: ReplayFrom = None,
     no_journal: Annotated[
         bool, typer.Option("--no-journal", help="Keep no record of this run.")
     ] = False,
@@ -85,6 +88,7 @@ def run(
     """
     if session is not None and no_journal:
         raise BadUsage("--session keeps what --no-journal says not to keep: use one of them")
+    tape = opened_tape(record, replay, dry_run=dry_run, in_session=session is not None)
     talk = None if session is None else Session(session)
     message = read_question(question, images=image or (), files=file or ())
     host = plugin_host()
@@ -92,7 +96,7 @@ def run(
         read = with_timeout(trusted_or_read(config, host, trust=trust), timeout)
         return _show_plan(plan_of(read, host, message, talk), output)
     opened = with_timeout(open_config(config, host, trust=trust, ask=asker(config)), timeout)
-    prepared = prepare_run(opened, host=host, environ=os.environ)
+    prepared = prepare_run(opened, host=host, environ=os.environ, hosts=recorded_hosts(tape))
     shown = choose_display(
         display.value if display else opened.ui.display,
         stdout=stdout(),
@@ -102,7 +106,9 @@ def run(
     )
 
     def job(listeners: Sequence[Callable[[Record], None]]) -> Awaitable[RunResult]:
-        return execute(prepared, message, listeners=listeners, keep=not no_journal, session=talk)
+        return execute(
+            prepared, message, listeners=listeners, keep=not no_journal, session=talk, tape=tape
+        )
 
     if talk is not None:
         note_unfinished(talk)

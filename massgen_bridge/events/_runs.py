@@ -235,6 +235,7 @@ class RunStarted(Frozen):
     """The first record of a run; holds no secret. `conversation` is None of a lone question.
 
     `within` tells of which turn of another run it is the work, where an agent is a team.
+    `replayed_from` is the cassette that answers in place of all models, where one does.
     """
 
     type: Literal["run_started"] = "run_started"
@@ -246,6 +247,7 @@ class RunStarted(Frozen):
     config_file: str | None = None
     conversation: Conversation | None = None
     within: OuterTurn | None = None
+    replayed_from: str | None = None
 
 
 class RunResumed(Frozen):

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import ipaddress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["host_within", "is_loopback", "is_plain_loopback", "no_proxy_for_loopback"]
+__all__ = [
+    "host_within",
+    "is_loopback",
+    "is_plain_loopback",
+    "no_proxy_for_loopback",
+    "within_url",
+]
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
@@ -61,3 +67,10 @@ def no_proxy_for_loopback(environ: Mapping[str, str]) -> dict[str, str]:
         return {}
     value = ",".join([*hosts, *missing])
     return {"NO_PROXY": value, "no_proxy": value}
+
+
+def within_url(url: str) -> Iterator[str]:
+    """What of an address may be secret: user, password and the values of its query."""
+    parts = urlsplit(url)
+    yield from (unquote(one) for one in (parts.username, parts.password) if one)
+    yield from (value for _, value in parse_qsl(parts.query))

@@ -11,7 +11,13 @@ from pydantic import SecretStr
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.models.local import LocalServers, LocalSettings
 from massgen_bridge.models.providers import LOCAL
-from massgen_bridge.models.resolution import find_provider, reference, resolve, secret_values
+from massgen_bridge.models.resolution import (
+    find_provider,
+    reference,
+    resolve,
+    resolve_offline,
+    secret_values,
+)
 from massgen_bridge.models.retry import ModelCalls
 from massgen_bridge.models.settings import ModelConfig
 
@@ -47,6 +53,8 @@ class ConnectionPool:
         environ: The environment variables.
         within: The pool of the run that this one is for a team of: they have one local server and
             one set of secrets, and that one closes everything.
+        hosts: For a run whose calls a cassette answers: where each agent's model was. No keys,
+            variables, servers and waits are needed then.
     """
 
     def __init__(
@@ -56,7 +64,9 @@ class ConnectionPool:
         environ: Mapping[str, str],
         *,
         within: ConnectionPool | None = None,
+        hosts: Mapping[str, str] | None = None,
     ) -> None:
+        self._hosts = hosts
         self._shared: _Shared = _Shared() if within is None else within._shared  # noqa: SLF001 - our own
         self._is_inner = within is not None
         self._models = models
@@ -89,6 +99,10 @@ class ConnectionPool:
             ConfigError: There is no such model, or no such connection to it.
         """
         name, config, provider = self._find(agent_id, model, default_provider)
+        if self._hosts is not None:
+            host = self._hosts.get(agent_id, "")
+            offline = resolve_offline(name, config, provider, protocols, host, agent_id=agent_id)
+            return self._connections.setdefault(agent_id, offline)
         connection = resolve(name, config, provider, protocols, self._environ, agent_id=agent_id)
         self._connections[agent_id] = connection
         self._shared.secrets |= secret_values(config, connection, self._environ)
@@ -110,7 +124,7 @@ class ConnectionPool:
             LocalModelError: The local model's server cannot be started.
         """
         connection = self._connections[agent_id]
-        if connection.provider != LOCAL:
+        if connection.provider != LOCAL or self.is_offline:
             return connection
         if self._shared.servers is None:
             self._shared.servers = LocalServers(self._local_settings())
@@ -122,7 +136,13 @@ class ConnectionPool:
     def caller(self, agent_id: str) -> ModelCaller:
         """The retry policy for the model calls of an agent that was added."""
         connection = self._connections[agent_id]
-        return ModelCalls(connection, limiter=self._limiter_of.get(agent_id))
+        limiter = self._limiter_of.get(agent_id)
+        return ModelCalls(connection, limiter=limiter, waits=not self.is_offline)
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether nothing is asked, because a cassette answers."""
+        return self._hosts is not None
 
     def secrets(self) -> frozenset[str]:
         """All secret values in use; it grows with agents added and with the local server."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from massgen_bridge.connection import Connection, ModelTraits, Sampling
 from massgen_bridge.errors import ConfigError
-from massgen_bridge.models.addresses import host_within, is_loopback
+from massgen_bridge.models.addresses import host_within, is_loopback, within_url
 from massgen_bridge.models.providers import (
     ASSIGNED_AT_RUN_TIME,
     LOCAL,
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from massgen_bridge.connection import Protocols
     from massgen_bridge.specs import ProviderSpec
 
-__all__ = ["find_provider", "reference", "resolve", "secret_values"]
+__all__ = ["find_provider", "reference", "resolve", "resolve_offline", "secret_values"]
 
 _DEFAULT_LOCAL_CONTEXT = 4096
+_NOWHERE = "replayed.invalid"
+_STAND_IN = "REPLAYED"
 _SEEDLESS = frozenset({"messages", "responses"})
 
 
@@ -201,15 +203,60 @@ def resolve(
     )
 
 
+def resolve_offline(
+    name: str,
+    config: ModelConfig,
+    provider: ProviderSpec,
+    protocols: Sequence[Protocols],
+    host: str,
+    *,
+    agent_id: str,
+) -> Connection:
+    """Work out a connection that nothing will be sent by: without keys, headers and variables.
+
+    Args:
+        name: What the connection is called.
+        config: What the configuration says.
+        provider: The registered provider that `config.provider` names.
+        protocols: The wire protocols that the agent's kind speaks.
+        host: Where the model was: some parameters go by it.
+        agent_id: The agent, for errors.
+
+    Raises:
+        ConfigError: As for `resolve`, but for what the environment lacks.
+    """
+    address = f"https://{host or _NOWHERE}"
+    without: dict[str, Any] = {"api_key": None, "api_key_env": _STAND_IN, "headers": {}}
+    if provider.name != LOCAL:
+        without["base_url"] = address
+    connection = resolve(
+        name,
+        config.model_copy(update=without),
+        provider,
+        protocols,
+        {_STAND_IN: _STAND_IN},
+        agent_id=agent_id,
+    )
+    path = "" if connection.protocol == "messages" else "/v1"
+    return connection.model_copy(update={"base_url": address + path})
+
+
 def secret_values(
     config: ModelConfig, connection: Connection, environ: Mapping[str, str]
 ) -> frozenset[str]:
     """What of a resolved connection must never be written down.
 
-    These are its key and the values of all variables in its headers.
+    These are its key, the values of all variables in its headers, and what its address holds
+    beside a place: user, password, query, and other variables.
     """
     variables = (name for value in config.headers.values() for name in variables_in(value))
     values = {environ[name].strip() for name in variables}
+    values |= set(within_url(connection.base_url))
+    # A part of an address that comes from a variable may be a key; a whole address is none.
+    parts = variables_in(config.base_url or "")
+    values |= {value for name in parts if "://" not in (value := environ[name].strip())}
+    address = urlsplit(connection.base_url)
+    values -= {address.hostname or "", address.netloc}
     if connection.api_key is not None:
         values.add(connection.api_key.get_secret_value())
     return frozenset(values)

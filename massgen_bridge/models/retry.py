@@ -41,11 +41,17 @@ class ModelCalls:
         connection: Gives the model's name and the retry policy.
         limiter: Bounds the calls that run at the same time; None for no bound. It is not held
             while a call waits for its next attempt.
+        waits: Whether there is a wait before the next attempt.
     """
 
     def __init__(
-        self, connection: Connection, *, limiter: anyio.CapacityLimiter | None = None
+        self,
+        connection: Connection,
+        *,
+        limiter: anyio.CapacityLimiter | None = None,
+        waits: bool = True,
     ) -> None:
+        self._waits = waits
         self._policy = connection.retry
         self._limiter = limiter
         self._started = ModelCallStarted(model=connection.model)
@@ -70,7 +76,7 @@ class ModelCalls:
                     raise
                 retried = _retried(error, number, self._policy)
             await emit(retried)
-            await anyio.sleep(retried.delay_s)
+            await anyio.sleep(retried.delay_s if self._waits else 0)
             number += 1
 
     async def _once(self, attempt: Callable[[], Awaitable[T]], emit: Emit) -> T:

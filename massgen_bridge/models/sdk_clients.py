@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -21,6 +22,7 @@ from anyio.lowlevel import RunVar
 
 from massgen_bridge.models.addresses import is_plain_loopback
 from massgen_bridge.models.certificates import trusted_certificates
+from massgen_bridge.models.tape import Tape, current_tape
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,12 +48,14 @@ class Endpoint:
         api_key: The key; None for none.
         headers: The connection's own headers, their names in title case.
         timeout_s: Longest wait for bytes, in seconds.
+        tape: What records the calls or answers them; None for the network alone.
     """
 
     base_url: str
     api_key: str | None = field(repr=False)
     headers: frozenset[tuple[str, str]] = field(repr=False)
     timeout_s: float
+    tape: Tape | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, connection: Connection) -> Endpoint:
@@ -61,6 +65,7 @@ class Endpoint:
             api_key=connection.api_key.get_secret_value() if connection.api_key else None,
             headers=frozenset((name.title(), value) for name, value in connection.headers.items()),
             timeout_s=connection.timeout_s,
+            tape=current_tape(),
         )
 
     @property
@@ -179,14 +184,22 @@ def transport(sdk: Any, endpoint: Endpoint) -> dict[str, Any]:
     """
     plain = is_plain_loopback(endpoint.base_url)
     timeout = endpoint.timeout_s
-    return {
-        "limits": type(sdk.DEFAULT_CONNECTION_LIMITS)(
-            max_connections=None, max_keepalive_connections=AGENTS_PER_CLIENT
-        ),
+    limits = type(sdk.DEFAULT_CONNECTION_LIMITS)
+    settings = {
+        "limits": limits(max_connections=None, max_keepalive_connections=AGENTS_PER_CLIENT),
         "timeout": sdk.Timeout(timeout, connect=min(timeout, _CONNECT_S), pool=None),
         "trust_env": not plain,  # no proxy stands before this machine
         # Loading the certificates costs most of the time, and here nobody shows one.
         "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else trusted_certificates(),
+    }
+    if endpoint.tape is None:
+        return settings
+    # The majors of an SDK stand on different HTTP libraries; this is the one that it has imported.
+    http = sys.modules[limits.__module__.partition(".")[0]]
+    return {
+        "timeout": settings["timeout"],
+        "trust_env": False,  # whatever sends in its place sees to proxies
+        "transport": endpoint.tape.wire(http, settings, endpoint.base_url),
     }
 
 

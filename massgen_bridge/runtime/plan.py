@@ -50,7 +50,10 @@ class PlannedAgent:
 
 @dataclass(frozen=True, kw_only=True)
 class RunPlan:
-    """A whole run, before its question; `within` tells of which turn it is the work, if any."""
+    """A whole run, before its question; `within` tells of which turn it is the work, if any.
+
+    `replayed_from` is the cassette that answers all model calls, if one does.
+    """
 
     agents: Sequence[PlannedAgent]
     strategy: Strategy[Any]
@@ -59,3 +62,4 @@ class RunPlan:
     deadline_s: float | None = 1800.0
     config_file: str | None = None
     within: OuterTurn | None = None
+    replayed_from: str | None = None

@@ -12,7 +12,7 @@ from massgen_bridge.events import Seat
 from massgen_bridge.models.connections import ConnectionPool
 from massgen_bridge.runtime.crew import AgentSetup
 from massgen_bridge.runtime.plan import PlannedAgent, RunPlan
-from massgen_bridge.runtime.setup import RunSetup, setup_of
+from massgen_bridge.runtime.setup import RunSetup, literal_secrets, setup_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +42,7 @@ class Prepared:
         teams: What the agents that are teams do, by agent id.
         sinks: Kinds of sinks with their validated options.
         setup: What it is made from, as far as it may be written down; keys are not checked for.
+        literals: Secrets that stand in the configuration itself.
     """
 
     plan: RunPlan
@@ -50,6 +51,7 @@ class Prepared:
     connections: Mapping[str, Connection]
     sinks: Sequence[tuple[SinkSpec, BaseModel]] = ()
     setup: RunSetup | None = None
+    literals: frozenset[str] = frozenset()
     teams: Mapping[str, Prepared] = field(default_factory=dict)
 
     def tree(self) -> Iterator[Prepared]:
@@ -65,6 +67,7 @@ def prepare_run(
     host: PluginHost,
     environ: Mapping[str, str],
     from_objects: bool = False,
+    hosts: Mapping[str, str] | None = None,
 ) -> Prepared:
     """Resolve a configuration against the plugins that are there.
 
@@ -73,6 +76,8 @@ def prepare_run(
         host: The plugins.
         environ: The environment variables.
         from_objects: Whether objects of a program take part, which no file can name.
+        hosts: For a run that a cassette answers: where each agent's model was, by the agent's
+            path; nothing of the environment is needed then.
 
     Raises:
         ConfigError: Something does not go together, such as a kind without its model.
@@ -84,13 +89,30 @@ def prepare_run(
         if info.state == "installed"
     }
 
-    def prepared(config: RunConfig, around: ConnectionPool | None = None) -> Prepared:
-        pool = ConnectionPool(config.models, providers, environ, within=around)
-        teams = {name: prepared(team, pool) for name, team in config.teams.items()}
+    def prepared(
+        config: RunConfig,
+        around: ConnectionPool | None = None,
+        hosts: Mapping[str, str] | None = None,
+    ) -> Prepared:
+        pool = ConnectionPool(config.models, providers, environ, within=around, hosts=hosts)
+        teams = {
+            name: prepared(team, pool, _hosts_within(hosts, name))
+            for name, team in config.teams.items()
+        }
         return _prepared(config, host, pool, teams)
 
     setup = setup_of(config, host, from_objects=from_objects)
-    return replace(prepared(config), setup=setup)
+    return replace(prepared(config, hosts=hosts), setup=setup)
+
+
+def _hosts_within(hosts: Mapping[str, str] | None, team: str) -> Mapping[str, str] | None:
+    """Those of a team's members, by what they are called there."""
+    if hosts is None:
+        return None
+    inner = f"{team}/"
+    return {
+        path.removeprefix(inner): host for path, host in hosts.items() if path.startswith(inner)
+    }
 
 
 def _prepared(
@@ -113,6 +135,7 @@ def _prepared(
         connections=connections,
         sinks=_sinks(config, host),
         teams=teams,
+        literals=literal_secrets(config).union(*(team.literals for team in teams.values())),
     )
 
 

@@ -11,6 +11,7 @@ import anyio
 from anyio import to_thread
 
 from massgen_bridge.errors import JournalError
+from massgen_bridge.runtime.cassette.executor import TapedExecutor, marks_of, rolling_tape
 from massgen_bridge.runtime.course import check_same_seats, past_of
 from massgen_bridge.runtime.decisions import Decisions
 from massgen_bridge.runtime.executor import InProcessExecutor
@@ -164,6 +165,9 @@ async def _run(
             last_seq=past.last_seq if past else 0,
         )
         executor: Executor = await stack.enter_async_context(InProcessExecutor(crew))
+        tape = rolling_tape()
+        if tape is not None:
+            executor = TapedExecutor(executor, tape)
         runner = Runner(
             prepared.plan,
             started.question,
@@ -172,6 +176,7 @@ async def _run(
             recorder=recorder,
             past=past,
             conversation=started.conversation,
+            marks=None if tape is None else marks_of(tape),
         )
         try:
             return await runner.run()

@@ -70,6 +70,7 @@ class Runner:
         recorder: Takes every event.
         past: What the records say of a run that is resumed.
         conversation: What the question goes on from, None where it stands alone.
+        marks: What the marks on ballots are made from; a new secret by default.
 
     Attributes:
         result: What the run gave, also after a cancellation; None while it runs.
@@ -85,6 +86,7 @@ class Runner:
         recorder: Recorder,
         past: Past | None = None,
         conversation: Conversation | None = None,
+        marks: str | None = None,
     ) -> None:
         self._plan = plan
         self._conversation = conversation
@@ -92,7 +94,7 @@ class Runner:
         self._started = time.monotonic() - (past.active_s if past else 0.0)
         self._stage = Stage(
             question=question,
-            secret=secrets.token_hex(16),
+            secret=marks or secrets.token_hex(16),
             executor=executor,
             decisions=decisions,
             recorder=recorder,
@@ -326,6 +328,7 @@ def opening(
         config_file=plan.config_file,
         conversation=conversation,
         within=plan.within,
+        replayed_from=plan.replayed_from,
     )
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
 from anyio import to_thread
 
 from massgen_bridge.ballots import remembered
+from massgen_bridge.errors import CassetteError, JournalError
 from massgen_bridge.events import Conversation, Record, RunStarted
+from massgen_bridge.models.tape import rolling
+from massgen_bridge.runtime.cassette.replaying import Replay
 from massgen_bridge.runtime.conversation import Session
 from massgen_bridge.runtime.index import new_run_id
 from massgen_bridge.runtime.inner import crew_of
@@ -18,10 +23,11 @@ from massgen_bridge.runtime.redact import Redactor
 from massgen_bridge.runtime.runner import opening
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from massgen_bridge.events import RunResult
     from massgen_bridge.messages import Message
+    from massgen_bridge.runtime.cassette.recording import Recording
     from massgen_bridge.runtime.course import Past
     from massgen_bridge.runtime.plan import PlannedAgent
     from massgen_bridge.runtime.planning import Prepared
@@ -40,6 +46,7 @@ async def execute(
     keep: bool = True,
     run_id: str | None = None,
     session: Session | None = None,
+    tape: Recording | Replay | None = None,
 ) -> RunResult:
     """Run a prepared run to its end.
 
@@ -51,24 +58,56 @@ async def execute(
         keep: Whether the run is written to the journal and listed by `massgen-bridge runs`.
         run_id: Its id; a new one by default.
         session: The conversation that the question goes on with; what comes of it is entered.
+        tape: What records the model calls, or answers them; `prepared` is then made for that.
 
     Returns:
         The result, also of a run that failed; see its status.
 
     Raises:
+        CassetteError: The cassette cannot be made, or is of another team or question.
+        ReplayDiverged: The run asks for what its cassette does not hold.
         JournalError: The run cannot be written, or another turn of the session is under way.
     """
     run_id = run_id or new_run_id()
-    with here(run_id):
+    if tape is not None and session is not None:
+        raise CassetteError(
+            "a cassette holds one question, without what was said before: leave the session out"
+        )
+    if isinstance(tape, Replay):
+        prepared = replace(prepared, plan=replace(prepared.plan, replayed_from=tape.file))
+    with here(run_id), rolling(tape):
         conversation = None
         if session is not None:
             turn = partial(_begin_turn, session, prepared, question, run_id)
             conversation = await to_thread.run_sync(turn)
         started = opening(prepared.plan, question, conversation)
-        async with prepared.pool, crew_of(prepared, keep=keep) as crew:
-            return await begin(
+        async with (
+            _on_tape(tape, prepared, question, run_id) as end,
+            prepared.pool,
+            crew_of(prepared, keep=keep) as crew,
+        ):
+            result = await begin(
                 prepared, started, run_id, crew, listeners=listeners, keep=keep, session=session
             )
+            end.append(result)
+        return result
+
+
+@asynccontextmanager
+async def _on_tape(
+    tape: Recording | Replay | None, prepared: Prepared, question: Message, run_id: str
+) -> AsyncIterator[list[RunResult]]:
+    """A tape that rolls for this run; it is told the result that is put into the list."""
+    results: list[RunResult] = []
+    if tape is None:
+        yield results
+        return
+    await to_thread.run_sync(tape.begin, prepared, question, run_id)
+    try:
+        yield results
+    finally:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(tape.close, results[0] if results else None)
 
 
 async def resume(
@@ -88,6 +127,11 @@ async def resume(
         JournalError: The run has ended, another process has it, or its file cannot be used.
         ConfigError: The configuration gives another team or strategy.
     """
+    if run.started.replayed_from is not None:
+        raise JournalError(
+            f"the run {run.run_id!r} replayed the cassette {run.started.replayed_from!r}: replay"
+            " that again instead"
+        )
     with here(run.run_id):
         past = await taken_over(prepared, run)
         deadline_s = prepared.plan.deadline_s if run.setup is None else run.setup.deadline_s

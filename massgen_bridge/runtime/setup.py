@@ -16,17 +16,19 @@ from massgen_bridge.config.teams import path_of
 from massgen_bridge.config.trust import content_hash
 from massgen_bridge.errors import ConfigError, JournalError
 from massgen_bridge.messages import Frozen
+from massgen_bridge.models.addresses import within_url
 from massgen_bridge.runtime.journal_file import read_setup
 from massgen_bridge.runtime.secret_forms import SecretForms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from massgen_bridge.config.models import RunConfig
     from massgen_bridge.plugins import PluginHost
 
-__all__ = ["RunSetup", "TeamFile", "setup_of", "setup_of_file"]
+__all__ = ["RunSetup", "literal_secrets", "secret_variables", "setup_of", "setup_of_file"]
 
+_LIKE_A_KEY = 12
 _SECRET_NAME = re.compile(r"auth|key$|passw|secret|token$|credential", re.IGNORECASE)
 
 
@@ -189,6 +191,22 @@ def _team_files(config: RunConfig) -> Iterator[TeamFile]:
             yield TeamFile(path=str(path), text=text.decode(), digest=sha256(text).hexdigest())
 
 
+def secret_variables(environ: Mapping[str, str]) -> frozenset[str]:
+    """The values of variables that by their names are secret; neither paths nor single words."""
+    return frozenset(
+        value
+        for name, value in environ.items()
+        if _SECRET_NAME.search(name) and len(value) >= _LIKE_A_KEY and not value.startswith("/")
+    )
+
+
+def literal_secrets(config: RunConfig) -> frozenset[str]:
+    """What a configuration itself gives away: under names of secrets, and in addresses."""
+    data = config.source.data
+    addresses = (value for value in _addresses(data) if "${" not in value)
+    return frozenset((*_values(data, secret=False), *(s for a in addresses for s in within_url(a))))
+
+
 def setup_of_file(path: Path) -> RunSetup | None:
     """What the run of a journal is made from; None where that was not written down.
 
@@ -206,6 +224,16 @@ def setup_of_file(path: Path) -> RunSetup | None:
             f"what {str(path)!r} was made from cannot be read ({reason}): a newer massgen-bridge"
             " wrote it"
         ) from error
+
+
+def _addresses(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            yield from _addresses(one)
+    elif isinstance(value, str) and "://" in value:
+        yield value
 
 
 def _values(value: Any, *, secret: bool) -> Iterator[str]:

@@ -107,8 +107,8 @@ PLANTS = {
     ),
     "an argument that may be left out": Plant(
         "massgen_bridge/api.py",
-        "    session: Session | str | None = None,\n) -> AsyncIterator[Record]:\n",
-        "    session: Session | str | None = None,\n"
+        "    replay: Path | str | None = None,\n) -> AsyncIterator[Record]:\n",
+        "    replay: Path | str | None = None,\n"
         '    place: str = "",\n) -> AsyncIterator[Record]:\n',
     ),
     "a narrower argument": Plant(
