@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from massgen_bridge.config.models import RunConfig
     from massgen_bridge.plugins import PluginHost
 
-__all__ = ["RunSetup", "literal_secrets", "secret_variables", "setup_of", "setup_of_file"]
+__all__ = [
+    "RunSetup",
+    "TeamFile",
+    "literal_secrets",
+    "secret_variables",
+    "setup_of",
+    "setup_of_file",
+]
 
 _LIKE_A_KEY = 12
 _SECRET_NAME = re.compile(r"auth|key$|passw|secret|token$|credential", re.IGNORECASE)
