@@ -17,6 +17,7 @@ from massgen_bridge.display.words import (
     ADVICE,
     count,
     listing,
+    made_of,
     name_of,
     phase_of,
     question_of,
@@ -166,7 +167,7 @@ class _Cell:
         body = _body(agent, console, inner, self.height - BORDERS)
         seat = agent.seat
         title = Text(name_of(self.view, agent.id), "bold", overflow="ellipsis")
-        title.append(f" {one_line(f'{seat.kind} {seat.model or chr(32)}')}", "not bold dim")
+        title.append(f" {made_of(seat)}", "not bold dim")
         return Panel(
             body,
             title=title,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from massgen_bridge.agent import AnswerRef, Usage
-from massgen_bridge.display.text import TextLog
+from massgen_bridge.display.voices import Voices
 from massgen_bridge.events import (
     Abstained,
     Answered,
@@ -155,8 +155,8 @@ class AgentView:
     purpose: Purpose = "answer"
     round: int = 0
     turn_id: str | None = None
-    text: TextLog = field(default_factory=TextLog)
-    reasoning: TextLog = field(default_factory=TextLog)
+    text: Voices = field(default_factory=Voices)
+    reasoning: Voices = field(default_factory=Voices)
     activity: str | None = None
     log: str | None = None
     ballot: Ballot | None = None
@@ -168,7 +168,6 @@ class AgentView:
     started_at: float | None = None
     busy_s: float = 0.0
     _asked: Purpose = "answer"  # of the last turn that is no repair
-    _source: str | None = None
     _tool_call: str | None = None
 
     @property
@@ -186,27 +185,21 @@ class AgentView:
     def hear(self, event: _Delta) -> None:
         """Take in a delta; inner members of a group are told apart by a line with their name."""
         log = self.text if isinstance(event, TextDelta) else self.reasoning
-        if event.source != self._source:
-            self._source = event.source
-            name = "" if event.source is None else f"[{event.source}] "
-            log.add(f"\n{name}" if log.length else name)
-        log.add(event.text)
+        log.add(event.text, event.source)
 
     def call(self, event: _Call) -> None:
         """Take in what happens around the model's writing."""
         match event:
             case ModelCallStarted():
-                self.text.mark()
-                self.activity = None
+                self._begin(event.source)
             case ModelRetried():
-                self.text.rewind()
-                self._source = None
+                self.text.void(event.source)
                 self.activity = (
-                    f"attempt {event.attempt} failed, next in {event.delay_s:.1f} s "
+                    f"{_whose(event)}attempt {event.attempt} failed, next in {event.delay_s:.1f} s "
                     f"({event.kind}: {event.message})"
                 )
             case ToolCallStarted(call=call):
-                self.activity = f"calls {call.name}"
+                self.activity = f"{_whose(event)}calls {call.name}"
                 self._tool_call = call.call_id
             case ToolCallFinished(result=result):
                 if result.call_id == self._tool_call:
@@ -215,18 +208,24 @@ class AgentView:
                 self.activity = "waits for the person"
             case PersonReplied():
                 self.activity = None
-            case ModelCallFinished():
-                pass
+            case ModelCallFinished(source=source):
+                self.text.end(source)
             case _:
                 assert_never(event)
+
+    def _begin(self, source: str | None) -> None:
+        self.text.begin(source)
+        if source is not None:
+            self.reasoning.begin(source)
+        self.activity = None
 
     def turn(self, event: _Frame, turn_id: str | None, at: float) -> None:
         """Take in the beginning or the end of a turn."""
         if isinstance(event, TurnStarted):
             self.phase, self.purpose = _WORKING[event.purpose], event.purpose
             self.round, self.turn_id, self.started_at = event.round, turn_id, at
-            self.text, self.reasoning = TextLog(), TextLog()
-            self.activity = self._source = self._tool_call = None
+            self.text, self.reasoning = Voices(), Voices()
+            self.activity = self._tool_call = None
             if event.purpose != "repair":
                 self.problem, self._asked = None, event.purpose
             return
@@ -287,6 +286,10 @@ class AgentView:
                 )
             case _:
                 assert_never(event)
+
+
+def _whose(event: _Call) -> str:
+    return "" if event.source is None else f"{event.source}: "
 
 
 class RunView:

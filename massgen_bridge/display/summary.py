@@ -11,6 +11,7 @@ from massgen_bridge.display.words import (
     ADVICE,
     count,
     listing,
+    made_of,
     name_of,
     names_of,
     phase_of,
@@ -96,8 +97,7 @@ def _opening(view: RunView) -> Iterator[Line]:
 def _agents(view: RunView) -> Iterator[Line]:
     votes = view.votes()
     for agent in view.agents.values():
-        seat = agent.seat
-        what = one_line(f"{seat.kind} {seat.model or ''}")
+        what = made_of(agent.seat)
         facts = [phase_of(agent), count(votes[agent.id], "vote"), tokens(agent.ledger.usage)]
         facts.append(seconds(agent.elapsed_s(view.last_at)))
         yield Line(f"{name_of(view, agent.id)}, {what}: {', '.join(facts)}", indent=2)

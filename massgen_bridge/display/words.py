@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from massgen_bridge.agent import Usage
     from massgen_bridge.display.state import AgentView, RunView
     from massgen_bridge.errors import ErrorKind
-    from massgen_bridge.events import BudgetName, StageInfo, StageStanding
+    from massgen_bridge.events import BudgetName, Seat, StageInfo, StageStanding
     from massgen_bridge.messages import Message
 
 __all__ = [
     "ADVICE",
     "count",
     "listing",
+    "made_of",
     "name_of",
     "names_of",
     "phase_of",
@@ -105,6 +106,13 @@ def name_of(view: RunView, agent_id: str) -> str:
     if agent is None or agent.seat.label == agent_id:
         return own
     return f"{own} ({one_line(agent.seat.label)})"
+
+
+def made_of(seat: Seat) -> str:
+    """An agent's kind and model; of a team, its members."""
+    if seat.members:
+        return f"{one_line(seat.kind)} of {listing(map(one_line, seat.members))}"
+    return one_line(f"{seat.kind} {seat.model or ''}")
 
 
 def names_of(view: RunView, agent_ids: Iterable[str]) -> str:
