@@ -1,7 +1,7 @@
 """A vote in stages: each voter ranks a few answers, the better ones go on, a run-off decides.
 
 It is a reducer of its own that a strategy hands over to once all answers are there, and that hands
-back what came of it. Each stage deals the answers anew (see `_designs`); what is counted is the
+back what came of it. Each stage deals the answers anew (see `designs`); what is counted is the
 voters' order, so a voter who ranks well among few is worth as much as one who ranks many.
 """
 
@@ -31,7 +31,7 @@ from massgen_bridge.strategies._crew import (
     busy,
     hear,
 )
-from massgen_bridge.strategies._designs import Tally, borda, deal, quota_of, split, survivors
+from massgen_bridge.strategies.designs import Tally, borda, deal, quota_of, split, survivors
 from massgen_bridge.strategy import Announce, CancelTurn, Command, StartTurn, WatchIdle
 
 if TYPE_CHECKING:
