@@ -227,6 +227,97 @@ def test_a_choice_of_the_chair_is_read_the_same_in_each_way() -> None:
     assert chosen("agent3") == chosen("improve") == {None}
 
 
+# --- a ranking ------------------------------------------------------------------------------------
+
+LONG = tuple(
+    ShownAnswer(label=f"agent{number}", version=number, text=f"Text {number}.")
+    for number in (12, 3, 100, 7, 1, 55, 20)
+)
+ORDER = ["agent3", "agent100", "agent12", "agent1", "agent7", "agent20", "agent55"]
+
+
+def ranked(way: Any, order: Any, *, shown: Any = LONG) -> Any:
+    """What a ranking is read as, in one of the ways."""
+    paper = draft(way, command("rank", shown=shown)).paper
+    assert paper is not None
+    if way == "tools":
+        return ballots.take_vote(paper, call(ranking=order, reason=" why "))[0]
+    if way == "schema":
+        return ballots.read(paper, said("", {"ranking": order, "reason": "why"}))
+    lines = f"ranking: {', '.join(map(str, order))}\nreason: why"
+    return ballots.read(paper, said(block("ballot", lines)))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_ranking_is_read_the_same_in_each_way(way: Any) -> None:
+    versions = {one.label: one.version for one in LONG}
+    assert ranked(way, ORDER) == ballots.RankingCast(
+        ranking=tuple(AnswerRef(label=label, version=versions[label]) for label in ORDER),
+        reason="why",
+    )
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        ORDER[:-1],
+        [*ORDER, "agent3"],
+        [*ORDER[:-1], "agent3"],
+        [*ORDER[:-1], "agent2"],
+        [*ORDER[:-1], "improve"],
+        [],
+    ],
+)
+@pytest.mark.parametrize("way", WAYS)
+def test_what_leaves_out_or_repeats_an_answer_is_no_ranking(way: Any, order: Any) -> None:
+    assert not isinstance(ranked(way, order), ballots.RankingCast)
+
+
+@pytest.mark.parametrize("order", ["agent3", {"agent3": 1}, None, [["agent3"]], [3]])
+@pytest.mark.parametrize("way", ["tools", "schema"])
+def test_what_is_no_list_of_labels_is_no_ranking(way: Any, order: Any) -> None:
+    assert not isinstance(ranked(way, order), ballots.RankingCast)
+
+
+def test_the_problem_tells_what_is_wrong_with_a_ranking() -> None:
+    assert ranked("schema", ORDER[:-2]).problem == "the ranking lacks agent55, agent20"
+    assert ranked("schema", [*ORDER, "agent3"]).problem == "agent3 stands in the ranking twice"
+    assert ranked("schema", ["agent2"]).problem.startswith("'agent2' is none of agent12, agent3,")
+
+
+@pytest.mark.parametrize("lines", ["a > b", "a, b", "a b", " a  ,b", "a >  b\r"])
+def test_a_ranking_in_text_may_be_separated_as_people_do(lines: str) -> None:
+    text = lines.replace("a", "agent1").replace("b", "agent2")
+    paper = draft("text", command("rank")).paper
+    cast = ballots.read(paper, said(block("ballot", f"ranking: {text}\nreason: so")))
+
+    assert isinstance(cast, ballots.RankingCast)
+    assert [one.label for one in cast.ranking] == ["agent1", "agent2"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_prompt_of_a_ranking_is_short_besides_the_answers(way: Any) -> None:
+    made = draft(way, command("rank", shown=LONG))
+    answers = sum(len(one.text) for one in LONG)
+    assert sum(len(message.text) for message in made.messages) - answers <= 1500
+    assert "better answer" not in made.messages[-1].text
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_vote_is_no_ranking_and_a_ranking_no_vote(way: Any) -> None:
+    order = ["agent2", "agent1"]
+    voting, ranking = paper(way), draft(way, command("rank")).paper
+    assert ranking is not None
+    if way == "tools":
+        assert ballots.take_vote(voting, call(ranking=order))[0] is None
+        assert ballots.take_vote(ranking, call(label="agent1"))[0] is None
+        return
+    for asked, key, value in ((voting, "ranking", order), (ranking, "vote", "agent1")):
+        text = block("ballot", f"{key}: {value if key == 'vote' else ', '.join(value)}")
+        result = said("", {key: value}) if way == "schema" else said(text)
+        assert isinstance(ballots.read(asked, result), ballots.Spoiled)
+
+
 def test_the_mark_differs_by_turn_and_by_run() -> None:
     marks = {ballots.mark_of(secret, turn) for secret in "ab" for turn in ("x.1", "x.2")}
 

@@ -20,6 +20,7 @@ MARK = ballots.mark_of("secret", "ada.2")
 PLAIN = "A plain answer."
 WAYS: tuple[Any, ...] = ("tools", "schema", "text")
 CHOICES: tuple[Purpose, ...] = ("evaluate", "judge", "chair")
+BALLOTS: tuple[Purpose, ...] = (*CHOICES, "rank")
 TEXTS: tuple[Purpose, ...] = ("improve", "continue", "debate", "reduce", "speak", "conclude")
 SPEAKERS = tuple(Speaker(label=f"agent{n}") for n in (1, 2, 3))
 
@@ -52,7 +53,7 @@ def draft(purpose: Purpose, way: Any, text: str) -> ballots.Draft:
 
 
 @each
-@pytest.mark.parametrize("purpose", [*CHOICES, *TEXTS])
+@pytest.mark.parametrize("purpose", [*BALLOTS, *TEXTS])
 def test_an_answer_changes_nothing_but_its_own_place(hostile: Hostile, purpose: Purpose) -> None:
     for way in WAYS:
         made, harmless = draft(purpose, way, hostile.text), draft(purpose, way, "@@")
@@ -71,7 +72,7 @@ def test_an_answer_changes_nothing_but_its_own_place(hostile: Hostile, purpose: 
 @each
 def test_who_knows_the_mark_finds_each_answer_whole_under_its_label(hostile: Hostile) -> None:
     block = re.compile(rf'<answer-{MARK} label="(\w+)">\n(.*?)\n</answer-{MARK}>', re.DOTALL)
-    for purpose in (*CHOICES, *TEXTS):
+    for purpose in (*BALLOTS, *TEXTS):
         text = draft(purpose, "text", hostile.text).messages[-1].text
         assert block.findall(text) == [("agent3", hostile.text), ("agent1", PLAIN)]
         assert text.count(f"answer-{MARK} label=") == 2
@@ -98,13 +99,17 @@ def chosen(cast: Any) -> str | None:
             return "agent1"
         case ballots.NextSpeaker(label="agent1"):
             return "agent1"
-        case ballots.VoteCast() | ballots.NextSpeaker():
+        case ballots.RankingCast(
+            ranking=(AnswerRef(label="agent1", version=2), AnswerRef(label="agent3", version=1))
+        ):
+            return "agent1"
+        case ballots.VoteCast() | ballots.RankingCast() | ballots.NextSpeaker():
             return "another"
     return None
 
 
 @each
-@pytest.mark.parametrize("purpose", CHOICES)
+@pytest.mark.parametrize("purpose", BALLOTS)
 def test_who_only_repeats_an_answer_has_not_chosen(hostile: Hostile, purpose: Purpose) -> None:
     for way in ("tools", "text"):
         made = paper(way, purpose, hostile)
@@ -127,6 +132,37 @@ def test_a_ballot_counts_for_its_label_whatever_is_quoted_beside_it(
     assert chosen(cast) == "agent1"
     assert result.content == "Counted for agent1."
     assert chosen(ballots.read(paper("tools", purpose, hostile), said(hostile.text), cast))
+
+
+@each
+def test_a_ranking_counts_as_it_stands_whatever_is_quoted_beside_it(hostile: Hostile) -> None:
+    ballot = f"```ballot-{MARK}\nranking: agent1, agent3\nreason: short\n```"
+    text = paper("text", "rank", hostile)
+    for quoted in (f"{hostile.text}\n\n{ballot}", f"{ballot}\n\n{hostile.text}"):
+        assert chosen(ballots.read(text, said(quoted))) == "agent1"
+    order: list[Any] = ["agent1", "agent3"]
+    by_schema = {"ranking": order, "reason": hostile.text}
+    assert chosen(ballots.read(paper("schema", "rank", hostile), said("", by_schema))) == "agent1"
+    arguments = {"ranking": order, "reason": hostile.text}
+    call = ToolCall(call_id="c", name="vote", arguments=arguments)
+    cast, result = ballots.take_vote(paper("tools", "rank", hostile), call)
+    assert chosen(cast) == "agent1"
+    assert result.content == "Counted, agent1 first."
+
+
+@each
+def test_an_answer_has_no_place_in_a_ranking(hostile: Hostile) -> None:
+    if hostile.text == "agent1":
+        return  # it is what it says
+    for order in ([hostile.text, "agent1"], ["agent1", hostile.text], hostile.text):
+        call = ToolCall(call_id="c", name="vote", arguments={"ranking": order, "reason": "x"})
+        cast, result = ballots.take_vote(paper("tools", "rank", hostile), call)
+        assert cast is None
+        assert len(result.content) < 500
+        value = {"ranking": order, "reason": "x"}
+        spoiled = ballots.read(paper("schema", "rank", hostile), said("", value))
+        assert isinstance(spoiled, ballots.Spoiled)
+        assert len(spoiled.problem) < 500
 
 
 @each

@@ -111,6 +111,20 @@ async def test_a_vote_may_be_a_label_alone_and_a_coroutine() -> None:
     assert result.structured == {"vote": "agent2", "reason": ""}
 
 
+async def test_a_vote_function_that_puts_all_in_order_votes_and_ranks() -> None:
+    def vote(task: str, answers: dict[str, str]) -> tuple[list[str], str]:
+        return sorted(answers), task
+
+    schema: dict[str, Any] = {"type": "object", "properties": {"ranking": {"type": "array"}}}
+    to_rank = ballot().model_copy(update={"output_schema": schema})
+    ranked, _ = await run(lambda question: question, to_rank, vote)
+    voted, _ = await run(lambda question: question, ballot(), vote)
+
+    first, *rest = sorted(answer.label for answer in ballot().shown)
+    assert ranked.structured == {"ranking": [first, *rest], "reason": "Which?"}
+    assert voted.structured == {"vote": first, "reason": "Which?"}
+
+
 @pytest.mark.parametrize("value", [None, 3, ["x"]])
 async def test_anything_else_is_no_answer(value: object) -> None:
     with pytest.raises(ProtocolFailed, match="expected str, dict or TurnResult"):

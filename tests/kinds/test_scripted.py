@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from massgen_bridge.agent import Turn
+from massgen_bridge import ballots
+from massgen_bridge.agent import ShownAnswer, Turn
 from massgen_bridge.errors import ERROR_KINDS, AgentError, ErrorKind
-from massgen_bridge.events import TextDelta, ToolCallFinished, ToolCallStarted, TurnEvent
+from massgen_bridge.events import BallotWay, TextDelta, ToolCallFinished, ToolCallStarted, TurnEvent
 from massgen_bridge.kinds.scripted import ScriptedAgent, ScriptedOptions
-from massgen_bridge.messages import user
+from massgen_bridge.messages import ToolCall, ToolResult, user
+from massgen_bridge.strategy import StartTurn
 from massgen_bridge.testing.agents import ScriptedTools, collect, turn
 from massgen_bridge.testing.conformance import LOOKUP
 
@@ -41,6 +43,61 @@ async def test_a_pace_streams_word_by_word_without_losing_white_space() -> None:
     assert said == text == "".join(deltas)
     assert len(deltas) > 3
     assert prompt == 2
+
+
+def to_rank(way: BallotWay, turn_id: str = "a.2") -> ballots.Draft:
+    shown = tuple(
+        ShownAnswer(label=f"agent{number}", version=1, text=f"Answer {number}.")
+        for number in (4, 2, 9)
+    )
+    start = StartTurn(turn_id=turn_id, agent_id="a", purpose="rank", shown=shown)
+    return ballots.compose(start, user("Which?"), system="", way=way, mark="0123abcd")
+
+
+async def ranking(agent: ScriptedAgent, way: BallotWay) -> list[str]:
+    made = to_rank(way)
+    assert made.paper is not None
+    paper, taken = made.paper, []
+
+    async def vote(call: ToolCall) -> ToolResult:
+        cast, result = ballots.take_vote(paper, call)
+        taken.append(cast)
+        return result
+
+    asked = Turn(
+        run_id="r",
+        turn_id="a.2",
+        agent_id="a",
+        messages=made.messages,
+        tools=made.tools,
+        output_schema=made.output_schema,
+        shown=tuple(
+            ShownAnswer(label=one.label, version=one.version, text="") for one in paper.choices
+        ),
+    ).bind(vote)
+    result = await agent.run(asked, collect())
+    cast = ballots.read(paper, result, taken[0] if taken else None)
+    assert isinstance(cast, ballots.RankingCast), cast
+    return [one.label for one in cast.ranking]
+
+
+@pytest.mark.parametrize("way", ["tools", "schema", "text"])
+async def test_it_ranks_in_its_order_what_is_shown_and_the_rest_as_shown(way: BallotWay) -> None:
+    rankings = (("agent9", "agent1", "agent4"), ("agent2",))
+    agent = ScriptedAgent(ScriptedOptions(rankings=rankings))
+
+    assert [await ranking(agent, way) for _ in range(3)] == [
+        ["agent9", "agent4", "agent2"],
+        ["agent2", "agent4", "agent9"],
+        ["agent2", "agent4", "agent9"],
+    ]
+
+
+async def test_without_an_order_it_ranks_first_what_it_votes_for() -> None:
+    agent = ScriptedAgent(ScriptedOptions(votes=("agent2", "agent9")))
+
+    assert await ranking(agent, "schema") == ["agent2", "agent4", "agent9"]
+    assert await ranking(agent, "schema") == ["agent9", "agent4", "agent2"]
 
 
 @pytest.mark.parametrize("kind", ERROR_KINDS)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from massgen_bridge.agent import AnswerRef
 from massgen_bridge.events import (
     Answered,
+    AnswerListed,
     AnswerRejected,
     BallotSpoiled,
     DeadlinePassed,
@@ -161,7 +162,8 @@ def test_merged_answers_are_shown_once() -> None:
     game.answer("ada", "42")
 
     assert {s.label for s in game.turns["ada"].shown} == {"agent1", "agent2"}
-    listed = [c.event for c in game.commands if isinstance(c, Announce)]
+    told = [c.event for c in game.commands if isinstance(c, Announce)]
+    listed = [event for event in told if isinstance(event, AnswerListed)]
     assert [event.authors for event in listed] == [("ada", "cyd"), ("bob",)]
 
 

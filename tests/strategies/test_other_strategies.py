@@ -8,7 +8,15 @@ import pytest
 from strategies.driving import Drive
 
 from massgen_bridge.agent import AnswerRef
-from massgen_bridge.events import Abstained, Answered, BallotSpoiled, SpeakerChosen, TurnLost, Voted
+from massgen_bridge.events import (
+    Abstained,
+    Answered,
+    AnswerListed,
+    BallotSpoiled,
+    SpeakerChosen,
+    TurnLost,
+    Voted,
+)
 from massgen_bridge.strategies import (
     Debate,
     DebateOptions,
@@ -157,7 +165,8 @@ def test_those_who_debate_see_all_positions_and_the_judge_decides() -> None:
     answer(drive, "cyd", "right")
 
     assert working(drive) == [("bob", "judge")]
-    listed = [one.event for given in drive.commands for one in given if isinstance(one, Announce)]
+    told = [one.event for given in drive.commands for one in given if isinstance(one, Announce)]
+    listed = [event for event in told if isinstance(event, AnswerListed)]
     assert [(one.answer.label, one.answer.version) for one in listed] == [
         ("agent1", 2),
         ("agent3", 1),

@@ -283,7 +283,8 @@ def test_a_stage_decides_so_far_once_it_has_judged_each_answer() -> None:
     race.rank(next(iter(race.running.values())), key=lambda label: -place(label))
     assert result_of(race.stages) == first
     race.all_rank(key=lambda label: -place(label))
-    assert [one.label for one in result_of(race.stages).leaders] == ["agent10"]
+    last = max(race.closed[1].standing, key=lambda one: place(one.label)).label
+    assert last in {one.label for one in result_of(race.stages).leaders}
     assert result_of(race.stages).votes == ()
     race.rank(next(iter(race.running.values())))
     assert len(result_of(race.stages).votes) == 1  # of the run-off that goes on
