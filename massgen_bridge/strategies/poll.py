@@ -26,7 +26,7 @@ from massgen_bridge.events import (
     VoteInfo,
 )
 from massgen_bridge.messages import Frozen
-from massgen_bridge.strategies._designs import borda
+from massgen_bridge.strategies.designs import borda
 from massgen_bridge.strategy import Command, Finish, StartTurn
 
 if TYPE_CHECKING:
