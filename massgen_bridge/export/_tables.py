@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from massgen_bridge.display.text import clip, one_line
-from massgen_bridge.display.words import count, seconds
+from massgen_bridge.display.words import count, listing, seconds
 from massgen_bridge.export._markup import Html, el, join, scrolling
 from massgen_bridge.export._words import config_name, cost, moment, name, options, outcome
 
@@ -63,6 +63,7 @@ def money(run: RunExport) -> Html:
 def _agent(agent: AgentPart) -> Html:
     seat = agent.seat
     model = f"{seat.model} ({seat.provider})" if seat.model and seat.provider else seat.model
+    model = listing(map(name, seat.members)) if seat.members else model
     return el(
         "tr",
         el("th", name(seat.agent_id), scope="row"),

@@ -13,6 +13,8 @@ from massgen_bridge.events import (
     AnswerRejected,
     BallotSpoiled,
     ImprovementPromised,
+    InnerRunFinished,
+    InnerRunStarted,
     ModelCallFinished,
     ModelCallStarted,
     ModelRetried,
@@ -30,7 +32,7 @@ from massgen_bridge.events import (
     Voted,
     VoteInfo,
 )
-from massgen_bridge.export.model import ModelCall, Refusal, ToolUse, TurnPart, Wait
+from massgen_bridge.export.model import ModelCall, Refusal, TeamWork, ToolUse, TurnPart, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +49,8 @@ _Inside = (
     | ToolCallStarted
     | ToolCallJudged
     | ToolCallFinished
+    | InnerRunStarted
+    | InnerRunFinished
 )
 
 
@@ -67,6 +71,8 @@ class _Open:
     calls: list[ModelCall] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
     tools: list[ToolUse] = field(default_factory=list)
+    team: TeamWork | None = None
+    providers: dict[str | None, str | None] = field(default_factory=dict)
 
     def part(self) -> TurnPart:
         counted = [call.usage for call in self.calls if call.usage is not None]
@@ -83,19 +89,16 @@ class _Open:
             waits=tuple(self.waits),
             tools=tuple(self.tools),
             usage=self.usage or sum(counted, Usage()),
+            team=self.team,
         )
 
     def inside(self, event: _Inside, at_s: float) -> None:
         """Take in what the agent did."""
         match event:
-            case ModelCallStarted(model=model):
-                self.calls.append(ModelCall(model=model, start_s=at_s))
-            case ModelCallFinished(model=model, usage=usage):
-                done = {"model": model, "end_s": at_s, "usage": usage}
-                if self.calls and self.calls[-1].end_s is None:
-                    self.calls[-1] = self.calls[-1].model_copy(update=done)
-                else:
-                    self.calls.append(ModelCall(start_s=at_s, **done))
+            case ModelCallStarted() | ModelCallFinished():
+                self._call(event, at_s)
+            case InnerRunStarted() | InnerRunFinished():
+                self._inner(event)
             case ModelRetried():
                 wait = Wait(
                     start_s=at_s,
@@ -114,7 +117,8 @@ class _Open:
                     name=call.name,
                     start_s=at_s,
                     arguments=arguments,
-                    is_ballot=self.started.ballot == "tools" and call.name == VOTE_TOOL,
+                    is_ballot=call.name == VOTE_TOOL
+                    and (self.started.ballot == "tools" or event.source is not None),
                 )
                 self.tools.append(tool)
             case ToolCallJudged():
@@ -129,6 +133,31 @@ class _Open:
             case ToolCallFinished(result=result):
                 ended = {"end_s": at_s, "content": result.content, "is_error": result.is_error}
                 self._tool(result.call_id, ended)
+
+    def _call(self, event: ModelCallStarted | ModelCallFinished, at_s: float) -> None:
+        whose = {"source": event.source, "provider": self.providers.get(event.source)}
+        if isinstance(event, ModelCallStarted):
+            self.calls.append(ModelCall(model=event.model, start_s=at_s, **whose))
+            return
+        done = {"model": event.model, "end_s": at_s, "usage": event.usage}
+        last = [number for number, one in enumerate(self.calls) if one.source == event.source][-1:]
+        if last and self.calls[last[0]].end_s is None:
+            self.calls[last[0]] = self.calls[last[0]].model_copy(update=done)
+        else:
+            self.calls.append(ModelCall(start_s=at_s, **done, **whose))
+
+    def _inner(self, event: InnerRunStarted | InnerRunFinished) -> None:
+        """Take in what a team began or ended; what teams within it do is told by its own run."""
+        if isinstance(event, InnerRunStarted):
+            at = "" if event.source is None else f"{event.source}/"
+            self.providers |= {f"{at}{seat.agent_id}": seat.provider for seat in event.seats}
+        if event.source is not None:
+            return
+        if isinstance(event, InnerRunStarted):
+            given = event.model_dump(include={"run_id", "purpose", "strategy", "seats"})
+            self.team = TeamWork(**given)
+        elif self.team is not None:
+            self.team = self.team.model_copy(update={"result": event.result})
 
     def _tool(self, call_id: str, changes: dict[str, object]) -> None:
         for number in reversed(range(len(self.tools))):

@@ -306,11 +306,15 @@ def _attachments(question: Message) -> tuple[str, ...]:
 def _priced(turn: TurnPart, seat: Seat | None) -> TurnPart:
     """The turn with its cost: that of each call, or of the whole where only that is counted."""
     provider = seat.provider if seat else None
-    counted = [(call.model, call.usage) for call in turn.calls if call.usage is not None]
+    counted = [
+        (call.model, call.usage, call.provider or provider)
+        for call in turn.calls
+        if call.usage is not None
+    ]
     if not counted and turn.usage != Usage():
         model = turn.calls[-1].model if turn.calls else (seat.model or "" if seat else "")
-        counted = [(model, turn.usage)]
-    prices = [_price(usage, provider, model) for model, usage in counted]
+        counted = [(model, turn.usage, provider)]
+    prices = [_price(usage, whose, model) for model, usage, whose in counted]
     known = [price for price in prices if price is not None]
     usd = float(sum(known, Decimal())) if known else None
     cost = Cost(usd=usd, unpriced_calls=len(prices) - len(known))

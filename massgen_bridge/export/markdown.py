@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from massgen_bridge.display.text import clip, one_line
 from massgen_bridge.display.words import count, listing, seconds
 from massgen_bridge.export._markup import safe_text
+from massgen_bridge.export._teams import team_votes, title_of, with_teams
 from massgen_bridge.export._words import (
     answer_name,
     authors,
@@ -57,6 +58,7 @@ def as_markdown(run: RunExport) -> str:
         (dissent_title(run), _dissent(run)),
         ("How it went", _turns(run)),
         ("All answers", _answers(run)),
+        ("What teams did", _teams(run)),
         ("What it cost", _money(run)),
         ("What did not go well", _troubles(run)),
         ("The run", _facts(run)),
@@ -129,6 +131,14 @@ def _about(one: GivenAnswer) -> str:
     standing = {"winner": "winner, see above", "step": "a step on the way"}
     facts.append(standing.get(one.standing, one.standing))
     return ", ".join(facts)
+
+
+def _teams(run: RunExport) -> Iterator[str]:
+    for turn, team in with_teams(run):
+        yield f"{_plain(title_of(turn, team))}. Its run is {_plain(team.run_id)}."
+        votes = list(team_votes(run, team))
+        if votes:
+            yield _table(("Member", "Voted for", "Why"), votes)
 
 
 def _money(run: RunExport) -> Iterator[str]:

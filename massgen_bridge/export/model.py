@@ -12,7 +12,7 @@ from pydantic import Field
 
 from massgen_bridge.agent import AnswerRef, StopReason, Usage
 from massgen_bridge.errors import ErrorKind
-from massgen_bridge.events import Dissent, Purpose, RunStatus, Seat
+from massgen_bridge.events import Dissent, Purpose, RunResult, RunStatus, Seat
 from massgen_bridge.messages import Frozen, JsonValue
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Refusal",
     "Round",
     "RunExport",
+    "TeamWork",
     "Tie",
     "ToolUse",
     "TurnPart",
@@ -65,9 +66,14 @@ class Cost(Frozen):
 
 
 class ModelCall(Frozen):
-    """One request to a model; `end_s` and `usage` are null where it failed or was stopped."""
+    """One request to a model; `end_s` and `usage` are null where it failed or was stopped.
+
+    `source` is the member that made it, with its `provider`, where the agent is a team.
+    """
 
     model: str
+    source: str | None = None
+    provider: str | None = None
     start_s: float
     end_s: float | None = None
     usage: Usage | None = None
@@ -109,6 +115,24 @@ class ToolUse(Frozen):
     judged_because: str = ""
 
 
+class TeamWork(Frozen):
+    """What a team did in a turn: a run of its own.
+
+    Attributes:
+        run_id: That run, which can be exported itself.
+        purpose: Whether the team gave an answer, or voted.
+        strategy: How; `poll` of a vote.
+        seats: Its members.
+        result: What came of it; null where it has no end.
+    """
+
+    run_id: str
+    purpose: Literal["answer", "vote"]
+    strategy: str
+    seats: tuple[Seat, ...]
+    result: RunResult | None = None
+
+
 class TurnPart(Frozen):
     """One turn of an agent.
 
@@ -121,6 +145,7 @@ class TurnPart(Frozen):
         outcome: What came of it; `chose` of a chair that named a speaker, `done` where nothing
             more is known.
         said: What there is to say of the outcome: a problem, an error, a reason.
+        team: What its agent did as a team; null of any other.
     """
 
     turn_id: str
@@ -136,6 +161,7 @@ class TurnPart(Frozen):
     tools: tuple[ToolUse, ...] = ()
     usage: Usage = Usage()
     cost: Cost = Cost()
+    team: TeamWork | None = None
 
 
 class AgentPart(Frozen):

@@ -14,6 +14,7 @@ from massgen_bridge.export._answers import answers
 from massgen_bridge.export._markup import Html, el, join
 from massgen_bridge.export._prose import prose
 from massgen_bridge.export._tables import facts, money, tools, troubles, turns
+from massgen_bridge.export._teams import teams
 from massgen_bridge.export._timeline import timeline
 from massgen_bridge.export._votes import dissent, lapsed, vote
 from massgen_bridge.export._words import authors, before, dissent_title, figures, name, verdict
@@ -128,6 +129,7 @@ def _sections(run: RunExport) -> list[tuple[str, str, Html]]:
         ("vote", "The vote", join((ballots, earlier)) if ballots or earlier else None),
         ("dissent", dissent_title(run), dissent(run)),
         ("answers", "All answers", answers(run)),
+        ("teams", "What teams did", teams(run)),
         ("cost", "What it cost", money(run)),
         ("tools", "Tools", tools(run)),
         ("troubles", "What did not go well", troubles(run)),
