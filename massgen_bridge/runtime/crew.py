@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import anyio
 from anyio import to_thread
 
-from massgen_bridge.agent import FinishedTurn
+from massgen_bridge.agent import Agent, FinishedTurn
 from massgen_bridge.errors import AgentCrashed
 from massgen_bridge.messages import Frozen, JsonValue
 from massgen_bridge.specs import AdapterSpec, AgentContext
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
-    from massgen_bridge.agent import Agent, Emit
+    from massgen_bridge.agent import Emit
     from massgen_bridge.connection import Connection, ModelCaller
     from massgen_bridge.plugins import PluginHost
 
-__all__ = ["AgentSetup", "Crew", "Imports", "ModelAccess"]
+__all__ = ["AgentSetup", "Crew", "Imports", "ModelAccess", "TeamAgent"]
 
 _logger = logging.getLogger("massgen_bridge.runtime")
 T = TypeVar("T")
@@ -49,6 +49,13 @@ class ModelAccess(Protocol):
         """The agent's connection and its retry policy; None for an agent without a model."""
 
 
+class TeamAgent(Agent, Protocol):
+    """An agent that is a team."""
+
+    async def get_ready(self) -> None:
+        """Import what its members need, before anybody runs."""
+
+
 class Crew:
     """Makes the agents of a run, and closes them in the end.
 
@@ -66,7 +73,7 @@ class Crew:
         models: ModelAccess,
         *,
         load: Callable[[str, Path], Any],
-        teams: Mapping[str, Agent] | None = None,
+        teams: Mapping[str, TeamAgent] | None = None,
         imports: Imports | None = None,
     ) -> None:
         self.host = host
@@ -88,6 +95,14 @@ class Crew:
         """Close all agents, the last one first."""
         await self._stack.aclose()
 
+    async def import_kinds(self, setups: Iterable[AgentSetup]) -> None:
+        """Make one agent of each kind that was not imported yet."""
+        for setup in setups:
+            if not self._imports.knows(setup.kind):
+                # What is wrong with it is told when it gets a turn, which makes it again.
+                with suppress(Exception):
+                    await self._made(setup)
+
     async def agent(self, setup: AgentSetup) -> Agent:
         """An agent that can run; it is made where it is not there yet."""
         made = await self._made(setup)
@@ -102,6 +117,9 @@ class Crew:
             if setup.agent_id not in self._agents:
                 with self._imports.announced():
                     made = await self._make(setup)
+                    team = self._teams.get(setup.agent_id)
+                    if team is not None:
+                        await team.get_ready()
                 self._agents[setup.agent_id] = made
                 self._stack.push_async_callback(_close, made)
         return self._agents[setup.agent_id]
@@ -147,6 +165,10 @@ class Imports:
             if not self._waiting:
                 self._quiet.set()
                 self._quiet = anyio.Event()
+
+    def knows(self, kind: str) -> bool:
+        """Whether a kind is imported, or about to be."""
+        return kind in self._kinds
 
     async def run(self, spec: AdapterSpec, context: AgentContext) -> Agent:
         """Make an agent."""

@@ -160,6 +160,11 @@ class InnerTeam:
             return _answer(turn, result, usage)
         return _vote(turn, result, usage, frozenset(seat.agent_id for seat in seats))
 
+    async def get_ready(self) -> None:
+        """Import what the members need, before anybody runs."""
+        crew = await self._open()
+        await crew.import_kinds(agent.setup for agent in self._prepared.plan.agents)
+
     async def aclose(self) -> None:
         """Close the members."""
         if self._crew is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -553,3 +554,28 @@ async def test_keys_of_a_team_enter_no_journal(
         if canary in path.read_bytes().decode(errors="ignore")
     ]
     assert found == []
+
+
+async def test_what_members_are_made_of_is_imported_before_anybody_runs() -> None:
+    order: list[str] = []
+
+    class Late:
+        @massgen_bridge.hookimpl
+        def bridge_adapters(self) -> list[massgen_bridge.AdapterSpec]:
+            return [massgen_bridge.AdapterSpec(kind="late", summary="Late.", factory=self.make)]
+
+        def make(self, context: AgentContext) -> Any:
+            del context
+            time.sleep(0.1)  # as the import of a framework takes
+            order.append("imported")
+            return _Sees([])
+
+    async def early(question: str) -> str:
+        order.append("ran")
+        return question
+
+    inner = Team(strategy="single").add("first", lambda _question: "first").add("last", "late")
+    outer = Team(plugins=[Late()], strategy={"type": "map_reduce", "reducer": "end"})
+    outer.add("early", early).add("inner", inner).add("end", "scripted")
+    await play(outer)
+    assert order[0] == "imported"
