@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Usage,
     )
     from massgen_bridge.api import aresume, arun, resume, run, stream
+    from massgen_bridge.budget import Budget
     from massgen_bridge.connection import (
         Connection,
         ModelCaller,
@@ -195,6 +196,7 @@ __all__ = [
     "BallotWay",
     "BreakTie",
     "BridgeError",
+    "Budget",
     "BudgetName",
     "BudgetReached",
     "CancelTurn",
@@ -330,6 +332,7 @@ _MODULES = (
     "hookspecs",
     "messages",
     "agent",
+    "budget",
     "connection",
     "events",
     "verdicts",

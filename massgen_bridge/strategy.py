@@ -12,10 +12,10 @@ from typing import Annotated, Literal, Protocol, TypeVar
 from pydantic import Field
 
 from massgen_bridge.agent import AnswerRef, ShownAnswer
+from massgen_bridge.budget import BudgetName
 from massgen_bridge.events import (
     AnswerInfo,
     AnswerListed,
-    BudgetName,
     Happening,
     Purpose,
     RunStatus,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from massgen_bridge import api
 from massgen_bridge.agent import Agent, Capabilities, Limits
+from massgen_bridge.budget import Budget
 from massgen_bridge.config.teams import DEEPEST
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.hookspecs import hookimpl
@@ -39,6 +40,7 @@ class Team:
         plugins: Objects or modules with hook implementations.
         sinks: Where records go: names of sinks, or mappings with `type` and the sink's options.
         timeout_s: Longest run in seconds; None for no limit.
+        budget: What a run may use in all, as `budget` in YAML.
     """
 
     def __init__(
@@ -49,12 +51,14 @@ class Team:
         plugins: Iterable[object] = (),
         sinks: Iterable[str | Mapping[str, Any]] = (),
         timeout_s: float | None = 1800.0,
+        budget: Budget | Mapping[str, Any] | None = None,
     ) -> None:
         self._strategy = strategy
         self._models = dict(models or {})
         self._plugins = tuple(plugins)
         self._sinks = list(sinks)
         self._timeout_s = timeout_s
+        self._budget = _as_values(budget)
         self._agents: list[dict[str, Any]] = []
         self._objects: dict[str, Agent] = {}
         self._teams: dict[str, Team] = {}
@@ -69,6 +73,7 @@ class Team:
         ballot: BallotChoice = "auto",
         tools: Iterable[str] = (),
         limits: Limits | None = None,
+        budget: Budget | Mapping[str, Any] | None = None,
         capabilities: Capabilities | None = None,
         vote: Callable[..., Any] | None = None,
         **options: Any,
@@ -85,6 +90,7 @@ class Team:
             ballot: How it votes.
             tools: Names of tools that plugins offer and this agent may call.
             limits: What one of its turns may use.
+            budget: What all its turns may use, as `agents[].budget` in YAML.
             capabilities: What an object can do; text alone by default.
             vote: For a function: what votes in its place.
             options: The kind's own options.
@@ -107,6 +113,7 @@ class Team:
                 "ballot": ballot,
                 "tools": list(tools),
                 "limits": (limits or Limits()).model_dump(mode="json", exclude_defaults=True),
+                "budget": _as_values(budget),
                 "backend": {key: value for key, value in backend.items() if value is not None},
             }
         )
@@ -143,6 +150,7 @@ class Team:
             "strategy": self._strategy,
             "sinks": self._sinks,
             "timeout_settings": {"orchestrator_timeout_seconds": self._timeout_s},
+            "budget": self._budget,
         }
 
     def run(
@@ -176,6 +184,10 @@ class Team:
     ) -> AsyncIterator[Record]:
         """Run the team and yield each record; see `massgen_bridge.stream`."""
         return api.stream(self, question, keep=keep, session=session)
+
+
+def _as_values(budget: Budget | Mapping[str, Any] | None) -> dict[str, Any]:
+    return budget.model_dump() if isinstance(budget, Budget) else dict(budget or {})
 
 
 def _as_agent(agent_id: str, agent: Any, vote: Callable[..., Any] | None) -> Agent:

@@ -59,6 +59,15 @@ _SECTIONS = (
     ("agents[]", "AgentConfig", ""),
     ("agents[].backend", "BackendConfig", "Beside these keys stand those of the kind, see below."),
     ("agents[].limits", "Limits", ""),
+    (
+        "budget",
+        "Budget",
+        (
+            "How much the run may use in all; then it ends with the best answer so far, which its "
+            "status and `budget` in the result say. See [set a budget](../how-to/set-a-budget.md). "
+            "An agent's `budget` has the same keys: what all its turns may use."
+        ),
+    ),
     ("timeout_settings", "TimeoutSettings", ""),
     (
         "sinks[]",
@@ -129,6 +138,7 @@ def _keys(schema: Schema) -> str:
 
 _LINKS = {
     "AgentConfig": "[agents](#agents)",
+    "Budget": "[budget](#budget)",
     "BackendConfig": "[backend](#agentsbackend)",
     "Limits": "[limits](#agentslimits)",
     "ModelConfig": "[connection](#modelsname)",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from massgen_bridge.ballots import remembered
+from massgen_bridge.cli._budgets import doubts
 from massgen_bridge.cli._calls import expected_calls, team_turn, with_teams
 from massgen_bridge.cli._weights import uses_local_model
 from massgen_bridge.config import code_references, load_config, open_config
@@ -61,6 +62,8 @@ def plan_of(
         "config": config.file,
         "question": {"text": message.text, "media": media},
         "deadline_s": config.timeout_settings.orchestrator_timeout_seconds,
+        "budget": config.budget.model_dump(exclude_none=True),
+        "warnings": [],
         "plugins": [one.name for one in host.plugins() if one.source != "built-in"],
         "sinks": [one.type for one in config.sinks],
         "code": [_code(one) for one in code],
@@ -70,7 +73,7 @@ def plan_of(
         problems += _unsuitable(prepared, media)
         plan |= _resolved(prepared)
         asked = message.text if session is None else _with_conversation(prepared, message, session)
-        plan["cost"] = _cost(config, prepared, asked, code)
+        plan["cost"], plan["warnings"] = _cost(config, prepared, asked, code)
         if uses_local_model(prepared):
             plan["local_model"], missing = _local_model()
             problems += missing
@@ -127,6 +130,7 @@ def _team(prepared: Prepared) -> dict[str, Any]:
                 "provider": connection.provider if connection else None,
                 "where": _where(connection.provider, connection.base_url) if connection else None,
                 "votes_by": agent.way,
+                "budget": agent.budget.model_dump(exclude_none=True),
                 "tools": [tool.definition.name for tool in agent.tools],
                 "team": None if team is None else _team(team),
             }
@@ -159,7 +163,8 @@ def _where(provider: str, base_url: str) -> str:
 
 def _cost(
     config: RunConfig, prepared: Prepared, asked: str, code: Iterable[CodeReference]
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], list[str]]:
+    """What the usual course of the run costs, and why its budget may not be enough for it."""
     connections = [one for part in prepared.tree() for one in part.connections.values()]
     providers = _providers(prepared.host)
     found = estimate_run(connections, asked, providers)
@@ -169,12 +174,15 @@ def _cost(
     usual = rated if expected is None else expected.usual
     charging = {spec.name for spec in providers if spec.prices_id is not None}
     own = sorted({one.path[1] for one in code if one.path[0] == "agents"})
-    return {
-        "usd": float(found.price) * usual / rated,
+    usd = float(found.price) * usual / rated
+    tokens = (found.usage.input_tokens + found.usage.output_tokens) * usual / rated
+    cost = {
+        "usd": usd,
         "free": all(one.provider not in charging for one in connections),
         "unknown_models": list(found.unpriced),
         "not_counted": [config.agents[int(position)].id for position in own],
     }
+    return cost, list(doubts(config.budget, expected, tokens, None if found.unpriced else usd))
 
 
 def _with_conversation(prepared: Prepared, message: Message, session: Session) -> str:

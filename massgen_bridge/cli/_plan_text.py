@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from massgen_bridge.budget import BudgetName, spending
 from massgen_bridge.cli._tables import table
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ def _lines(plan: dict[str, Any]) -> Iterator[str]:
         for one in plan["code"]:
             yield f"  {one['reference']}  ({one['path']})"
             yield from (f"    {path}" for path in one["files"])
+    if plan["warnings"]:
+        yield "Warnings:"
+        yield from (f"  {warning}" for warning in plan["warnings"])
     if plan["problems"]:
         yield "Problems:"
         yield from (f"  {problem}" for problem in plan["problems"])
@@ -41,6 +45,10 @@ def _resolved(plan: dict[str, Any]) -> Iterator[str]:
     options = ", ".join(f"{name} {value}" for name, value in strategy["options"].items())
     yield f"Strategy: {strategy['type']}{f' ({options})' if options else ''}"
     yield f"Deadline: {'none' if deadline is None else f'{deadline:g} s'}"
+    yield f"Budget: {_amounts(plan['budget']) or 'none'}"
+    for one in plan["agents"]:
+        if one["budget"]:
+            yield f"Budget of {one['id']}: {_amounts(one['budget'])}"
     yield ""
     rows = list(_rows(plan["agents"]))
     yield table(("AGENT", "KIND", "MODEL", "PROVIDER", "VOTES BY", "WHERE"), rows)
@@ -52,6 +60,10 @@ def _resolved(plan: dict[str, Any]) -> Iterator[str]:
             f"Model calls: {expected['least']} at least, {expected['usual']} usually, "
             f"{expected['most']} at most; tool calls and retries come on top"
         )
+
+
+def _amounts(budget: dict[BudgetName, float]) -> str:
+    return ", ".join(spending(name, amount) for name, amount in budget.items())
 
 
 def _rows(agents: list[dict[str, Any]], depth: int = 0) -> Iterator[tuple[str, ...]]:

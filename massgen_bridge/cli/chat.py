@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from massgen_bridge.cli._asking import asker
+from massgen_bridge.cli._budgets import BudgetOption, with_budget
 from massgen_bridge.cli._chat import Asking, Chat
 from massgen_bridge.cli._conversation import SessionName, note_unfinished
 from massgen_bridge.cli._options import Debug, Output, new_app
@@ -49,6 +50,7 @@ def chat(
             "--timeout", metavar="SECONDS", help="Longest run; then the best answer so far counts."
         ),
     ] = None,
+    budget: BudgetOption = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Allow the code that the configuration imports.")
     ] = False,
@@ -72,7 +74,7 @@ def chat(
     host = plugin_host()
     opened = open_config(config, host, trust=trust, ask=asker(config))
     asking = Asking(
-        config=with_timeout(opened, timeout),
+        config=with_budget(with_timeout(opened, timeout), budget),
         host=host,
         display=display.value if display else opened.ui.display,
         output=output,

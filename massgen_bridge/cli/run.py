@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from massgen_bridge.cli._asking import asker
+from massgen_bridge.cli._budgets import BudgetOption, with_budget
 from massgen_bridge.cli._cassette import RecordTo, ReplayFrom, opened_tape, recorded_hosts
 from massgen_bridge.cli._conversation import SessionName, entered, note_unfinished
 from massgen_bridge.cli._options import Debug, Output, new_app
@@ -68,6 +69,7 @@ def run(
             "--timeout", metavar="SECONDS", help="Longest run; then the best answer so far counts."
         ),
     ] = None,
+    budget: BudgetOption = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Allow the code that the configuration imports.")
     ] = False,
@@ -94,8 +96,9 @@ def run(
     host = plugin_host()
     if dry_run:
         read = with_timeout(trusted_or_read(config, host, trust=trust), timeout)
-        return _show_plan(plan_of(read, host, message, talk), output)
+        return _show_plan(plan_of(with_budget(read, budget), host, message, talk), output)
     opened = with_timeout(open_config(config, host, trust=trust, ask=asker(config)), timeout)
+    opened = with_budget(opened, budget)
     prepared = prepare_run(opened, host=host, environ=os.environ, hosts=recorded_hosts(tape))
     shown = choose_display(
         display.value if display else opened.ui.display,

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from massgen_bridge.agent import Limits
+from massgen_bridge.budget import Budget
 from massgen_bridge.config.source import KeyPath, Source
 from massgen_bridge.events import Role
 from massgen_bridge.messages import Frozen, JsonValue
@@ -98,6 +99,11 @@ class AgentConfig(_Settings):
         description="What one turn may use: `max_output_tokens`, `max_model_calls`, "
         "`max_tool_calls`, `idle_s` (longest silence) and `wall_s` (longest turn), in seconds.",
     )
+    budget: Budget = Field(
+        default_factory=Budget,
+        description="What the agent may use in all its turns. Then it gets no further one; what "
+        "it gave stays, and the others go on.",
+    )
 
 
 class StrategyConfig(_Settings):
@@ -162,6 +168,10 @@ class Document(_Settings):
     )
     timeout_settings: TimeoutSettings = Field(
         default_factory=TimeoutSettings, description="How long the run may take."
+    )
+    budget: Budget = Field(
+        default_factory=Budget,
+        description="What the run may use in all; then it ends with the best answer so far.",
     )
     plugins: tuple[str, ...] = Field(
         default=(),
@@ -238,6 +248,11 @@ class RunConfig:
     def timeout_settings(self) -> TimeoutSettings:
         """How long the run may take."""
         return self.document.timeout_settings
+
+    @property
+    def budget(self) -> Budget:
+        """What the run may use."""
+        return self.document.budget
 
     @property
     def ui(self) -> UiConfig:

@@ -63,6 +63,7 @@ _COLORS: dict[Phase, str] = {
     "rejected": "yellow",
     "failed": "red",
     "stopped": "dim",
+    "out of budget": "yellow",
 }
 _TALL = 16
 _NAME = 12
@@ -227,6 +228,8 @@ def _settled(agent: AgentView) -> Iterator[tuple[str, str]]:
     if agent.phase == "failed" and agent.error is not None:
         yield one_line(f"{agent.error.kind}: {agent.error.message[:_LONG]}"), "red"
         yield f"what to do: {ADVICE[agent.error.kind]}", "yellow"
+    elif agent.phase == "out of budget" and agent.spent is not None:
+        yield one_line(agent.spent.message), "yellow"
     elif agent.problem is not None:
         yield one_line(agent.problem[:_LONG]), "yellow"
     elif agent.ballot is not None:

@@ -14,7 +14,6 @@ from massgen_bridge.display.words import (
     name_of,
     names_of,
     question_of,
-    spending,
     stage_words,
 )
 from massgen_bridge.events import (
@@ -254,8 +253,9 @@ def _said_of_person(event: PersonAsked | PersonReplied) -> str | None:
 
 
 def _spent(event: BudgetReached, view: RunView) -> str:
-    who = "the run" if event.agent_id is None else name_of(view, event.agent_id)
-    return f"budget: {who} has used its {spending(event.budget, event.limit)}"
+    if event.agent_id is None:
+        return f"budget: {event.message}; no further model call begins"
+    return f"{name_of(view, event.agent_id)}: {event.message}"
 
 
 def _chose(event: Voted | Ranked | SpeakerChosen, view: RunView) -> str:

@@ -86,6 +86,7 @@ Phase = Literal[
     "rejected",
     "failed",
     "stopped",
+    "out of budget",
 ]
 
 _WORKING: dict[Purpose, Phase] = {
@@ -148,6 +149,7 @@ class AgentView:
         same_as: The author that an equal answer of this agent was merged with.
         started_at: Unix time at which the running turn began; None between turns.
         busy_s: Seconds spent in the turns that have ended.
+        spent: The budget that lets it make no further model call, its own or that of the run.
     """
 
     seat: Seat
@@ -167,6 +169,7 @@ class AgentView:
     ledger: Ledger = field(default_factory=Ledger)
     started_at: float | None = None
     busy_s: float = 0.0
+    spent: BudgetReached | None = None
     _asked: Purpose = "answer"  # of the last turn that is no repair
     _tool_call: str | None = None
 
@@ -238,17 +241,24 @@ class AgentView:
             case TurnDone():
                 pass
             case TurnFailed():
-                self.phase = "failed"
-                self.error = ErrorInfo(
-                    agent_id=self.id,
-                    turn_id=turn_id or "",
-                    kind=event.kind,
-                    message=event.message,
-                )
+                self._fail(event, turn_id or "")
             case TurnCancelled():
                 self.phase = "stopped"
             case _:
                 assert_never(event)
+
+    def is_refusal(self, message: str) -> bool:
+        """Whether that is no failure of the agent: it was not let any further by a budget."""
+        return self.spent is not None and self.spent.message == message
+
+    def _fail(self, event: TurnFailed | TurnLost, turn_id: str) -> None:
+        if self.is_refusal(event.message):
+            self.phase = "out of budget"
+            return
+        self.phase = "failed"
+        self.error = ErrorInfo(
+            agent_id=self.id, turn_id=turn_id, kind=event.kind, message=event.message
+        )
 
     def _given(self, text: str) -> Phase:
         if self._asked == "speak":
@@ -277,13 +287,7 @@ class AgentView:
             case BallotSpoiled(problem=problem):
                 self.phase, self.problem = "spoiled", problem
             case TurnLost():
-                self.phase = "failed"
-                self.error = ErrorInfo(
-                    agent_id=self.id,
-                    turn_id=event.turn_id,
-                    kind=event.kind,
-                    message=event.message,
-                )
+                self._fail(event, event.turn_id)
             case _:
                 assert_never(event)
 
@@ -345,9 +349,9 @@ class RunView:
                 self.finish(result)
             case RunResumed():
                 self._resume(before)
-            case AnswerListed() | StageClosed():
+            case AnswerListed() | StageClosed() | BudgetReached():
                 self._announced(event)
-            case TieBroken() | DeadlinePassed() | BudgetReached() | TurnIdle() | ToolCallJudged():
+            case TieBroken() | DeadlinePassed() | TurnIdle() | ToolCallJudged():
                 pass
             case _:
                 self._apply_to_agent(event, record)
@@ -463,7 +467,12 @@ class RunView:
             if agent.started_at is not None:
                 agent.turn(TurnCancelled(reason="the process ended"), agent.turn_id, stopped_at)
 
-    def _announced(self, event: AnswerListed | StageClosed) -> None:
+    def _announced(self, event: AnswerListed | StageClosed | BudgetReached) -> None:
+        if isinstance(event, BudgetReached):
+            for agent in self.agents.values():
+                if event.agent_id in {None, agent.id}:
+                    agent.spent = event
+            return
         if isinstance(event, StageClosed):
             self.stages.append(event.stage)
             return

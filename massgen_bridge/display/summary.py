@@ -155,8 +155,17 @@ def _without_vote(view: RunView, result: RunResult) -> Iterator[Line]:
 
 
 def _errors(view: RunView, errors: Iterable[ErrorInfo]) -> Iterator[Line]:
-    # The same failure in each round is told once.
-    times = Counter((e.agent_id, e.kind, one_line(e.message)) for e in errors)
+    # The same failure in each round is told once, what a budget refused by the budget itself.
+    spent = [agent for agent in view.agents.values() if agent.spent is not None]
+    refused = {(agent.id, agent.spent.message) for agent in spent if agent.spent is not None}
+    for agent in spent:
+        if agent.spent is not None and agent.spent.agent_id is not None:
+            yield Line(f"out of budget: {one_line(agent.spent.message)}", "bad")
+    times = Counter(
+        (e.agent_id, e.kind, one_line(e.message))
+        for e in errors
+        if (e.agent_id, e.message) not in refused
+    )
     for (agent_id, kind, message), number in times.items():
         often = f" ({number} times)" if number > 1 else ""
         yield Line(f"{name_of(view, agent_id)} failed{often}: {kind}: {message}", "bad")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from massgen_bridge.agent import AnswerRef
 from massgen_bridge.display.text import clip, one_line
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from massgen_bridge.agent import Usage
     from massgen_bridge.display.state import AgentView, RunView
     from massgen_bridge.errors import ErrorKind
-    from massgen_bridge.events import BudgetName, Seat, StageInfo, StageStanding
+    from massgen_bridge.events import Seat, StageInfo, StageStanding
     from massgen_bridge.messages import Message
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "phase_of",
     "question_of",
     "seconds",
-    "spending",
     "stage_words",
     "tokens",
 ]
@@ -52,7 +51,6 @@ ADVICE: dict[ErrorKind, str] = {
 
 _MINUTE = 60
 _KILO = 1000
-_CENT = 0.01
 _FOREMOST = 5
 
 
@@ -67,20 +65,6 @@ def seconds(value: float) -> str:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), _MINUTE)
     return f"{minutes} min {rest:02} s"
-
-
-def spending(budget: BudgetName, amount: float) -> str:
-    """What a budget allows: `12 model calls`, `4,000 tokens`, `$0.50`, `90.0 s`."""
-    match budget:
-        case "model_calls":
-            return count(round(amount), "model call")
-        case "tokens":
-            return count(round(amount), "token")
-        case "cost_usd":
-            return f"${amount:,.2f}" if amount >= _CENT else f"${amount:g}"
-        case "wall_s":
-            return seconds(amount)
-    assert_never(budget)
 
 
 def tokens(usage: Usage) -> str:

@@ -14,12 +14,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from massgen_bridge.budget import BudgetName
 from massgen_bridge.events._happenings import (
     Abstained,
     Answered,
     AnswerRejected,
     BallotSpoiled,
-    BudgetName,
     BudgetReached,
     DeadlinePassed,
     Happening,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from massgen_bridge.agent import AnswerRef, StopReason
+from massgen_bridge.budget import BudgetName, spending
 from massgen_bridge.errors import ErrorKind
 from massgen_bridge.messages import Frozen
-
-BudgetName = Literal["model_calls", "tokens", "cost_usd", "wall_s"]
 
 
 class Answered(Frozen):
@@ -126,6 +125,14 @@ class BudgetReached(Frozen):
     budget: BudgetName
     limit: float
     used: float
+
+    @property
+    def message(self) -> str:
+        """In words: whose budget it is, and how much more was used where it was more."""
+        whose = "the run" if self.agent_id is None else self.agent_id
+        limit, used = (spending(self.budget, amount) for amount in (self.limit, self.used))
+        more = f" ({used} used)" if used != limit else ""
+        return f"{whose} has used its budget of {limit}{more}"
 
 
 class DeadlinePassed(Frozen):

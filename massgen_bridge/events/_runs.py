@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from massgen_bridge.agent import AnswerRef, StopReason, Usage
+from massgen_bridge.budget import BudgetName
 from massgen_bridge.errors import ErrorKind, RunFailed
-from massgen_bridge.events._happenings import BudgetName
 from massgen_bridge.messages import Frozen, JsonValue, Message
 
 Role = Literal["propose", "vote", "break_ties"]

@@ -118,6 +118,7 @@ def troubles(run: RunExport) -> Html | None:
         )
         for one in run.breaks
     ]
+    items += [el("li", f"Budget: {one_line(one.message)}.") for one in run.budgets]
     if run.deadline_s is not None:
         items.append(el("li", f"The time limit of {seconds(run.deadline_s)} ended the run."))
     return el("ul", *items, class_="troubles") if items else None

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 from massgen_bridge.agent import AnswerRef, Usage
 from massgen_bridge.display.state import RunView
 from massgen_bridge.display.words import ADVICE
-from massgen_bridge.events import Conversation, DeadlinePassed, RunResumed, RunStarted, TieBroken
+from massgen_bridge.events import (
+    BudgetReached,
+    Conversation,
+    DeadlinePassed,
+    RunResumed,
+    RunStarted,
+    TieBroken,
+)
 from massgen_bridge.export._turns import TurnLog
 from massgen_bridge.export.model import (
     AgentPart,
@@ -21,6 +28,7 @@ from massgen_bridge.export.model import (
     GivenAnswer,
     Round,
     RunExport,
+    SpentBudget,
     Tie,
     VoteCast,
 )
@@ -30,6 +38,7 @@ from massgen_bridge.models.prices import price_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from massgen_bridge.display.state import AgentView
     from massgen_bridge.events import AnswerListed, Exchange, Record, RunResult, Seat, VoteInfo
     from massgen_bridge.export.model import Standing, TurnPart
     from massgen_bridge.messages import Message
@@ -58,6 +67,7 @@ class _Story:
         self._tie: TieBroken | None = None
         self._deadline: float | None = None
         self._breaks: list[Break] = []
+        self._budgets: list[SpentBudget] = []
         for record in records:
             self._take(record)
 
@@ -76,6 +86,9 @@ class _Story:
                 self._tie = broken
             case DeadlinePassed(after_s=after_s):
                 self._deadline = after_s
+            case BudgetReached() as spent:
+                about = spent.model_dump(exclude={"type"})
+                self._budgets.append(SpentBudget(**about, message=spent.message))
             case _ if record.event.type == "answer_listed":
                 self._listed[record.event.answer] = (record.event, at_s, self._view.round)
             case _:
@@ -121,6 +134,7 @@ class _Story:
             refusals=tuple(self._log.refusals),
             failures=tuple(self._failures()),
             deadline_s=self._deadline,
+            budgets=tuple(self._budgets),
             breaks=tuple(self._breaks),
             calls=result.calls if result else view.calls(),
             usage=result.usage if result else view.usage(),
@@ -243,9 +257,9 @@ class _Story:
         last = rounds[-1].number if rounds else 0
         asked = {turn.agent_id for turn in self._log.turns() if turn.round == last}
         return {
-            agent.id: agent.problem or (agent.error.message if agent.error else "")
+            agent.id: agent.problem or _why(agent)
             for agent in self._view.agents.values()
-            if agent.id not in voted and (agent.id in asked or agent.error is not None)
+            if agent.id not in voted and (agent.id in asked or _why(agent))
         }
 
     def _broken_tie(self, answers: tuple[GivenAnswer, ...]) -> Tie | None:
@@ -269,7 +283,17 @@ class _Story:
             else tuple(error for a in self._view.agents.values() for error in a.ledger.errors)
         )
         for error in errors:
+            agent = self._view.agents.get(error.agent_id)
+            if agent is not None and agent.is_refusal(error.message):
+                continue  # that is what a budget is for, and told by it
             yield Failure(**error.model_dump(), advice=ADVICE[error.kind])
+
+
+def _why(agent: AgentView) -> str:
+    """Why an agent said nothing, where that is known."""
+    if agent.phase == "out of budget" and agent.spent is not None:
+        return agent.spent.message
+    return agent.error.message if agent.error else ""
 
 
 def _ref(label: str, version: int) -> AnswerRef:

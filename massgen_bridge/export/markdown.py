@@ -185,6 +185,7 @@ def _troubles(run: RunExport) -> Iterator[str]:
         f" and resumed {seconds(one.end_s - one.start_s)} later."
         for one in run.breaks
     ]
+    lines += [f"Budget: {one_line(one.message)}." for one in run.budgets]
     if run.deadline_s is not None:
         lines.append(f"The time limit of {seconds(run.deadline_s)} ended the run.")
     if lines:

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from massgen_bridge.agent import AnswerRef, StopReason, Usage
+from massgen_bridge.budget import BudgetName
 from massgen_bridge.errors import ErrorKind
 from massgen_bridge.events import Dissent, Purpose, RunResult, RunStatus, Seat
 from massgen_bridge.messages import Frozen, JsonValue
@@ -27,6 +28,7 @@ __all__ = [
     "Refusal",
     "Round",
     "RunExport",
+    "SpentBudget",
     "TeamWork",
     "Tie",
     "ToolUse",
@@ -265,6 +267,19 @@ class Break(Frozen):
     end_s: float
 
 
+class SpentBudget(Frozen):
+    """A budget that was used up: that of an agent, or with `agent_id` null that of the run.
+
+    `limit` and `used` are calls, tokens, US dollars or seconds.
+    """
+
+    agent_id: str | None
+    budget: BudgetName
+    limit: float
+    used: float
+    message: str
+
+
 class EarlierTurn(Frozen):
     """A turn of the conversation before, as the user saw it; `attachments` as for the question."""
 
@@ -304,6 +319,7 @@ class RunExport(Frozen):
         refusals: What agents said that did not count.
         failures: What cost agents their turns.
         deadline_s: The time limit, where it ended the run.
+        budgets: Those that were used up.
         breaks: Where the run was broken off, and resumed later.
         calls: Model calls, failed ones and repeated ones included.
         usage: Tokens of all turns.
@@ -338,6 +354,7 @@ class RunExport(Frozen):
     refusals: tuple[Refusal, ...] = ()
     failures: tuple[Failure, ...] = ()
     deadline_s: float | None = None
+    budgets: tuple[SpentBudget, ...] = ()
     breaks: tuple[Break, ...] = ()
     calls: int = 0
     usage: Usage = Usage()

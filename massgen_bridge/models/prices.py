@@ -14,12 +14,12 @@ from massgen_bridge.agent import Usage
 from massgen_bridge.models.providers import PROVIDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from massgen_bridge.connection import Connection
     from massgen_bridge.specs import ProviderSpec
 
-__all__ = ["RunEstimate", "estimate", "estimate_run", "estimate_tokens", "price_of"]
+__all__ = ["PriceList", "RunEstimate", "estimate", "estimate_run", "estimate_tokens", "price_of"]
 
 _BYTES_PER_TOKEN: Final = 4
 _INSTRUCTION_TOKENS: Final = 600
@@ -82,6 +82,60 @@ def price_of(
         return genai_prices.calc_price(tokens, model, provider_id=spec.prices_id).total_price
     except LookupError:
         return None
+
+
+class PriceList:
+    """What the model calls of a run's agents cost.
+
+    Args:
+        connections: The model of each agent that has one, by agent id; those of the members of a
+            team by `team/member`.
+        providers: Where their providers are looked up.
+
+    Attributes:
+        connections: As they were given.
+    """
+
+    def __init__(
+        self, connections: Mapping[str, Connection], providers: Sequence[ProviderSpec] = PROVIDERS
+    ) -> None:
+        self.connections = connections
+        self._providers = providers
+
+    def unknown(self, agent_id: str) -> Connection | None:
+        """A model of an agent, or of a member of it, whose price is not known.
+
+        The first model of a provider that charges makes this read the whole list.
+        """
+        for name, connection in self.connections.items():
+            own = name == agent_id or name.startswith(f"{agent_id}/")
+            if own and self._of(connection, connection.model, Usage()) is None:
+                return connection
+        return None
+
+    def __call__(self, agent: str, model: str | None, usage: Usage) -> Decimal:
+        """US dollars of a call.
+
+        Args:
+            agent: The id of the agent that made it, or `team/member`. What one without a model of
+                its own asks by its own code has no price that is known here: it counts as nothing.
+            model: What the call's record names. The price of the agent's own model counts where
+                that one's is not known.
+            usage: The tokens of the call.
+        """
+        connection = self.connections.get(agent)
+        while connection is None and "/" in agent:
+            agent = agent.rpartition("/")[0]
+            connection = self.connections.get(agent)
+        if connection is None:
+            return Decimal(0)
+        price = self._of(connection, model, usage) if model else None
+        if price is None:
+            price = self._of(connection, connection.model, usage)
+        return price or Decimal(0)
+
+    def _of(self, connection: Connection, model: str, usage: Usage) -> Decimal | None:
+        return price_of(usage, provider=connection.provider, model=model, providers=self._providers)
 
 
 @dataclass(frozen=True, kw_only=True)

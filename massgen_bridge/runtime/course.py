@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from massgen_bridge.agent import FinishedTurn
 from massgen_bridge.errors import ConfigError, JournalError
 from massgen_bridge.events import (
+    BudgetReached,
     Happening,
     RunResumed,
     RunStarted,
@@ -57,6 +58,7 @@ class Course:
         finish: How it ended the run.
         watched: The turns of which it wants to know that they fall silent, by id.
         announced: What it had to tell, in order.
+        reached: The budgets that it was told of.
     """
 
     def __init__(self, strategy: Strategy[Any], started: RunStarted) -> None:
@@ -67,6 +69,7 @@ class Course:
         self.finish: Finish | None = None
         self.watched: dict[str, WatchIdle] = {}
         self.announced: list[Event] = []
+        self.reached: list[BudgetReached] = []
         self.state, commands = strategy.begin(started.seats)
         self._take(commands)
 
@@ -76,6 +79,8 @@ class Course:
             self.tie = None
         elif isinstance(happening, TurnIdle):
             self.watched.pop(happening.turn_id, None)
+        elif isinstance(happening, BudgetReached):
+            self.reached.append(happening)
         elif isinstance(happening, _OF_TURN):
             self._ended(happening.turn_id)
         self.state, commands = self._strategy.step(self.state, happening)
@@ -137,28 +142,31 @@ class Past:
     unannounced: tuple[Event, ...]
 
 
-def past_of(records: Iterable[Record], strategy: Strategy[Any]) -> Past:
+def past_of(
+    records: Iterable[Record], strategy: Strategy[Any], ledger: Ledger | None = None
+) -> Past:
     """Read the records of a run.
 
     Args:
         records: All of them, in order.
         strategy: The run's strategy, with the options that it had.
+        ledger: Counts what was used; a plain one by default.
 
     Raises:
         JournalError: There is no beginning, or the strategy does not lead to what is recorded.
     """
-    reading = _Reading(strategy)
+    reading = _Reading(strategy, ledger or Ledger())
     for record in records:
         reading.read(record)
     return reading.past()
 
 
 class _Reading:
-    def __init__(self, strategy: Strategy[Any]) -> None:
+    def __init__(self, strategy: Strategy[Any], ledger: Ledger) -> None:
         self._strategy = strategy
         self._course: Course | None = None
         self._started: RunStarted | None = None
-        self._ledger = Ledger()
+        self._ledger = ledger
         self._attempts: dict[str, Attempt] = {}
         self._finished: dict[str, list[FinishedTurn]] = {}
         self._seen: Counter[type] = Counter()

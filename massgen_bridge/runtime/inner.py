@@ -16,10 +16,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 from anyio import to_thread
+from anyio.lowlevel import checkpoint
 
 from massgen_bridge import ballots
 from massgen_bridge.agent import FinishedTurn, TurnResult, Usage
-from massgen_bridge.errors import AgentCrashed, JournalError, ProtocolFailed, error_of_kind
+from massgen_bridge.errors import (
+    AgentCrashed,
+    JournalError,
+    LimitReached,
+    ProtocolFailed,
+    error_of_kind,
+)
 from massgen_bridge.events import (
     Conversation,
     Exchange,
@@ -30,6 +37,7 @@ from massgen_bridge.events import (
     RunFinished,
     RunStarted,
     TurnDone,
+    TurnFailed,
     TurnStarted,
 )
 from massgen_bridge.messages import Message, TextPart, assistant
@@ -217,14 +225,28 @@ class _Telling:
         self._emit = emit
 
     async def run_turn(self, setup: AgentSetup, turn: Turn, emit: Emit) -> TurnOutcome:
+        refused: LimitReached | None = None
+
         async def both(event: TurnEvent, /) -> None:
+            nonlocal refused
             await emit(event)
             source = setup.agent_id
             if event.source is not None:
                 source = f"{source}/{event.source}"
-            await self._emit(event.model_copy(update={"source": source}))
+            try:
+                await self._emit(event.model_copy(update={"source": source}))
+            except LimitReached as error:
+                # A budget of the outer run stops this member alone: the others bring the turn to
+                # its end, with what there is.
+                refused = error
+                self._executor.cancel(turn.turn_id, str(error))
+                await checkpoint()
+                raise
 
-        return await self._executor.run_turn(setup, turn, both)
+        outcome = await self._executor.run_turn(setup, turn, both)
+        if refused is None or isinstance(outcome, TurnDone):
+            return outcome
+        return TurnFailed(kind="limit", message=str(refused))
 
     def cancel(self, turn_id: str, reason: str) -> None:
         self._executor.cancel(turn_id, reason)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from massgen_bridge.agent import Capabilities, Limits
 from massgen_bridge.ballots import room_in, way_for
+from massgen_bridge.budget import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +36,7 @@ class PlannedAgent:
     ballot: BallotChoice = "auto"
     tools: Sequence[ToolSpec] = ()
     limits: Limits = field(default_factory=Limits)
+    budget: Budget = field(default_factory=Budget)
     context_window: int | None = None
 
     @property
@@ -60,6 +62,7 @@ class RunPlan:
     strategy_name: str
     strategy_options: Mapping[str, JsonValue] = field(default_factory=dict)
     deadline_s: float | None = 1800.0
+    budget: Budget = field(default_factory=Budget)
     config_file: str | None = None
     within: OuterTurn | None = None
     replayed_from: str | None = None

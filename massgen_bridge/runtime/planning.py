@@ -10,6 +10,7 @@ from massgen_bridge.ballots import VOTE_TOOL
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.events import Seat
 from massgen_bridge.models.connections import ConnectionPool
+from massgen_bridge.models.prices import PriceList
 from massgen_bridge.runtime.crew import AgentSetup
 from massgen_bridge.runtime.plan import PlannedAgent, RunPlan
 from massgen_bridge.runtime.setup import RunSetup, literal_secrets, setup_of
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from massgen_bridge.config.source import KeyPath
     from massgen_bridge.connection import Connection
     from massgen_bridge.plugins import PluginHost
-    from massgen_bridge.specs import AdapterSpec, SinkSpec, ToolSpec
+    from massgen_bridge.specs import AdapterSpec, ProviderSpec, SinkSpec, ToolSpec
 
 __all__ = ["Prepared", "prepare_run"]
 
@@ -39,6 +40,7 @@ class Prepared:
         host: The plugins that take part.
         pool: The connections, checked, not yet open.
         connections: The connection of each agent that has one; of a local model without address.
+        prices: What the calls of these cost, and of those within teams.
         teams: What the agents that are teams do, by agent id.
         sinks: Kinds of sinks with their validated options.
         setup: What it is made from, as far as it may be written down; keys are not checked for.
@@ -49,6 +51,7 @@ class Prepared:
     host: PluginHost
     pool: ConnectionPool
     connections: Mapping[str, Connection]
+    prices: PriceList
     sinks: Sequence[tuple[SinkSpec, BaseModel]] = ()
     setup: RunSetup | None = None
     literals: frozenset[str] = frozenset()
@@ -99,7 +102,7 @@ def prepare_run(
             name: prepared(team, pool, _hosts_within(hosts, name))
             for name, team in config.teams.items()
         }
-        return _prepared(config, host, pool, teams)
+        return _prepared(config, host, pool, teams, tuple(providers.values()))
 
     setup = setup_of(config, host, from_objects=from_objects)
     return replace(prepared(config, hosts=hosts), setup=setup)
@@ -116,7 +119,11 @@ def _hosts_within(hosts: Mapping[str, str] | None, team: str) -> Mapping[str, st
 
 
 def _prepared(
-    config: RunConfig, host: PluginHost, pool: ConnectionPool, teams: Mapping[str, Prepared]
+    config: RunConfig,
+    host: PluginHost,
+    pool: ConnectionPool,
+    teams: Mapping[str, Prepared],
+    providers: Sequence[ProviderSpec],
 ) -> Prepared:
     connections: dict[str, Connection] = {}
     agents: list[PlannedAgent] = []
@@ -128,11 +135,19 @@ def _prepared(
         agents.append(_as_team(planned, teams[agent.id]) if agent.id in teams else planned)
         if connection is not None:
             connections[agent.id] = connection
+    within = {
+        f"{team_id}/{member}": connection
+        for team_id, team in teams.items()
+        for member, connection in team.prices.connections.items()
+    }
+    prices = PriceList({**connections, **within}, providers)
+    _check_prices(config, prices)
     return Prepared(
         plan=_plan(config, host, agents),
         host=host,
         pool=pool,
         connections=connections,
+        prices=prices,
         sinks=_sinks(config, host),
         teams=teams,
         literals=literal_secrets(config).union(*(team.literals for team in teams.values())),
@@ -162,8 +177,25 @@ def _plan(config: RunConfig, host: PluginHost, agents: Sequence[PlannedAgent]) -
         strategy_name=strategy.name,
         strategy_options=options.model_dump(mode="json"),
         deadline_s=config.timeout_settings.orchestrator_timeout_seconds,
+        budget=config.budget,
         config_file=config.file,
     )
+
+
+def _check_prices(config: RunConfig, prices: PriceList) -> None:
+    """See that budgets of money can be kept: no model whose price is unknown uses some."""
+    for index, agent in enumerate(config.agents):
+        own = agent.budget.cost_usd is not None
+        if not own and config.budget.cost_usd is None:
+            continue
+        unknown = prices.unknown(agent.id)
+        if unknown is not None:
+            path: KeyPath = ("agents", index) if own else ()
+            problem = ConfigError(
+                f"agent {agent.id!r}: the price of the model {unknown.model!r} is not known, so a"
+                " budget of 'cost_usd' cannot be kept: limit 'tokens' or 'model_calls' instead"
+            )
+            raise _placed(problem, config, (*path, "budget", "cost_usd"))
 
 
 def _sinks(config: RunConfig, host: PluginHost) -> list[tuple[SinkSpec, BaseModel]]:
@@ -197,6 +229,7 @@ def _planned(
         ballot=agent.ballot,
         tools=tuple(_tool(name, host) for name in agent.tools),
         limits=agent.limits,
+        budget=agent.budget,
         context_window=connection.traits.context_window if connection else None,
     )
     return planned, connection

@@ -11,6 +11,7 @@ import anyio
 from anyio import to_thread
 
 from massgen_bridge.errors import JournalError
+from massgen_bridge.runtime.budgets import ledger_for
 from massgen_bridge.runtime.cassette.executor import TapedExecutor, marks_of, rolling_tape
 from massgen_bridge.runtime.course import check_same_seats, past_of
 from massgen_bridge.runtime.decisions import Decisions
@@ -93,7 +94,8 @@ async def taken_over(prepared: Prepared, run: StoppedRun) -> Past:
     """
     check_same_seats(opening(prepared.plan, run.started.question), run.started)
     await to_thread.run_sync(run.take_over)
-    past = await to_thread.run_sync(past_of, read_run(run.path), prepared.plan.strategy)
+    read = partial(past_of, read_run(run.path), prepared.plan.strategy, ledger_for(prepared))
+    past = await to_thread.run_sync(read)
     await to_thread.run_sync(RunIndex().resume, run.run_id)
     return past
 
@@ -161,7 +163,7 @@ async def _run(
             run_id,
             journal=journal,
             listeners=_without_secrets(heard_by, prepared.pool.secrets()),
-            ledger=past.ledger if past else None,
+            ledger=past.ledger if past else ledger_for(prepared),
             last_seq=past.last_seq if past else 0,
         )
         executor: Executor = await stack.enter_async_context(InProcessExecutor(crew))

@@ -15,6 +15,7 @@ from massgen_bridge.agent import AnswerRef
 from massgen_bridge.ballots import Earlier, earlier_of
 from massgen_bridge.errors import AgentError, HookFailed, JournalError
 from massgen_bridge.events import (
+    BudgetReached,
     Conversation,
     DeadlinePassed,
     Happening,
@@ -27,6 +28,7 @@ from massgen_bridge.events import (
     TurnIdle,
     TurnLost,
 )
+from massgen_bridge.runtime.budgets import Budgets
 from massgen_bridge.runtime.turns import Stage, TurnTask, concluding, prepare
 from massgen_bridge.strategy import (
     Announce,
@@ -98,6 +100,7 @@ class Runner:
             executor=executor,
             decisions=decisions,
             recorder=recorder,
+            budgets=Budgets(plan, recorder.ledger, past.course.reached if past else ()),
             earlier=_earlier(plan, conversation),
             ends_at=None if plan.deadline_s is None else self._started + plan.deadline_s,
         )
@@ -139,8 +142,7 @@ class Runner:
 
     async def _coordinate(self) -> None:
         async with anyio.create_task_group() as tasks:
-            if self._plan.deadline_s is not None:
-                tasks.start_soon(self._deadline, self._plan.deadline_s)
+            tasks.start_soon(self._watch_time)
             if self._past is None:
                 seats = tuple(agent.seat for agent in self._plan.agents)
                 state, commands = self._plan.strategy.begin(seats)
@@ -157,6 +159,9 @@ class Runner:
                         turn_id=getattr(happening, "turn_id", None),
                     )
                 await self._recorder.commit()
+                for happening in happenings:
+                    if isinstance(happening, BudgetReached):
+                        self._stage.budgets.acknowledge(happening)
                 # One commit for all that arrived together; one step for each.
                 for happening in happenings:
                     state, commands = self._plan.strategy.step(state, happening)
@@ -189,9 +194,19 @@ class Runner:
         happenings, self._inbox = self._inbox, []
         return happenings
 
-    async def _deadline(self, after_s: float) -> None:
+    async def _watch_time(self) -> None:
+        """Tell that the run's time is up: by its deadline or, where that is shorter, its budget."""
+        deadline_s, budget_s = self._plan.deadline_s, self._plan.budget.wall_s
+        over: Happening
+        if budget_s is not None and (deadline_s is None or budget_s < deadline_s):
+            over = BudgetReached(budget="wall_s", limit=budget_s, used=budget_s)
+            after_s = budget_s
+        elif deadline_s is not None:
+            over, after_s = DeadlinePassed(after_s=deadline_s), deadline_s
+        else:
+            return
         await anyio.sleep(self._started + after_s - time.monotonic())
-        self._tell(DeadlinePassed(after_s=after_s))
+        self._tell(over)
 
     async def _take_up(self, past: Past, tasks: anyio.abc.TaskGroup) -> None:
         """Carry out what the strategy had commanded when the run was left."""

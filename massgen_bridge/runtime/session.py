@@ -132,13 +132,15 @@ async def resume(
             f"the run {run.run_id!r} replayed the cassette {run.started.replayed_from!r}: replay"
             " that again instead"
         )
+    if run.setup is not None:
+        asked = run.setup
+        plan = replace(prepared.plan, deadline_s=asked.deadline_s, budget=asked.budget)
+        prepared = replace(prepared, plan=plan)
     with here(run.run_id):
         past = await taken_over(prepared, run)
-        deadline_s = prepared.plan.deadline_s if run.setup is None else run.setup.deadline_s
         session = await to_thread.run_sync(_session_of, past.started, run.run_id)
         agents = [_with_past(agent, past) for agent in prepared.plan.agents]
-        plan = replace(prepared.plan, agents=agents, deadline_s=deadline_s)
-        again = replace(prepared, plan=plan)
+        again = replace(prepared, plan=replace(prepared.plan, agents=agents))
         async with again.pool, crew_of(again, keep=True, begun=(run.run_id,)) as crew:
             return await go_on(again, run, past, crew, listeners=listeners, session=session)
 

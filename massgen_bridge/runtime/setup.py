@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from massgen_bridge.budget import Budget
 from massgen_bridge.config.source import Source, kept_source
 from massgen_bridge.config.teams import path_of
 from massgen_bridge.config.trust import content_hash
@@ -74,6 +75,7 @@ class RunSetup(Frozen):
         content: A hash over the text and the files of code that it names.
         has_secrets: Whether secrets were taken out of the text.
         deadline_s: Longest run in seconds, as it was asked for.
+        budget: What the run may use in all, as it was asked for.
         teams: The files of the teams within.
     """
 
@@ -85,6 +87,7 @@ class RunSetup(Frozen):
     content: str = ""
     has_secrets: bool = False
     deadline_s: float | None = None
+    budget: Budget = Budget()
     teams: tuple[TeamFile, ...] = ()
 
     def without(self, secrets: Iterable[str]) -> RunSetup:
@@ -167,7 +170,7 @@ def setup_of(config: RunConfig, host: PluginHost, *, from_objects: bool = False)
     """
     deadline_s = config.timeout_settings.orchestrator_timeout_seconds
     if from_objects:
-        return RunSetup(deadline_s=deadline_s)
+        return RunSetup(deadline_s=deadline_s, budget=config.budget)
     source = config.source
     if source.text is None:
         text, is_json = json.dumps(source.data).encode(), True
@@ -181,6 +184,7 @@ def setup_of(config: RunConfig, host: PluginHost, *, from_objects: bool = False)
         digest=sha256(text).hexdigest(),
         content=content_hash(config, host),
         deadline_s=deadline_s,
+        budget=config.budget,
         teams=tuple(_team_files(config)),
     )
     return setup.without(

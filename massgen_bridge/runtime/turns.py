@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, assert_never
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn, assert_never
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from massgen_bridge import ballots
 from massgen_bridge.agent import Turn
-from massgen_bridge.errors import UnsupportedContent
+from massgen_bridge.errors import LimitReached, UnsupportedContent
 from massgen_bridge.events import (
     Abstained,
     Answered,
@@ -18,6 +20,7 @@ from massgen_bridge.events import (
     BallotSpoiled,
     Happening,
     ImprovementPromised,
+    ModelCallStarted,
     Ranked,
     SpeakerChosen,
     ToolCallJudged,
@@ -34,8 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from massgen_bridge.agent import Limits, TurnResult
-    from massgen_bridge.events import TurnEvent
+    from massgen_bridge.events import BudgetReached, TurnEvent
     from massgen_bridge.messages import Message, ToolCall, ToolResult
+    from massgen_bridge.runtime.budgets import Budgets
     from massgen_bridge.runtime.course import Attempt
     from massgen_bridge.runtime.decisions import Decisions
     from massgen_bridge.runtime.executor import Executor, TurnOutcome
@@ -65,6 +69,7 @@ class Stage:
     executor: Executor
     decisions: Decisions
     recorder: Recorder
+    budgets: Budgets
     earlier: Mapping[str, ballots.Earlier] = field(default_factory=dict)
     ends_at: float | None = None
 
@@ -161,6 +166,7 @@ class TurnTask:
     paper: ballots.Paper | None
     stage: Stage
     _vote: ballots.Choice | None = field(default=None, init=False)
+    _spent: BudgetReached | None = field(default=None, init=False)
     _desk: ToolDesk = field(init=False)
 
     def __post_init__(self) -> None:
@@ -173,22 +179,65 @@ class TurnTask:
     async def run(self, tell: Callable[[Happening], None]) -> None:
         """Do the turn and tell what came of it; nothing, if the strategy itself stopped it."""
         turn, recorder = self.turn, self.stage.recorder
-
-        async def emit(event: TurnEvent, /) -> None:
-            recorder.record(event, agent_id=turn.agent_id, turn_id=turn.turn_id)
-            if recorder.is_crowded:
-                await recorder.commit()
-
         try:
-            outcome = self._refusal() or await self.stage.executor.run_turn(
-                self.agent.setup, turn.bind(self._call_tool), emit
-            )
+            outcome = self._refusal() or await self._within_time(tell)
         except anyio.get_cancelled_exc_class():
             cancelled = TurnCancelled(reason="the run ended")
             recorder.record(cancelled, agent_id=turn.agent_id, turn_id=turn.turn_id)
             raise
+        if self._spent is not None and not isinstance(outcome, TurnDone):
+            # Whatever the agent made of being stopped, this is why.
+            outcome = TurnFailed(kind="limit", message=self._spent.message)
         recorder.record(outcome, agent_id=turn.agent_id, turn_id=turn.turn_id)
         await self.conclude(outcome, tell)
+
+    async def _within_time(self, tell: Callable[[Happening], None]) -> TurnOutcome:
+        """Let the agent do its turn, as long as its budget of time lasts."""
+        turn = self.turn
+
+        async def emit(event: TurnEvent, /) -> None:
+            if isinstance(event, ModelCallStarted):
+                refused = self.stage.budgets.refusal(turn.agent_id)
+                if refused is not None:
+                    await self._refuse(refused, tell)
+            self.stage.recorder.record(event, agent_id=turn.agent_id, turn_id=turn.turn_id)
+            if self.stage.recorder.is_crowded:
+                await self.stage.recorder.commit()
+
+        run_turn = partial(
+            self.stage.executor.run_turn, self.agent.setup, turn.bind(self._call_tool), emit
+        )
+        time_up = self.stage.budgets.time_up(turn.agent_id)
+        if time_up is None:
+            return await run_turn()
+
+        async def watch(left_s: float) -> None:
+            await anyio.sleep(left_s)
+            await self._stop(time_up, tell)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch, time_up.limit - self.stage.budgets.turns_s(turn.agent_id))
+            outcome = await run_turn()
+            tasks.cancel_scope.cancel()
+        return outcome
+
+    async def _refuse(self, spent: BudgetReached, tell: Callable[[Happening], None]) -> NoReturn:
+        """Let a model call not begin."""
+        if self.agent.seat.members:
+            # That of one member: the team comes to an end by itself, with what it has.
+            self._spent = spent
+            await self.stage.budgets.tell(spent, tell)
+        else:
+            await self._stop(spent, tell)
+            # An agent that runs under the executor's scope does not get beyond this.
+            await checkpoint()
+        raise LimitReached(spent.message)
+
+    async def _stop(self, spent: BudgetReached, tell: Callable[[Happening], None]) -> None:
+        """Stop the turn because a budget is reached, once that is durable."""
+        self._spent = spent
+        await self.stage.budgets.tell(spent, tell)
+        self.stage.executor.cancel(self.turn.turn_id, spent.message)
 
     async def conclude(self, outcome: TurnOutcome, tell: Callable[[Happening], None]) -> None:
         """Tell what came of a turn that has ended, in this process or in an earlier one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from massgen_bridge.agent import AnswerRef, ShownAnswer, StopReason
-from massgen_bridge.events import AnswerInfo, RunStatus, Seat, VoteInfo
+from massgen_bridge.events import AnswerInfo, BudgetReached, RunStatus, Seat, VoteInfo
 from massgen_bridge.messages import Frozen
 from massgen_bridge.strategy import Finish
 
@@ -81,14 +81,26 @@ def ended(
     answers: tuple[Candidate, ...],
     winner: Candidate | None,
     message: str | None = None,
+    budget: BudgetReached | None = None,
 ) -> Finish:
     """The end of a run that nobody voted in; without a winner it has failed."""
-    return Finish(
+    finish = Finish(
         status=status if winner else "failed",
         winner=winner.ref if winner else None,
         answers=tuple(answer.info() for answer in answers),
         message=message,
     )
+    return finish if budget is None else by_budget(finish, budget)
+
+
+def by_budget(finish: Finish, budget: BudgetReached) -> Finish:
+    """The end of a run, marked as one that a budget has brought about."""
+    failed = finish.winner is None
+    message = f"{budget.message}, before any answer" if failed else budget.message
+    changes = {"budget": budget.budget, "message": message}
+    if not failed:
+        changes["status"] = "best_so_far"
+    return finish.model_copy(update=changes)
 
 
 def merge(

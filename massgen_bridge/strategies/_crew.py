@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, assert_never
 
 from massgen_bridge.agent import AnswerRef, StopReason
 from massgen_bridge.errors import ErrorKind
@@ -36,13 +36,17 @@ __all__ = [
     "PASSING",
     "Chose",
     "Gave",
+    "InTheRun",
     "Nothing",
     "Ordered",
     "Worker",
     "assign",
+    "budget_of",
     "busy",
     "crew_of",
+    "ends_at_once",
     "hear",
+    "spent",
     "unknown_agents",
 ]
 
@@ -52,14 +56,26 @@ PASSING: frozenset[ErrorKind] = frozenset(
 """Failures that may have passed by the agent's next turn; after any other it stays out."""
 
 
-class Worker(Frozen):
+class InTheRun(Frozen):
+    """An agent's part in the run: who is `out` gets no further turn.
+
+    `spent` is the budget that is the reason, where one is.
+    """
+
+    out: bool = False
+    spent: BudgetReached | None = None
+
+
+AgentT = TypeVar("AgentT", bound=InTheRun)
+
+
+class Worker(InTheRun):
     """One agent's part in the run; `task` is the turn it is busy with."""
 
     seat: Seat
     task: StartTurn | None = None
     turns: int = 0
     repaired: bool = False
-    out: bool = False
 
 
 class Gave(NamedTuple):
@@ -134,9 +150,11 @@ def hear(crew: Crew, happening: Happening) -> tuple[Crew, News]:
 
     Returns:
         The crew, and what there is to know: what the agent gave or chose, nothing, or a second
-        try that was started. None: no running turn is meant.
+        try that was started. None: no running turn has ended.
     """
-    if isinstance(happening, DeadlinePassed | TieBroken | TurnIdle | BudgetReached):
+    if isinstance(happening, BudgetReached):
+        return spent(crew, happening), None
+    if isinstance(happening, DeadlinePassed | TieBroken | TurnIdle):
         return crew, None
     worker = crew.get(happening.agent_id)
     if worker is None or worker.task is None or worker.task.turn_id != happening.turn_id:
@@ -151,7 +169,7 @@ def hear(crew: Crew, happening: Happening) -> tuple[Crew, News]:
     news = _said(worker.seat, worker.task, happening)
     if not isinstance(news, str):
         return _settled(crew, worker), news
-    if worker.repaired:
+    if worker.repaired or worker.out:
         return _settled(crew, worker), Nothing(worker.seat, news)
     return _again(crew, worker.task, news)
 
@@ -212,8 +230,35 @@ def _again(crew: Crew, task: StartTurn, problem: str) -> tuple[Crew, StartTurn]:
 
 
 def _settled(crew: Crew, worker: Worker, *, out: bool = False) -> Crew:
-    changed = worker.model_copy(update={"task": None, "out": out})
+    changed = worker.model_copy(update={"task": None, "out": out or worker.out})
     return {**crew, worker.seat.agent_id: changed}
+
+
+def spent(crew: Mapping[str, AgentT], reached: BudgetReached) -> dict[str, AgentT]:
+    """Nobody whom the budget is for gets a further turn; what runs goes on."""
+    return {
+        agent_id: one.model_copy(update={"out": True, "spent": reached})
+        if reached.agent_id is None or (reached.agent_id == agent_id and one.spent is None)
+        else one
+        for agent_id, one in crew.items()
+    }
+
+
+def budget_of(crew: Mapping[str, InTheRun]) -> BudgetReached | None:
+    """The budget that ends the run: its own, or that of one of the agents if all of them are out.
+
+    Then nothing more can be done than to take what there is, once nobody is busy any more.
+    """
+    if not all(one.out for one in crew.values()):
+        return None
+    return next((one.spent for one in crew.values() if one.spent), None)
+
+
+def ends_at_once(crew: Mapping[str, InTheRun], reached: BudgetReached, *, is_busy: bool) -> bool:
+    """Whether a budget leaves nothing to wait for: that of the run's time, or nobody is busy."""
+    if budget_of(crew) is None:
+        return False
+    return not is_busy or (reached.agent_id is None and reached.budget == "wall_s")
 
 
 def unknown_agents(

@@ -42,12 +42,13 @@ from massgen_bridge.specs import NoOptions
 from massgen_bridge.strategies._candidates import (
     Candidate,
     Draft,
+    by_budget,
     leaders_of,
     merge,
     same_text,
     votes_for,
 )
-from massgen_bridge.strategies._crew import PASSING
+from massgen_bridge.strategies._crew import PASSING, InTheRun, budget_of, ends_at_once, spent
 from massgen_bridge.strategy import Announce, BreakTie, Command, Finish, StartTurn
 
 __all__ = ["Consensus", "ConsensusOptions", "ConsensusState", "Member"]
@@ -68,7 +69,7 @@ class ConsensusOptions(NoOptions):
     )
 
 
-class Member(Frozen):
+class Member(InTheRun):
     """One agent's part in the run; `turn_id` is the turn it is busy with.
 
     `repaired` and `promised` say what it has had in this round: a second try, and the one more turn
@@ -82,7 +83,6 @@ class Member(Frozen):
     answers: int = 0
     repaired: bool = False
     promised: bool = False
-    out: bool = False
 
 
 class ConsensusState(Frozen):
@@ -121,8 +121,10 @@ class Consensus:
         if state.phase == "finished":
             return state, ()
         if isinstance(happening, DeadlinePassed):
-            return self._finish_early(state)
-        if isinstance(happening, TurnIdle | BudgetReached):
+            return self._finish_early(state, "the deadline passed")
+        if isinstance(happening, BudgetReached):
+            return self._budget_reached(state, happening)
+        if isinstance(happening, TurnIdle):
             return state, ()
         if isinstance(happening, TieBroken):
             return self._tie_broken(state, happening)
@@ -148,7 +150,7 @@ class Consensus:
             case Abstained():
                 return self._settled(_with(state, _idle(member)))
             case TurnLost():
-                out = happening.kind not in PASSING
+                out = member.out or happening.kind not in PASSING
                 return self._settled(_with(state, _idle(member, out=out)))
         assert_never(happening)
 
@@ -166,7 +168,7 @@ class Consensus:
         return self._settled(_with(state, idle, drafts=(*state.drafts, draft)))
 
     def _promised(self, state: ConsensusState, member: Member) -> _Step:
-        if member.promised or not self._may_improve(state, member):
+        if member.promised or member.out or not self._may_improve(state, member):
             return self._spoiled(state, member, "no better answer can be promised now")
         return self._start(state, member, "improve")
 
@@ -179,7 +181,7 @@ class Consensus:
         return self._settled(_with(state, _idle(member), votes=(*state.votes, info)))
 
     def _spoiled(self, state: ConsensusState, member: Member, problem: str) -> _Step:
-        if member.repaired:
+        if member.repaired or member.out:
             return self._settled(_with(state, _idle(member)))
         return self._start(state, member, "repair", problem)
 
@@ -231,10 +233,20 @@ class Consensus:
         state = state.model_copy(update={"members": members, "busy": len(started)})
         return state, tuple(command for _, command in started.values())
 
+    def _budget_reached(self, state: ConsensusState, reached: BudgetReached) -> _Step:
+        """Nobody whom the budget is for gets a further turn; what runs goes on."""
+        members = spent(state.members, reached)
+        state = state.model_copy(update={"members": members})
+        if ends_at_once(members, reached, is_busy=state.busy > 0):
+            return self._finish_early(state, "a budget is used up")
+        return state, ()
+
     def _settled(self, state: ConsensusState) -> _Step:
         """End the round once nobody is busy any more."""
         if state.busy:
             return state, ()
+        if budget_of(state.members) is not None:
+            return self._finish_early(state, "a budget is used up")
         improved = bool(state.drafts)
         candidates, listed = merge(state.candidates, state.drafts, _seats(state))
         state = state.model_copy(update={"candidates": candidates, "drafts": ()})
@@ -280,8 +292,7 @@ class Consensus:
         return _finish(state, status, winner.ref, tie_broken_by=decision.by, message=message)
 
     @staticmethod
-    def _finish_early(state: ConsensusState) -> _Step:
-        message = "the deadline passed"
+    def _finish_early(state: ConsensusState, message: str) -> _Step:
         kept = state
         if state.phase == "answering":
             candidates, _ = merge((), state.drafts, _seats(state))
@@ -347,4 +358,7 @@ def _finish(
         tie_broken_by=tie_broken_by,
         message=message,
     )
+    budget = budget_of(state.members)
+    if budget is not None:
+        command = by_budget(command, budget)
     return state.model_copy(update={"phase": "finished"}), (command,)

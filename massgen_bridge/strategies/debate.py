@@ -13,6 +13,7 @@ from pydantic import Field
 from massgen_bridge.agent import AnswerRef
 from massgen_bridge.events import (
     AnswerListed,
+    BudgetReached,
     DeadlinePassed,
     Happening,
     RunStatus,
@@ -22,15 +23,23 @@ from massgen_bridge.events import (
 )
 from massgen_bridge.messages import Frozen
 from massgen_bridge.specs import NoOptions
-from massgen_bridge.strategies._candidates import Candidate, leaders_of, same_text, votes_for
+from massgen_bridge.strategies._candidates import (
+    Candidate,
+    by_budget,
+    leaders_of,
+    same_text,
+    votes_for,
+)
 from massgen_bridge.strategies._crew import (
     Chose,
     Gave,
     Nothing,
     Worker,
     assign,
+    budget_of,
     busy,
     crew_of,
+    ends_at_once,
     hear,
     unknown_agents,
 )
@@ -100,6 +109,10 @@ class Debate:
             return _tie_broken(state, happening)
         crew, news = hear(state.crew, happening)
         state = state.model_copy(update={"crew": crew})
+        if isinstance(happening, BudgetReached) and ends_at_once(
+            crew, happening, is_busy=busy(crew)
+        ):
+            return _best_so_far(state, "a budget is used up")
         match news:
             case StartTurn():
                 return state, (news,)
@@ -114,6 +127,8 @@ class Debate:
         return (state, ()) if busy(state.crew) else self._go_on(state)
 
     def _go_on(self, state: DebateState) -> _Step:
+        if budget_of(state.crew) is not None:
+            return _best_so_far(state, "a budget is used up")
         if state.phase == "judging":
             return _count(state) if state.votes else _vote(state)
         if state.phase == "voting":
@@ -126,7 +141,10 @@ class Debate:
         open_still = state.round == 0 or state.changed
         if open_still and state.round < self._options.rounds and any(_active(state)):
             return _next_round(state)
-        state, commands = _judge(state, state.judge) if state.judge is not None else _vote(state)
+        judge = state.judge
+        if judge is not None and state.crew[judge].out:
+            judge = None
+        state, commands = _judge(state, judge) if judge is not None else _vote(state)
         news = tuple(
             Announce(event=AnswerListed(answer=one.ref, authors=one.authors, text=one.text))
             for one in standing
@@ -264,6 +282,9 @@ def _finish(
         tie_broken_by=by,
         message=message,
     )
+    budget = budget_of(state.crew)
+    if budget is not None:
+        command = by_budget(command, budget)
     return state.model_copy(update={"phase": "finished"}), (command,)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from massgen_bridge.agent import ShownAnswer
-from massgen_bridge.events import DeadlinePassed, Happening, RunStatus, Seat
+from massgen_bridge.events import BudgetReached, DeadlinePassed, Happening, RunStatus, Seat
 from massgen_bridge.messages import Frozen
 from massgen_bridge.specs import NoOptions
 from massgen_bridge.strategies._candidates import Candidate, ended
@@ -22,7 +22,10 @@ from massgen_bridge.strategies._crew import (
     Nothing,
     Worker,
     assign,
+    budget_of,
+    busy,
     crew_of,
+    ends_at_once,
     hear,
     unknown_agents,
 )
@@ -92,6 +95,10 @@ class Group:
             return _finish(state, "best_so_far", "the deadline passed")
         crew, news = hear(state.crew, happening)
         state = state.model_copy(update={"crew": crew})
+        if isinstance(happening, BudgetReached) and ends_at_once(
+            crew, happening, is_busy=busy(crew)
+        ):
+            return _finish(state, "best_so_far")
         match news:
             case StartTurn():
                 return state, (news,)
@@ -142,6 +149,8 @@ class Group:
         return self._speak(following, order[place % len(order)])
 
     def _speak(self, state: GroupState, agent_id: str) -> _Step:
+        if state.crew[agent_id].out:
+            return self._by_order(state)
         crew, command = assign(
             state.crew,
             agent_id,
@@ -211,7 +220,7 @@ def _contribution(state: GroupState, gave: Gave, text: str) -> Candidate:
 def _finish(state: GroupState, status: RunStatus, message: str | None = None) -> _Step:
     everything = (*state.said, *([state.conclusion] if state.conclusion else []))
     last = everything[-1] if everything else None
-    command = ended(status, everything, last, message)
+    command = ended(status, everything, last, message, budget_of(state.crew))
     return state.model_copy(update={"phase": "finished"}), (command,)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from massgen_bridge.events import DeadlinePassed, Happening, RunStatus, Seat
+from massgen_bridge.events import BudgetReached, DeadlinePassed, Happening, RunStatus, Seat
 from massgen_bridge.messages import Frozen
 from massgen_bridge.specs import NoOptions
 from massgen_bridge.strategies._candidates import Candidate, ended
@@ -18,8 +18,10 @@ from massgen_bridge.strategies._crew import (
     Nothing,
     Worker,
     assign,
+    budget_of,
     busy,
     crew_of,
+    ends_at_once,
     hear,
     unknown_agents,
 )
@@ -86,6 +88,10 @@ class MapReduce:
             return _finish(state, "best_so_far", "the deadline passed")
         crew, news = hear(state.crew, happening)
         state = state.model_copy(update={"crew": crew})
+        if isinstance(happening, BudgetReached) and ends_at_once(
+            crew, happening, is_busy=busy(crew)
+        ):
+            return _finish(state, "best_so_far")
         match news:
             case StartTurn():
                 return state, (news,)
@@ -105,6 +111,8 @@ class MapReduce:
     def _reduce(self, state: MapReduceState) -> _Step:
         if not state.given:
             return _finish(state, "failed", "no agent gave an answer to make one of")
+        if state.crew[state.reducer].out:
+            return _finish(state, "best_so_far", f"{state.reducer} gets no further turn")
         crew, command = assign(
             state.crew,
             state.reducer,
@@ -126,7 +134,7 @@ def _in_order(state: MapReduceState) -> list[str]:
 def _finish(state: MapReduceState, status: RunStatus, message: str | None = None) -> _Step:
     given = tuple(state.given[agent_id] for agent_id in _in_order(state))
     winner = state.given.get(state.reducer, given[0] if given else None)
-    command = ended(status, given, winner, message)
+    command = ended(status, given, winner, message, budget_of(state.crew))
     return state.model_copy(update={"phase": "finished"}), (command,)
 
 

@@ -16,6 +16,7 @@ from massgen_bridge.events import (
     Answered,
     AnswerInfo,
     BallotSpoiled,
+    BudgetReached,
     DeadlinePassed,
     ImprovementPromised,
     Ranked,
@@ -82,6 +83,13 @@ def order_of(votes: Iterable[VoteInfo]) -> tuple[str, ...]:
     return tuple(sorted(known, key=lambda label: -tallies[label].points))
 
 
+def _is_time_of_the_run(happening: Happening) -> bool:
+    """Whether nothing more may be waited for; after any other budget what runs goes on."""
+    if not isinstance(happening, BudgetReached):
+        return False
+    return happening.agent_id is None and happening.budget == "wall_s"
+
+
 class Poll:
     """The reducer of a vote within a team.
 
@@ -104,7 +112,7 @@ class Poll:
         """Count a vote; end with the last one, or when the time is up."""
         if state.ended:
             return state, ()
-        if isinstance(happening, DeadlinePassed):
+        if isinstance(happening, DeadlinePassed) or _is_time_of_the_run(happening):
             return self._end(state)
         turn_id = getattr(happening, "turn_id", None)
         agent_id = state.open.get(turn_id or "")

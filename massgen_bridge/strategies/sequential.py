@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from massgen_bridge.events import DeadlinePassed, Happening, RunStatus, Seat
+from massgen_bridge.events import BudgetReached, DeadlinePassed, Happening, RunStatus, Seat
 from massgen_bridge.messages import Frozen
 from massgen_bridge.specs import NoOptions
 from massgen_bridge.strategies._candidates import Candidate, ended
@@ -18,7 +18,10 @@ from massgen_bridge.strategies._crew import (
     Nothing,
     Worker,
     assign,
+    budget_of,
+    busy,
     crew_of,
+    ends_at_once,
     hear,
     unknown_agents,
 )
@@ -78,6 +81,10 @@ class Sequential:
             return _finish(state, "best_so_far", "the deadline passed")
         crew, news = hear(state.crew, happening)
         state = state.model_copy(update={"crew": crew})
+        if isinstance(happening, BudgetReached) and ends_at_once(
+            crew, happening, is_busy=busy(crew)
+        ):
+            return _finish(state, "best_so_far")
         match news:
             case StartTurn():
                 return state, (news,)
@@ -93,7 +100,7 @@ class Sequential:
 
     def _next(self, state: SequentialState, problem: str | None = None) -> _Step:
         position = state.position + 1
-        if position >= len(state.crew):
+        if position >= len(state.crew) or budget_of(state.crew) is not None:
             return _finish(state, "answered", None if state.given else problem)
         agent_id = list(state.crew)[position]
         shown = state.given if self._options.show == "all" else state.given[-1:]
@@ -109,7 +116,7 @@ class Sequential:
 
 def _finish(state: SequentialState, status: RunStatus, message: str | None = None) -> _Step:
     last = state.given[-1] if state.given else None
-    command = ended(status, state.given, last, message)
+    command = ended(status, state.given, last, message, budget_of(state.crew))
     return state.model_copy(update={"finished": True}), (command,)
 
 

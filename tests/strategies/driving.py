@@ -48,7 +48,12 @@ OUTCOMES = (
     "unasked speaker",
     "the end",
 )
-NEWS = ("idle", "budget")  # what may happen to a turn without ending it
+NEWS = (
+    "idle",
+    "budget",
+    "budget of the run",
+    "time of the run",
+)  # what may happen to a turn without ending it
 
 
 def seats(*names: str) -> tuple[Seat, ...]:
@@ -78,6 +83,8 @@ def outcome(kind: str, turn: StartTurn, choice: int = 0) -> Happening:
         "unasked order": Ranked(**who, ranking=(AnswerRef(label=label, version=1),)),
         "idle": TurnIdle(**who, idle_s=1),
         "budget": BudgetReached(agent_id=turn.agent_id, budget="tokens", limit=9, used=10),
+        "budget of the run": BudgetReached(budget="model_calls", limit=9, used=9),
+        "time of the run": BudgetReached(budget="wall_s", limit=9, used=9),
         "unasked speaker": SpeakerChosen(**who, label=f"agent{1 + choice % 9}"),
         "the end": Answered(**who, text=f"{text}\nDONE") if speaks else SpeakerChosen(**who),
     }
@@ -111,6 +118,7 @@ class Drive:
         self.started: dict[str, StartTurn] = {}
         self.tie: BreakTie | None = None
         self.finish: Finish | None = None
+        self.spent: set[str | None] = set()
         self.state, commands = strategy.begin(self.seats)
         self._take(commands)
 
@@ -130,6 +138,8 @@ class Drive:
             self.running.pop(turn_id, None)
         if isinstance(happening, TieBroken):
             self.tie = None
+        if isinstance(happening, BudgetReached):
+            self.spent.add(happening.agent_id)
         self._take(commands)
 
     def _take(self, commands: Sequence[Command]) -> None:
@@ -138,6 +148,7 @@ class Drive:
             match command:
                 case StartTurn():
                     assert command.turn_id not in self.started, "a turn id was used twice"
+                    assert not self.spent & {None, command.agent_id}, "a turn without a budget"
                     busy = {turn.agent_id for turn in self.running.values()}
                     assert command.agent_id not in busy, "an agent has two turns at once"
                     self.started[command.turn_id] = self.running[command.turn_id] = command
@@ -178,6 +189,12 @@ class Drive:
         answers = {(one.label, one.version): one for one in finish.answers}
         assert len(answers) == len(finish.answers), "two answers with one name"
         assert (finish.winner is None) == (finish.status == "failed")
+        assert finish.budget is None or finish.status != "answered"
+        if finish.budget is not None:
+            assert self.spent, "a budget that was never told of ends the run"
+            assert "has used its budget of 9 " in (finish.message or "")
+        deadline = any(isinstance(one, DeadlinePassed) for one in self.happened)
+        assert None not in self.spent or finish.budget is not None or deadline
         if finish.winner is not None:
             assert (finish.winner.label, finish.winner.version) in answers
         given = [one.text for one in self.happened if isinstance(one, Answered)]
