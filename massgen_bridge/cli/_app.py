@@ -18,6 +18,7 @@ __all__ = ["COMMANDS", "app"]
 COMMANDS: Mapping[str, str] = {
     "run": "Let a team of agents answer a question.",
     "chat": "Talk with a team of agents, question by question.",
+    "eval": "Compare a team with each of its agents, on a set of questions.",
     "adapters": "List the kinds of agents; put an adapter to the test.",
     "new": "Start a plugin of your own from a template.",
     "doctor": "Look for what keeps massgen-bridge from working here.",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from massgen_bridge.display.base import Display
 
-__all__ = ["DisplayMode", "choose_display"]
+__all__ = ["DisplayMode", "choose_display", "is_live"]
 
 DisplayMode = Literal["auto", "rich", "plain", "none"]
 
@@ -39,23 +39,27 @@ def choose_display(
         answer: Whether the answer is written to `stdout`; False where something else is.
         clock: Unix time in seconds; of a run of the past, the time that it was then.
     """
-    match mode:
-        case "none":
-            return QuietDisplay(stdout=stdout, answer=answer)
-        case "plain":
-            live = False
-        case "rich":
-            live = _can_move_cursor(stderr, environ)
-        case "auto":
-            live = _can_move_cursor(stderr, environ) and not _in_ci(environ)
-        case _:
-            assert_never(mode)
-    if not live:
+    if mode == "none":
+        return QuietDisplay(stdout=stdout, answer=answer)
+    if not is_live(mode, stderr, environ):
         return PlainDisplay(stdout=stdout, stderr=stderr, answer=answer, clock=clock)
     from massgen_bridge.display.live import LiveDisplay  # noqa: PLC0415 - Rich, only where used
 
     no_color = bool(environ.get("NO_COLOR"))
     return LiveDisplay(stdout=stdout, stderr=stderr, answer=answer, no_color=no_color, clock=clock)
+
+
+def is_live(mode: DisplayMode, stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether what is on a stream is written anew in its place, for a mode of display."""
+    match mode:
+        case "none" | "plain":
+            return False
+        case "rich":
+            return _can_move_cursor(stream, environ)
+        case "auto":
+            return _can_move_cursor(stream, environ) and not _in_ci(environ)
+        case _:
+            assert_never(mode)
 
 
 def _can_move_cursor(stream: TextIO, environ: Mapping[str, str]) -> bool:

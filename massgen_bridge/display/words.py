@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ADVICE",
     "count",
+    "dollars",
     "listing",
     "made_of",
     "name_of",
@@ -49,6 +50,7 @@ ADVICE: dict[ErrorKind, str] = {
 }
 """What a person can do about an error, by its kind."""
 
+_CENT = 0.01
 _MINUTE = 60
 _KILO = 1000
 _FOREMOST = 5
@@ -65,6 +67,21 @@ def seconds(value: float) -> str:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), _MINUTE)
     return f"{minutes} min {rest:02} s"
+
+
+def dollars(usd: float | None, unpriced_calls: int) -> str:
+    """What calls cost, as far as it is known: `$1.20`, `free`, `unknown`, `at least $0.50`.
+
+    Args:
+        usd: Dollars of the calls whose price is known; None where no call's is.
+        unpriced_calls: Calls whose price is not known.
+    """
+    if usd is None:
+        return "unknown" if unpriced_calls else "-"
+    if usd == 0 and not unpriced_calls:
+        return "free"
+    shown = f"${usd:,.2f}" if usd >= _CENT else f"${usd:.6f}".rstrip("0").rstrip(".")
+    return f"at least {shown}" if unpriced_calls else shown
 
 
 def tokens(usage: Usage) -> str:

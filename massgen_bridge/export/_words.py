@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from massgen_bridge.display.text import clip, one_line
-from massgen_bridge.display.words import count, listing, seconds
+from massgen_bridge.display.words import count, dollars, listing, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +34,6 @@ __all__ = [
 ]
 
 _NAME = 40
-_CENT = 0.01
 _STATUS = {
     "answered": "Answered",
     "best_so_far": "Best so far",
@@ -85,13 +84,7 @@ def config_name(run: RunExport) -> str | None:
 
 def cost(value: Cost) -> str:
     """Dollars, as far as they are known."""
-    if value.usd is None:
-        return "unknown" if value.unpriced_calls else "-"
-    usd = value.usd
-    if usd == 0 and not value.unpriced_calls:
-        return "free"
-    shown = f"${usd:,.2f}" if usd >= _CENT else f"${usd:.6f}".rstrip("0").rstrip(".")
-    return f"at least {shown}" if value.unpriced_calls else shown
+    return dollars(value.usd, value.unpriced_calls)
 
 
 def moment(unix_time: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from massgen_bridge.display.markdown import markdown_table, markdown_text
 from massgen_bridge.display.text import clip, one_line
 from massgen_bridge.display.words import count, listing, seconds
 from massgen_bridge.export._markup import safe_text
@@ -25,7 +26,7 @@ from massgen_bridge.export._words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator
 
     from massgen_bridge.export.model import GivenAnswer, RunExport
 
@@ -35,15 +36,16 @@ _TITLE = 120
 _SAID = 300
 _TICKS = re.compile("`+")
 # Names and reasons: what Markdown or HTML would act on.
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")
 
 
 def as_markdown(run: RunExport) -> str:
     """A run with its answer, votes, dissent, time line and cost, as GitHub renders it."""
     parts = [
-        f"# {_plain(clip(one_line(run.question), _TITLE)) or 'A run'}",
-        f"**{_plain(verdict(run))}**",
-        "\n".join(f"- {_plain(words)}: {_plain(number)}" for number, words in figures(run)),
+        f"# {markdown_text(clip(one_line(run.question), _TITLE)) or 'A run'}",
+        f"**{markdown_text(verdict(run))}**",
+        "\n".join(
+            f"- {markdown_text(words)}: {markdown_text(number)}" for number, words in figures(run)
+        ),
     ]
     if one_line(run.question) != run.question or len(run.question) > _TITLE:
         parts += ["## The question", _fenced(run.question)]
@@ -52,7 +54,7 @@ def as_markdown(run: RunExport) -> str:
         parts += [f"{number}. Asked:", _fenced(turn.question), "Answered:", _fenced(turn.answer)]
     if run.winner is not None:
         whose = authors(run.winner.authors, run.winner.label)
-        parts += [f"## The answer, by {_plain(whose)}", _fenced(run.winner.text)]
+        parts += [f"## The answer, by {markdown_text(whose)}", _fenced(run.winner.text)]
     for title, section in (
         ("The vote", _vote(run)),
         (dissent_title(run), _dissent(run)),
@@ -73,7 +75,7 @@ def _vote(run: RunExport) -> Iterator[str]:
         return
     broken = tie(run)
     if broken:
-        yield _plain(broken)
+        yield markdown_text(broken)
     rows = [
         (name(one.voter), answer_name(run, one), clip(one_line(one.reason), _SAID))
         for one in run.votes
@@ -81,7 +83,7 @@ def _vote(run: RunExport) -> Iterator[str]:
     rows += [
         (voter, "no vote", clip(one_line(why), _SAID)) for voter, why in run.without_vote.items()
     ]
-    yield _table(("Voter", "Voted for", "Why"), rows)
+    yield markdown_table(("Voter", "Voted for", "Why"), rows)
     for one in run.rounds:
         void = [vote for vote in one.votes if not vote.counted]
         if void:
@@ -92,10 +94,10 @@ def _dissent(run: RunExport) -> Iterator[str]:
     for one in run.dissent:
         voters = listing(name(vote.voter) for vote in one.votes)
         whose = authors(one.authors, one.label)
-        yield f"{_plain(voters)} preferred the answer of {_plain(whose)}:"
+        yield f"{markdown_text(voters)} preferred the answer of {markdown_text(whose)}:"
         yield "\n".join(
-            f"- {_plain(name(vote.voter))}: "
-            f"{_plain(clip(one_line(vote.reason), _SAID)) or 'no reason given'}"
+            f"- {markdown_text(name(vote.voter))}: "
+            f"{markdown_text(clip(one_line(vote.reason), _SAID)) or 'no reason given'}"
             for vote in one.votes
         )
 
@@ -113,13 +115,13 @@ def _turns(run: RunExport) -> Iterator[str]:
         for turn in run.turns
     ]
     if rows:
-        yield _table(("Agent", "Turn", "Round", "From", "To", "Outcome"), rows)
+        yield markdown_table(("Agent", "Turn", "Round", "From", "To", "Outcome"), rows)
 
 
 def _answers(run: RunExport) -> Iterator[str]:
     for one in run.answers:
-        yield f"### {_plain(answer_name(run, one))}"
-        yield _plain(_about(one))
+        yield f"### {markdown_text(answer_name(run, one))}"
+        yield markdown_text(_about(one))
         if one.standing != "winner":
             yield _fenced(one.text)
 
@@ -161,7 +163,7 @@ def _money(run: RunExport) -> Iterator[str]:
         cost(run.cost),
     )
     rows.append(("All", "", *whole))
-    yield _table(("Agent", "Model", "Calls", "Tokens in", "Tokens out", "Cost"), rows)
+    yield markdown_table(("Agent", "Model", "Calls", "Tokens in", "Tokens out", "Cost"), rows)
 
 
 def _troubles(run: RunExport) -> Iterator[str]:
@@ -189,7 +191,7 @@ def _troubles(run: RunExport) -> Iterator[str]:
     if run.deadline_s is not None:
         lines.append(f"The time limit of {seconds(run.deadline_s)} ended the run.")
     if lines:
-        yield "\n".join(f"- {_plain(line)}" for line in lines)
+        yield "\n".join(f"- {markdown_text(line)}" for line in lines)
 
 
 def _facts(run: RunExport) -> Iterator[str]:
@@ -201,17 +203,9 @@ def _facts(run: RunExport) -> Iterator[str]:
         "Attachments": ", ".join(run.attachments),
         "Made with": f"massgen-bridge {run.bridge_version}" if run.bridge_version else None,
     }
-    yield "\n".join(f"- {key}: {_plain(one_line(value))}" for key, value in known.items() if value)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *([_plain(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _plain(text: str) -> str:
-    # A word joiner: GitHub tells whoever is named, even where the sign is escaped.
-    return _SPECIAL.sub(r"\\\1", one_line(text)).replace("@", "@\u2060")
+    yield "\n".join(
+        f"- {key}: {markdown_text(one_line(value))}" for key, value in known.items() if value
+    )
 
 
 def _fenced(text: str) -> str:

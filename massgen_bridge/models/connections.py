@@ -45,7 +45,8 @@ class ConnectionPool:
 
     First every agent is added, which finds all mistakes before anything starts; then agents get
     their connections. The local model's server is started for the first agent that needs it, one
-    for all, with room for as many agents as were added.
+    for all, with room for as many agents as were added. It can be entered several times, for
+    several runs; the last one to leave closes it.
 
     Args:
         models: The top-level `models:`, by name.
@@ -69,6 +70,7 @@ class ConnectionPool:
         self._hosts = hosts
         self._shared: _Shared = _Shared() if within is None else within._shared  # noqa: SLF001 - our own
         self._is_inner = within is not None
+        self._entered = 0
         self._models = models
         self._providers = providers
         self._environ = environ
@@ -157,6 +159,7 @@ class ConnectionPool:
         await self._shared.servers.aclose()
 
     async def __aenter__(self) -> Self:
+        self._entered += 1
         return self
 
     async def __aexit__(
@@ -165,7 +168,9 @@ class ConnectionPool:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.aclose()
+        self._entered -= 1
+        if not self._entered:
+            await self.aclose()
 
     def _find(
         self, agent_id: str, model: str | ModelConfig, default_provider: str | None
