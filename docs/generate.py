@@ -14,6 +14,7 @@ from pages import (
     cli,
     configuration,
     contract,
+    datasets,
     errors,
     events,
     export,
@@ -36,6 +37,7 @@ FOLDER = DOCS / "reference"
 PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": cli.page,
     "contract.md": contract.page,
+    "data-sets.md": datasets.page,
     "errors.md": errors.page,
     "events.md": events.page,
     "export.md": export.page,

@@ -112,8 +112,8 @@ def _said(report: Report) -> Iterable[str]:
         )
     if not report.complete and report.standings:
         yield "Not complete: only questions that everybody has answered are counted."
-    for agent, reason in report.failures:
-        yield f"{name_of(agent)} gave no answer to some: {clip(one_line(reason), _LONG)}"
+    for one in report.failures:
+        yield f"{name_of(one.agent)} gave no answer to some: {clip(one_line(one.reason), _LONG)}"
 
 
 def _needed(report: Report) -> str | None:

@@ -3,7 +3,14 @@
 from massgen_bridge.evaluation.contestants import Contestant, contestants_of
 from massgen_bridge.evaluation.dataset import Dataset, Question, builtin_datasets, read_dataset
 from massgen_bridge.evaluation.evaluator import Evaluator, Task
-from massgen_bridge.evaluation.report import Comparison, Report, Standing, TagCount, make_report
+from massgen_bridge.evaluation.report import (
+    Comparison,
+    Report,
+    Standing,
+    TagCount,
+    Unanswered,
+    make_report,
+)
 from massgen_bridge.evaluation.results import (
     Begun,
     Cell,
@@ -29,6 +36,7 @@ __all__ = [
     "Standing",
     "TagCount",
     "Task",
+    "Unanswered",
     "builtin_datasets",
     "contestants_of",
     "find_results",

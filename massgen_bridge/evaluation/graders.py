@@ -16,6 +16,7 @@ from massgen_bridge.messages import JsonValue
 from massgen_bridge.plugins.records import nearest
 
 __all__ = [
+    "RULES",
     "ChoiceGrader",
     "ContainsGrader",
     "ExactGrader",
@@ -94,7 +95,8 @@ class JsonGrader(_Grader):
     subset: bool = False
 
 
-_AnyGrader = ExactGrader | ContainsGrader | NumberGrader | ChoiceGrader | RegexGrader | JsonGrader
+RULES = ExactGrader | ContainsGrader | NumberGrader | ChoiceGrader | RegexGrader | JsonGrader
+"""Every grader there is."""
 
 
 def _by_name(given: Any) -> Any:
@@ -109,13 +111,13 @@ def _by_name(given: Any) -> Any:
     return {"type": given} if isinstance(given, str) else given
 
 
-Grader = Annotated[_AnyGrader, Field(discriminator="type"), BeforeValidator(_by_name)]
+Grader = Annotated[RULES, Field(discriminator="type"), BeforeValidator(_by_name)]
 """A grader with its options; in a data set, its name alone, or a mapping with `type`."""
 
 
 def grader_names() -> tuple[str, ...]:
     """The names of all graders."""
-    return tuple(one.model_fields["type"].default for one in get_args(_AnyGrader))
+    return tuple(one.model_fields["type"].default for one in get_args(RULES))
 
 
 def mistake(grader: Grader, expected: JsonValue, choices: int) -> str | None:

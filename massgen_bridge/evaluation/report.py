@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from massgen_bridge.evaluation.evaluator import Task
     from massgen_bridge.evaluation.results import Graded, Opening
 
-__all__ = ["Comparison", "Report", "Standing", "TagCount", "make_report"]
+__all__ = ["Comparison", "Report", "Standing", "TagCount", "Unanswered", "make_report"]
 
 
 class Standing(Frozen):
@@ -39,6 +39,8 @@ class Standing(Frozen):
         low: Lower end of its 95 % interval.
         high: Upper end of its 95 % interval.
         calls: Model calls of all runs together.
+        input_tokens: Tokens of all prompts.
+        output_tokens: Tokens of all answers, reasoning included.
         cost_usd: Dollars of the calls whose price is known; None where no call's is.
         unpriced_calls: Calls that used tokens and whose price is not known.
         median_s: Median wall time of a run in seconds.
@@ -84,8 +86,26 @@ class Comparison(Frozen):
     questions_needed: int | None
 
 
+class Unanswered(Frozen):
+    """Why somebody gave no answer.
+
+    Attributes:
+        agent: The agent that was asked alone; None for the team.
+        reason: The last one of several.
+    """
+
+    agent: str | None
+    reason: str
+
+
 class TagCount(Frozen):
-    """Right answers among the questions of a tag; `right` has an entry for each contestant."""
+    """How the questions of a tag were answered.
+
+    Attributes:
+        tag: The tag.
+        answers: How many answers there are from each contestant.
+        right: How many of them are right, in the order of `standings`.
+    """
 
     tag: str
     answers: int
@@ -99,6 +119,8 @@ class Report(Frozen):
         format: Of this report; another number where a reader of the old one would be misled.
         complete: Whether everything that was asked for is there.
         evaluation_id: Its id.
+        config_file: The configuration, as it was named when the evaluation began.
+        dataset: The data set, as it was named then.
         results: The file with all answers.
         questions: How many questions count: those that everybody has answered as often.
         questions_asked_for: How many there are to be.
@@ -110,7 +132,7 @@ class Report(Frozen):
             nothing to compare.
         any_agent_right: Answers that at least one agent alone had right; None without agents.
         tags: The questions of each tag.
-        failures: Why there was no answer, by the contestant's name: the last reason of each.
+        failures: Why there was no answer, for each contestant that gave none to some.
     """
 
     type: Literal["report"] = "report"
@@ -129,7 +151,7 @@ class Report(Frozen):
     verdict: Verdict | None = None
     any_agent_right: int | None = None
     tags: tuple[TagCount, ...] = ()
-    failures: tuple[tuple[str | None, str], ...] = ()
+    failures: tuple[Unanswered, ...] = ()
 
 
 class _Field(NamedTuple):
@@ -282,9 +304,9 @@ def _tags(found: _Field, everybody: Sequence[str | None]) -> Iterable[TagCount]:
 
 def _failures(
     tasks: Sequence[Task], graded: Mapping[Cell, Graded], everybody: Sequence[str | None]
-) -> Iterable[tuple[str | None, str]]:
+) -> Iterable[Unanswered]:
     for agent in everybody:
         own = [graded[t.cell] for t in tasks if t.contestant.agent == agent and t.cell in graded]
         reasons = [one.message for one in own if one.answer is None and one.message]
         if reasons:
-            yield agent, reasons[-1]
+            yield Unanswered(agent=agent, reason=reasons[-1])

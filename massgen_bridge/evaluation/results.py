@@ -89,6 +89,8 @@ class Graded(Frozen):
         winner: The agent whose answer it is.
         message: Why there is no answer.
         calls: Model calls made.
+        input_tokens: Tokens of all prompts.
+        output_tokens: Tokens of all answers, reasoning included.
         cost_usd: Dollars of the calls whose price is known; None where no call's is.
         unpriced_calls: Calls that used tokens and whose price is not known.
         duration_s: Wall time in seconds.

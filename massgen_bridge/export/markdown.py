@@ -137,10 +137,10 @@ def _about(one: GivenAnswer) -> str:
 
 def _teams(run: RunExport) -> Iterator[str]:
     for turn, team in with_teams(run):
-        yield f"{_plain(title_of(turn, team))}. Its run is {_plain(team.run_id)}."
+        yield f"{markdown_text(title_of(turn, team))}. Its run is {markdown_text(team.run_id)}."
         votes = list(team_votes(run, team))
         if votes:
-            yield _table(("Member", "Voted for", "Why"), votes)
+            yield markdown_table(("Member", "Voted for", "Why"), votes)
 
 
 def _money(run: RunExport) -> Iterator[str]:

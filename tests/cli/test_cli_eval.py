@@ -124,7 +124,7 @@ def test_no_answer_counts_as_wrong_and_is_shown_apart(commands: Commands, home: 
         ("lin", 0, 2),
         (None, 1, 0),
     ]
-    assert [agent for agent, _ in report.failures] == ["lin"]
+    assert [one.agent for one in report.failures] == ["lin"]
     assert "lin: no answer: auth: the script says that this turn fails" in done.stderr
     assert report.standings[0].cost_usd is None
     assert report.standings[0].unpriced_calls == 2  # not known is not free
