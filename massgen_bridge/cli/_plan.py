@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from massgen_bridge.ballots import remembered
 from massgen_bridge.cli._budgets import doubts
@@ -30,10 +30,52 @@ if TYPE_CHECKING:
     from massgen_bridge.runtime.planning import Prepared
     from massgen_bridge.specs import ProviderSpec
 
-__all__ = ["plan_of", "trusted_or_read"]
+__all__ = ["UsualCourse", "plan_of", "trusted_or_read", "usual_course"]
 
 _STAND_IN = "stands in for a key that is not there"
 _MEDIA = ("audio", "document", "image", "video")
+
+
+class UsualCourse(NamedTuple):
+    """What a run takes if it goes as runs usually go: a rough guess.
+
+    Attributes:
+        calls: Model calls.
+        tokens: Tokens in and out.
+        usd: Dollars of the models whose price is known.
+        unpriced: Models whose price is not known.
+        is_free: Whether nobody charges for any of the models.
+    """
+
+    calls: int
+    tokens: float
+    usd: float
+    unpriced: tuple[str, ...]
+    is_free: bool
+
+
+def usual_course(prepared: Prepared, asked: str) -> UsualCourse:
+    """Guess what a run takes, without asking anyone.
+
+    Args:
+        prepared: The run.
+        asked: All that each agent is asked.
+    """
+    connections = [one for part in prepared.tree() for one in part.connections.values()]
+    providers = _providers(prepared.host)
+    found = estimate_run(connections, asked, providers)
+    # What was estimated is an answer and a vote of each agent; strategies differ in their calls.
+    rated = 2 * sum(len(part.plan.agents) - len(part.teams) for part in prepared.tree())
+    expected = _expected(prepared)
+    usual = rated if expected is None else expected.usual
+    charging = {spec.name for spec in providers if spec.prices_id is not None}
+    return UsualCourse(
+        calls=usual,
+        tokens=(found.usage.input_tokens + found.usage.output_tokens) * usual / rated,
+        usd=float(found.price) * usual / rated,
+        unpriced=found.unpriced,
+        is_free=all(one.provider not in charging for one in connections),
+    )
 
 
 def trusted_or_read(file: Path, host: PluginHost, *, trust: bool) -> RunConfig:
@@ -165,24 +207,16 @@ def _cost(
     config: RunConfig, prepared: Prepared, asked: str, code: Iterable[CodeReference]
 ) -> tuple[dict[str, Any], list[str]]:
     """What the usual course of the run costs, and why its budget may not be enough for it."""
-    connections = [one for part in prepared.tree() for one in part.connections.values()]
-    providers = _providers(prepared.host)
-    found = estimate_run(connections, asked, providers)
-    # What was estimated is an answer and a vote of each agent; strategies differ in their calls.
-    rated = 2 * sum(len(part.plan.agents) - len(part.teams) for part in prepared.tree())
-    expected = _expected(prepared)
-    usual = rated if expected is None else expected.usual
-    charging = {spec.name for spec in providers if spec.prices_id is not None}
+    usual = usual_course(prepared, asked)
     own = sorted({one.path[1] for one in code if one.path[0] == "agents"})
-    usd = float(found.price) * usual / rated
-    tokens = (found.usage.input_tokens + found.usage.output_tokens) * usual / rated
     cost = {
-        "usd": usd,
-        "free": all(one.provider not in charging for one in connections),
-        "unknown_models": list(found.unpriced),
+        "usd": usual.usd,
+        "free": usual.is_free,
+        "unknown_models": list(usual.unpriced),
         "not_counted": [config.agents[int(position)].id for position in own],
     }
-    return cost, list(doubts(config.budget, expected, tokens, None if found.unpriced else usd))
+    usd = None if usual.unpriced else usual.usd
+    return cost, list(doubts(config.budget, _expected(prepared), usual.tokens, usd))
 
 
 def _with_conversation(prepared: Prepared, message: Message, session: Session) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,6 +11,7 @@ import typer
 
 from massgen_bridge import __version__
 from massgen_bridge.cli._asking import asker
+from massgen_bridge.cli._eval_plan import EvalPlan, eval_plan, eval_plan_text
 from massgen_bridge.cli._eval_run import EvalRun
 from massgen_bridge.cli._eval_text import eval_markdown, eval_text
 from massgen_bridge.cli._options import Debug, new_app
@@ -110,6 +112,9 @@ def evaluate(
         DisplayChoice,
         typer.Option("--display", help="How the progress is shown on stderr."),
     ] = DisplayChoice.AUTO,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show how many runs it takes, and do nothing.")
+    ] = False,
     trust: Annotated[
         bool, typer.Option("--trust", help="Allow the code that the configuration imports.")
     ] = False,
@@ -137,15 +142,20 @@ def evaluate(
         dataset=dataset,
         dataset_digest=questions.digest,
     )
+    path = _path(opening, save, resume=resume)
+    results = Results(path, opening)
+    evaluator = Evaluator(
+        contestants,
+        questions.chosen(limit, seed),
+        repeats=repeat,
+        results=results,
+        again=retry_failures,
+    )
+    if dry_run:
+        with results if path.exists() else nullcontext():
+            return _show_plan(eval_plan(evaluator.open()), output)
     note_local_model(contestants[-1].prepared)
-    with Results(_path(opening, save, resume=resume), opening) as results:
-        evaluator = Evaluator(
-            contestants,
-            questions.chosen(limit, seed),
-            repeats=repeat,
-            results=results,
-            again=retry_failures,
-        )
+    with results:
         own = EvalRun(evaluator, results, contestants[-1].prepared)
         stopped = own.work(
             concurrency=concurrency, display=display, lines=output is EvalOutput.JSONL
@@ -163,6 +173,16 @@ def evaluate(
         typer.echo(f"Stopped; what was answered is kept: {how} goes on.", err=True)
         raise Stopped(stopped)
     return DONE if any(one.unanswered < one.answers for one in report.standings) else FAILED
+
+
+def _show_plan(plan: EvalPlan, output: EvalOutput) -> int:
+    if output is EvalOutput.TEXT:
+        say(eval_plan_text(plan))
+    elif output is EvalOutput.JSON:
+        print_json(plan._asdict())
+    else:
+        raise BadUsage("--dry-run has no answers to print: use --output text or json")
+    return DONE
 
 
 def _only(choice: OnlyChoice | None) -> Literal["agents", "team"] | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from massgen_bridge.config.models import StrategyConfig
 from massgen_bridge.config.source import Source
 from massgen_bridge.errors import ConfigError
+from massgen_bridge.events import Seat
 from massgen_bridge.runtime.planning import prepare_run
 from massgen_bridge.runtime.setup import setup_of
 
@@ -60,12 +61,15 @@ def contestants_of(
 
 def _alone(config: RunConfig, index: int, team: Prepared) -> Prepared:
     """The run of one agent, as if the configuration had no other and the strategy `single`."""
-    agent = config.agents[index]
+    # There is nobody to vote for, and `single` refuses what only a vote can honour.
+    usual = {"roles": Seat.model_fields["roles"].default, "weight": 1.0}
+    agent = config.agents[index].model_copy(update=usual)
+    written = config.source.data["agents"][index]
     strategy = StrategyConfig(type=_ALONE)
     source = Source(
         data={
             **config.source.data,
-            "agents": [config.source.data["agents"][index]],
+            "agents": [{key: one for key, one in written.items() if key not in usual}],
             "strategy": _ALONE,
         },
         base_dir=config.base_dir,
@@ -74,11 +78,12 @@ def _alone(config: RunConfig, index: int, team: Prepared) -> Prepared:
     own = replace(config, document=document, source=source, strategy_options=None)
     own = replace(own, teams={name: one for name, one in config.teams.items() if name == agent.id})
     planned = team.plan.agents[index]
+    seat = planned.seat.model_copy(update={"label": "agent1", **usual})
     spec = team.host.strategy(_ALONE)
     options = spec.options()
     plan = replace(
         team.plan,
-        agents=(replace(planned, seat=planned.seat.model_copy(update={"label": "agent1"})),),
+        agents=(replace(planned, seat=seat),),
         strategy=spec.create(options),
         strategy_name=spec.name,
         strategy_options=options.model_dump(mode="json"),

@@ -354,3 +354,18 @@ def test_a_mistake_in_the_questions_is_told_with_its_line(commands: Commands, ho
     done = commands("eval", team_of(home, {}), bad)
     assert done.returncode == 2
     assert f"{bad}:1:1: grader: unknown grader 'nunber'; did you mean 'number'?" in done.stderr
+
+
+def test_a_dry_run_tells_what_it_would_take_and_does_nothing(
+    commands: Commands, home: Path
+) -> None:
+    team = team_of(home, {"answers": ["1"]}, {"answers": ["2"]})
+    save = home / "answers.jsonl"
+    arguments = ("eval", team, questions(home, 4), "--save", save)
+    done = commands(*arguments, "--dry-run")
+    assert done.stdout == "Would take 12 runs, about 24 model calls, free.\n"
+    assert not save.exists()
+    commands(*arguments, "--limit", "3")
+    plan = json.loads(commands(*arguments, "--dry-run", "--output", "json").stdout)
+    assert (plan["runs"], plan["model_calls"], plan["usd"]) == (3, 6, 0)
+    assert commands(*arguments, "--dry-run", "--output", "jsonl").returncode == 2

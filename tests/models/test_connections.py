@@ -237,3 +237,13 @@ def test_no_sdk_is_imported_for_connections() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_a_pool_of_several_runs_is_closed_by_the_last_of_them(pool: ConnectionPool) -> None:
+    pool.add("a", "local", protocols=_CHAT)
+    async with pool:
+        async with pool:
+            pass
+        assert pool._shared.servers is None  # not closed: one can still be started
+    with pytest.raises(LocalModelError, match="closed"):
+        await pool.connection("a")
