@@ -13,7 +13,7 @@ import anyio
 from massgen_bridge import __version__
 from massgen_bridge.agent import AnswerRef
 from massgen_bridge.ballots import Earlier, earlier_of
-from massgen_bridge.errors import AgentError, HookFailed, JournalError
+from massgen_bridge.errors import AgentError, HookFailed, JournalError, ReplayDiverged
 from massgen_bridge.events import (
     BudgetReached,
     Conversation,
@@ -131,8 +131,10 @@ class Runner:
             raise
         except Exception as error:  # noqa: BLE001 - a strategy is foreign code; the record is kept
             cause = _only(error)
+            unfit = isinstance(cause, ReplayDiverged)
+            text = str(cause) if unfit else f"the run broke: {cause!r}"
             with suppress(JournalError):
-                await self._close(Finish(status="failed", message=f"the run broke: {cause!r}"))
+                await self._close(Finish(status="failed", message=text))
             raise cause from None
         return await self._close(
             self._finish or Finish(status="failed", message="the strategy came to no end")

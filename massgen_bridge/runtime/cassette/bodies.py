@@ -32,16 +32,17 @@ class Cleaner:
 
     Args:
         forms: The secrets.
-        run_id: The id of the run.
+        run_id: The id of the run; None before it has one.
     """
 
-    def __init__(self, forms: SecretForms, run_id: str) -> None:
+    def __init__(self, forms: SecretForms, run_id: str | None) -> None:
         self._forms = forms
         self._run_id = run_id
 
     def text(self, text: str) -> str:
         """A text that may stand in the cassette."""
-        return self._forms.mask(text).replace(self._run_id, _RUN)
+        clean = self._forms.mask(text)
+        return clean.replace(self._run_id, _RUN) if self._run_id else clean
 
     def value(self, value: JsonValue, *, media: bool = True) -> JsonValue:
         """A JSON value that may stand in the cassette.

@@ -63,8 +63,8 @@ class Recording:
         self._calls = 0
         self._numbers: dict[str, int] = {}
         self._secrets: Callable[[], frozenset[str]] = frozenset
-        self._known: frozenset[str] = frozenset()
-        self._cleaner = Cleaner(SecretForms(()), "")
+        self._known: frozenset[str] | None = None
+        self._cleaner = Cleaner(SecretForms(()), None)
         self._run_id = ""
         self._lock = threading.Lock()
         self._in_order = anyio.Lock()
@@ -194,7 +194,7 @@ class Recording:
     def _clean(self) -> Cleaner:
         """Knows all secrets that there are by now."""
         known = self._secrets()
-        if known != self._known or not self._run_id:
+        if known != self._known:
             self._known = known
             self._cleaner = Cleaner(SecretForms(known), self._run_id)
         return self._cleaner

@@ -77,7 +77,7 @@ class Replay:
         self._stops: dict[Caller, Callable[[str], None]] = {}
         self._overdue: set[str] = set()
         self._is_told = False
-        self._cleaner = Cleaner(SecretForms(()), "")
+        self._cleaner = Cleaner(SecretForms(()), None)
         self._run_id = ""
         self._lock = threading.Lock()
 
@@ -105,7 +105,7 @@ class Replay:
             )
         if self._end is None:
             _logger.warning(
-                "the cassette %r was cut off: it holds the first %d model calls of its run",
+                "the recording of the cassette %r was cut off; model calls in it: %d",
                 self.file,
                 self._count,
             )
