@@ -16,6 +16,7 @@ from massgen_bridge.specs import AdapterSpec, NoOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
 
     from massgen_bridge.agent import Emit, Turn, TurnResult
     from massgen_bridge.ballots import BallotChoice
@@ -159,10 +160,20 @@ class Team:
         *,
         keep: bool = True,
         session: Session | str | None = None,
+        record: Path | str | None = None,
+        replay: Path | str | None = None,
         on_record: Callable[[Record], None] | None = None,
     ) -> RunResult:
         """Run the team on a question; see `massgen_bridge.run`."""
-        return api.run(self, question, keep=keep, session=session, on_record=on_record)
+        return api.run(
+            self,
+            question,
+            keep=keep,
+            session=session,
+            record=record,
+            replay=replay,
+            on_record=on_record,
+        )
 
     async def arun(
         self,
@@ -170,10 +181,20 @@ class Team:
         *,
         keep: bool = True,
         session: Session | str | None = None,
+        record: Path | str | None = None,
+        replay: Path | str | None = None,
         on_record: Callable[[Record], None] | None = None,
     ) -> RunResult:
         """Run the team on a question; see `massgen_bridge.arun`."""
-        return await api.arun(self, question, keep=keep, session=session, on_record=on_record)
+        return await api.arun(
+            self,
+            question,
+            keep=keep,
+            session=session,
+            record=record,
+            replay=replay,
+            on_record=on_record,
+        )
 
     def stream(
         self,
@@ -181,9 +202,11 @@ class Team:
         *,
         keep: bool = True,
         session: Session | str | None = None,
+        record: Path | str | None = None,
+        replay: Path | str | None = None,
     ) -> AsyncIterator[Record]:
         """Run the team and yield each record; see `massgen_bridge.stream`."""
-        return api.stream(self, question, keep=keep, session=session)
+        return api.stream(self, question, keep=keep, session=session, record=record, replay=replay)
 
 
 def _as_values(budget: Budget | Mapping[str, Any] | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import anyio
 from anyio import to_thread
 
 from massgen_bridge.ballots import remembered
-from massgen_bridge.errors import CassetteError, JournalError
+from massgen_bridge.errors import CassetteError
 from massgen_bridge.events import Conversation, Record, RunStarted
 from massgen_bridge.models.tape import rolling
 from massgen_bridge.runtime.cassette.replaying import Replay
@@ -127,11 +127,6 @@ async def resume(
         JournalError: The run has ended, another process has it, or its file cannot be used.
         ConfigError: The configuration gives another team or strategy.
     """
-    if run.started.replayed_from is not None:
-        raise JournalError(
-            f"the run {run.run_id!r} replayed the cassette {run.started.replayed_from!r}: replay"
-            " that again instead"
-        )
     if run.setup is not None:
         asked = run.setup
         plan = replace(prepared.plan, deadline_s=asked.deadline_s, budget=asked.budget)

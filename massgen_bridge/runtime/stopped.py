@@ -88,6 +88,11 @@ class StoppedRun:
                 f" {within.turn_id!r} of its team {within.agent_id!r}: resume that one"
             )
         _check(header, ends[1], elsewhere=elsewhere)
+        cassette = ends[0].event.replayed_from
+        if cassette is not None:
+            raise JournalError(
+                f"the run {path.stem!r} is a replay of the cassette {cassette!r}: replay that again"
+            )
         setup = setup_of_file(path)
         return cls(path=path, started=ends[0].event, setup=setup, elsewhere=elsewhere)
 

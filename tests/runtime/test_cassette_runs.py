@@ -6,6 +6,7 @@ import logging
 import stat
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from runtime.tapes import (
     KEY,
@@ -22,7 +23,7 @@ from runtime.tapes import (
     without_lines,
 )
 
-from massgen_bridge import resume, run
+from massgen_bridge import Team, arun, resume, run
 from massgen_bridge.errors import CassetteError, JournalError, ReplayDiverged
 from massgen_bridge.events import ModelRetried, RunFinished, RunStarted
 from massgen_bridge.testing.servers import (
@@ -246,14 +247,47 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
         run(team(NOWHERE, ADA), "Why?", record=tmp_path / "no" / "c.jsonl", keep=False)
 
 
-def test_a_run_that_is_replayed_is_not_resumed(tape: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recorded(tape, voting, ADA, LIN)
-    other = {**LIN, "system_message": "other"}
-    with pytest.raises(ReplayDiverged):
-        run(team(NOWHERE, ADA, other), QUESTION, replay=tape)
+def test_a_replay_that_was_stopped_is_not_resumed(
+    tape: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = {"id": "bot", "backend": {"type": "scripted", "answers": ["x"], "delay_s": 0.3}}
+    recorded(tape, voting, ADA, slow)
+
+    async def stopped() -> None:
+        with anyio.move_on_after(0.1):
+            await arun(team(NOWHERE, ADA, slow), QUESTION, replay=tape)
+
+    anyio.run(stopped)
     monkeypatch.delenv("CANARY_KEY")
-    with pytest.raises(JournalError):
-        resume("last", team(NOWHERE, ADA, other))
+    with pytest.raises(JournalError, match="is a replay of the cassette"):
+        resume("last")
+
+
+def test_a_team_within_a_team_that_does_not_fit_ends_the_whole_run(tape: Path) -> None:
+    crew = {"type": "team", "agents": [ADA, LIN]}
+    agents = [{"id": "crew", "backend": crew}, asking("bob", system_message="bob")]
+    recorded(tape, voting, *agents)
+    other = {"type": "team", "agents": [ADA, {**LIN, "system_message": "other"}]}
+    with pytest.raises(ReplayDiverged, match=r"agent 'crew/lin' asks \(its call 1"):
+        replayed(tape, {"id": "crew", "backend": other}, agents[1])
+
+
+def test_several_agents_that_do_not_fit_are_one_error(tape: Path) -> None:
+    recorded(tape, voting, ADA, LIN)
+    others = [{**one, "system_message": "other"} for one in (ADA, LIN)]
+    with pytest.raises(ReplayDiverged):
+        replayed(tape, *others)
+
+
+def test_a_team_of_code_is_recorded_as_well(tape: Path) -> None:
+    with ModelServer(Text("Yes.")) as server:
+        models = team(server.url)["models"]
+        there = Team(models=models, strategy="single")
+        there.add("ada", "openai", model="one")
+        there.run(QUESTION, record=tape, keep=False)
+    here = Team(models=team(NOWHERE)["models"], strategy="single")
+    here.add("ada", "openai", model="one")
+    assert here.run(QUESTION, replay=tape, keep=False).answer == "Yes."
 
 
 # --- secrets --------------------------------------------------------------------------------------
@@ -312,3 +346,14 @@ def test_a_key_in_the_question_is_masked_and_still_matches(
     monkeypatch.delenv("CANARY_KEY")
     result = run(team(NOWHERE, ADA), f"Is it {KEY}?", replay=tape, keep=False)
     assert result.answer == "Yes."
+
+
+def test_what_an_address_gives_away_does_not_enter(
+    tape: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ModelServer(Text("It is canary-in-an-address.")) as server:
+        address = server.url.replace("http://", "http://me:canary-in-an-address@")
+        monkeypatch.setenv("WHERE", address)
+        result = run(team("${WHERE}", ADA), QUESTION, record=tape, keep=False)
+    assert result.answer == "It is canary-in-an-address."
+    assert "canary-in" not in tape.read_text()

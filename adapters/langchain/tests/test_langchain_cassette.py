@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ KEY = "sk-canary-0123456789"
 NOWHERE = "http://127.0.0.1:9/v1"
 GRAPHS = """
 from langchain_core.runnables import RunnableLambda
+from langchain_openai import ChatOpenAI
 
 def asynchronous(model):
     async def ask(messages):
@@ -24,6 +26,10 @@ def asynchronous(model):
 
 def blocking(model):
     return RunnableLambda(lambda messages: model.invoke(messages))
+
+def own(connection):
+    mine = ChatOpenAI(model="m", base_url=connection.base_url, api_key="x", max_retries=0)
+    return RunnableLambda(lambda messages, config: mine.invoke(messages, config))
 """
 
 
@@ -72,3 +78,12 @@ def test_what_it_asks_is_recorded_and_answered(
     assert KEY not in tape.read_text()
     with pytest.raises(ReplayDiverged, match=r"asked 'Be long\.', recorded 'Be brief\.'"):
         run(_config(NOWHERE, "Be long.", **options), "Is it?", replay=tape)
+
+
+def test_a_graph_with_a_client_of_its_own_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = {"graph": "my_graphs.py:own", "input": "messages"}
+    with ModelServer(Text("Yes.")) as server, caplog.at_level(logging.WARNING):
+        run(_config(server.url, "Be brief.", **options), "Is it?", record=tmp_path / "run.jsonl")
+    assert "has none of the model calls of 'ada'" in caplog.text

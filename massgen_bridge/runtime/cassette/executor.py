@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from massgen_bridge.errors import CassetteError
+from massgen_bridge.events import ModelCallStarted
 from massgen_bridge.models.tape import asking, caller, current_tape
 from massgen_bridge.runtime.cassette.recording import Recording
 from massgen_bridge.runtime.cassette.replaying import Replay
 
 if TYPE_CHECKING:
     from massgen_bridge.agent import Emit, Turn
+    from massgen_bridge.events import TurnEvent
     from massgen_bridge.runtime.crew import AgentSetup
     from massgen_bridge.runtime.executor import Executor, TurnOutcome
 
@@ -39,10 +41,16 @@ class TapedExecutor:
             ReplayDiverged: The run does not fit the cassette.
         """
         who = caller().within(turn.agent_id, turn.turn_id)
+
+        async def told(event: TurnEvent, /) -> None:
+            if isinstance(event, ModelCallStarted) and event.source is None:
+                self._tape.askers.note(who.agent, setup.kind)
+            await emit(event)
+
         self._tape.started(who, partial(self._executor.cancel, turn.turn_id))
         try:
             with asking(who):
-                outcome = await self._executor.run_turn(setup, turn, emit)
+                outcome = await self._executor.run_turn(setup, turn, told)
             return await self._tape.ended(who, outcome)
         finally:
             self._tape.over(who)

@@ -15,6 +15,7 @@ from anyio import to_thread
 from massgen_bridge import __version__
 from massgen_bridge.errors import CassetteError
 from massgen_bridge.events import TurnCancelled, TurnFailed
+from massgen_bridge.runtime.cassette.askers import Askers
 from massgen_bridge.runtime.cassette.bodies import Cleaner
 from massgen_bridge.runtime.cassette.lines import Call, End, Header, TurnEnd, encode_line
 from massgen_bridge.runtime.cassette.sending import Sending
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from massgen_bridge.events import RunResult
     from massgen_bridge.messages import Message
     from massgen_bridge.models.tape import Caller
+    from massgen_bridge.plugins import PluginHost
     from massgen_bridge.runtime.executor import TurnOutcome
     from massgen_bridge.runtime.planning import Prepared
 
@@ -46,6 +48,7 @@ class Recording:
 
     Attributes:
         marks: What the marks on ballots are made from.
+        askers: Who tells of model calls.
 
     Raises:
         CassetteError: It exists.
@@ -68,6 +71,8 @@ class Recording:
         self._run_id = ""
         self._lock = threading.Lock()
         self._in_order = anyio.Lock()
+        self.askers = Askers()
+        self._host: PluginHost | None = None
         self.marks = random.token_hex(16)
 
     def begin(self, prepared: Prepared, question: Message, run_id: str) -> None:
@@ -78,6 +83,7 @@ class Recording:
         """
         own = prepared.literals | secret_variables(os.environ)
         self._run_id = run_id
+        self._host = prepared.host
         self._secrets = lambda: prepared.pool.secrets() | own
         header = Header(
             bridge=__version__,
@@ -152,6 +158,8 @@ class Recording:
 
     def close(self, result: RunResult | None) -> None:
         """Write the last line; blocks."""
+        if self._host is not None:
+            self.askers.warn(self._host, self._numbers, file=str(self._path))
         if self._file < 0:
             return
         self._write(End(calls=self._calls, status=result.status if result else "broken"))

@@ -12,6 +12,7 @@ import anyio
 from massgen_bridge.errors import CassetteError, ReplayDiverged
 from massgen_bridge.events import TurnCancelled, TurnFailed
 from massgen_bridge.runtime.cassette.answering import Answering
+from massgen_bridge.runtime.cassette.askers import Askers
 from massgen_bridge.runtime.cassette.bodies import Cleaner, reply_of
 from massgen_bridge.runtime.cassette.lines import Call, read_lines
 from massgen_bridge.runtime.cassette.matching import Calls, TapedStep, fits
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from massgen_bridge.events import RunResult
     from massgen_bridge.messages import Message
     from massgen_bridge.models.tape import Caller
+    from massgen_bridge.plugins import PluginHost
     from massgen_bridge.runtime.cassette.lines import TurnEnd
     from massgen_bridge.runtime.executor import TurnOutcome
     from massgen_bridge.runtime.planning import Prepared
@@ -48,6 +50,7 @@ class Replay:
         marks: What the marks on ballots are made from.
         order: In which order things end.
         failure: What does not fit, once something does not.
+        askers: Who tells of model calls.
 
     Raises:
         CassetteError: It cannot be read.
@@ -59,6 +62,8 @@ class Replay:
         self.hosts = {one.id: one.host or "" for one in self._header.agents}
         self.marks = self._header.marks
         self.order = Order()
+        self.askers = Askers()
+        self._host: PluginHost | None = None
         self.failure: ReplayDiverged | None = None
         self._steps: dict[str, tuple[int, TurnEnd]] = {}
         calls: list[TapedStep] = []
@@ -95,6 +100,7 @@ class Replay:
         check_team(self._header, prepared, file=self.file)
         known = prepared.pool.secrets() | prepared.literals | secret_variables(os.environ)
         self._run_id = run_id
+        self._host = prepared.host
         self._cleaner = Cleaner(SecretForms(known), run_id)
         if not fits(self._header.question, self._cleaner.text(question.text)):
             raise CassetteError(
@@ -197,6 +203,8 @@ class Replay:
 
     def close(self, result: RunResult | None) -> None:
         """Say what was recorded and not asked for."""
+        if self._host is not None:
+            self.askers.warn(self._host, self._asked, file=self.file)
         left = self._calls.unused()
         if self.failure is not None or result is None or result.status == "cancelled" or not left:
             return
