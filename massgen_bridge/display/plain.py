@@ -173,7 +173,7 @@ def _said_of_agent(event: AgentEvent, view: RunView) -> str | None:
         case TurnStarted(purpose=purpose, round=number):
             return _PURPOSES[purpose].format(number)
         case TurnCancelled() | TurnIdle() | TurnLost():
-            return _ended(event)
+            return _ended(event, view)
         case ModelRetried(attempt=attempt, delay_s=delay_s, kind=kind, message=message):
             why = f"{kind}: {clip(one_line(message), _LONG)}"
             return f"model call {attempt} failed, next try in {delay_s:.1f} s: {why}"
@@ -192,12 +192,19 @@ def _said_of_agent(event: AgentEvent, view: RunView) -> str | None:
             return None
 
 
-def _ended(event: TurnCancelled | TurnIdle | TurnLost) -> str:
+def _is_refusal(view: RunView, agent_id: str, message: str) -> bool:
+    agent = view.agents.get(agent_id)
+    return agent is not None and agent.is_refusal(message)
+
+
+def _ended(event: TurnCancelled | TurnIdle | TurnLost, view: RunView) -> str:
     match event:
         case TurnCancelled(reason=reason):
             return f"stopped: {clip(one_line(reason), _LONG)}"
         case TurnIdle(idle_s=idle_s):
             return f"silent for {idle_s:g} s: the others do not wait any longer"
+        case TurnLost(agent_id=agent_id, message=message) if _is_refusal(view, agent_id, message):
+            return "stopped, it is out of budget"
         case TurnLost(kind=kind, message=message):
             return f"failed: {kind}: {one_line(message)} (what to do: {ADVICE[kind]})"
         case _:
