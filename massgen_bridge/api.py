@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -16,6 +17,7 @@ import anyio
 from massgen_bridge.config.trust import open_config
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.messages import Message, user
+from massgen_bridge.people import desk_of
 from massgen_bridge.plugins import PluginHost
 from massgen_bridge.runtime import session as running
 from massgen_bridge.runtime.cassette.executor import tape_of
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from massgen_bridge.events import Record, RunResult
+    from massgen_bridge.people import Ask, Desk
 
 __all__ = ["Config", "Configured", "aresume", "arun", "prepare", "resume", "run", "stream"]
 
@@ -88,6 +91,7 @@ async def arun(
     session: Session | str | None = None,
     record: Path | str | None = None,
     replay: Path | str | None = None,
+    ask: Ask | Desk | None = None,
     on_record: Callable[[Record], None] | None = None,
 ) -> RunResult:
     """Run a configuration on a question.
@@ -101,6 +105,8 @@ async def arun(
             under; without an answer, the question does not become part of it.
         record: A new file, for all model calls and their answers: a cassette.
         replay: A cassette that answers in place of all models: no key and no network are needed.
+        ask: Asks the people who take part, one question at a time; a `Desk` asks several at once.
+            Without it, nobody is asked.
         on_record: Called with each record, in the event loop; it must only take note.
 
     Returns:
@@ -120,6 +126,7 @@ async def arun(
         partial(prepare, config, trust=trust, replay=tape if isinstance(tape, Replay) else None)
     )
     listeners = [on_record] if on_record is not None else []
+    prepared = replace(prepared, ask=desk_of(ask))
     return await running.execute(
         prepared, _message(question), listeners=listeners, keep=keep, session=talk, tape=tape
     )
@@ -134,6 +141,7 @@ def run(
     session: Session | str | None = None,
     record: Path | str | None = None,
     replay: Path | str | None = None,
+    ask: Ask | Desk | None = None,
     on_record: Callable[[Record], None] | None = None,
 ) -> RunResult:
     """Run a configuration on a question and wait for the result; see `arun`.
@@ -142,7 +150,8 @@ def run(
     its own in another thread, and the caller's waits.
     """
     work = partial(arun, config, question, trust=trust, keep=keep, session=session)
-    return _blocking(partial(work, record=record, replay=replay, on_record=on_record))
+    taped = partial(work, record=record, replay=replay)
+    return _blocking(partial(taped, ask=ask, on_record=on_record))
 
 
 async def aresume(
@@ -150,6 +159,7 @@ async def aresume(
     config: Config | None = None,
     *,
     trust: bool = False,
+    ask: Ask | Desk | None = None,
     on_record: Callable[[Record], None] | None = None,
 ) -> RunResult:
     """Go on with a run whose process has ended, from its journal, to the same result.
@@ -161,6 +171,7 @@ async def aresume(
         config: What it was made from, where the journal does not hold it: for a `Team`, for a
             configuration with secrets that is gone, for a run of an older version.
         trust: Whether code that the configuration names may be imported.
+        ask: As for `arun`.
         on_record: As for `arun`; called with the new records.
 
     Returns:
@@ -174,6 +185,7 @@ async def aresume(
     stopped = await anyio.to_thread.run_sync(_stopped, run_id)
     prepared = await anyio.to_thread.run_sync(partial(_again, stopped, config, trust=trust))
     listeners = [on_record] if on_record is not None else []
+    prepared = replace(prepared, ask=desk_of(ask))
     return await running.resume(prepared, stopped, listeners=listeners)
 
 
@@ -182,10 +194,12 @@ def resume(
     config: Config | None = None,
     *,
     trust: bool = False,
+    ask: Ask | Desk | None = None,
     on_record: Callable[[Record], None] | None = None,
 ) -> RunResult:
     """Go on with a run whose process has ended and wait for the result; see `aresume`."""
-    return _blocking(partial(aresume, run_id, config, trust=trust, on_record=on_record))
+    work = partial(aresume, run_id, config, trust=trust)
+    return _blocking(partial(work, ask=ask, on_record=on_record))
 
 
 def _stopped(run_id: str) -> StoppedRun:
@@ -219,6 +233,7 @@ async def stream(
     session: Session | str | None = None,
     record: Path | str | None = None,
     replay: Path | str | None = None,
+    ask: Ask | Desk | None = None,
 ) -> AsyncIterator[Record]:
     """Run a configuration and yield each record as it comes; the last one holds the result.
 
@@ -228,8 +243,9 @@ async def stream(
 
     async def work() -> None:
         with send:
-            ask = partial(arun, config, question, trust=trust, keep=keep, session=session)
-            await ask(record=record, replay=replay, on_record=send.send_nowait)
+            begin = partial(arun, config, question, trust=trust, keep=keep, session=session)
+            taped = partial(begin, record=record, replay=replay)
+            await taped(ask=ask, on_record=send.send_nowait)
 
     # A task group cannot stay open over a yield; this task is owned by the generator, which ends
     # it in every case before it ends itself.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from massgen_bridge.events import Record
+    from massgen_bridge.people import Asking
     from massgen_bridge.strategy import Strategy
 
 __all__ = [
@@ -54,6 +55,7 @@ class AgentContext:
         base_dir: Folder of the configuration file, or the working directory.
         finished: The turns that this agent finished before the run was resumed, in order; only an
             agent that remembers its own turns needs them.
+        ask: Asks a person; None where nobody can be asked.
         team: The team that this agent is, which the host runs; None but for kinds with `is_team`.
     """
 
@@ -65,6 +67,7 @@ class AgentContext:
     base_dir: Path
     finished: Sequence[FinishedTurn] = ()
     team: Agent | None = None
+    ask: Asking | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,7 @@ class AdapterSpec:
         needs_model: Whether `backend.model` must be given.
         default_provider: Provider of a `backend.model` that is no named connection.
         imports_code: Names of options whose value is an import path, and so needs trust.
+        needs_person: Whether an agent with these options cannot do without a person who is asked.
         is_team: Whether its options are the configuration of a team: a file that `config` names,
             or the keys of one.
     """
@@ -100,6 +104,7 @@ class AdapterSpec:
     default_provider: str | None = None
     imports_code: Sequence[str] = ()
     is_team: bool = False
+    needs_person: Callable[[Any], bool] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from massgen_bridge.ballots import BallotChoice
     from massgen_bridge.events import Record, RunResult
     from massgen_bridge.messages import Message
+    from massgen_bridge.people import Ask, Desk
     from massgen_bridge.plugins import PluginHost
     from massgen_bridge.runtime.conversation import Session
     from massgen_bridge.specs import AgentContext
@@ -162,6 +163,7 @@ class Team:
         session: Session | str | None = None,
         record: Path | str | None = None,
         replay: Path | str | None = None,
+        ask: Ask | Desk | None = None,
         on_record: Callable[[Record], None] | None = None,
     ) -> RunResult:
         """Run the team on a question; see `massgen_bridge.run`."""
@@ -172,6 +174,7 @@ class Team:
             session=session,
             record=record,
             replay=replay,
+            ask=ask,
             on_record=on_record,
         )
 
@@ -183,6 +186,7 @@ class Team:
         session: Session | str | None = None,
         record: Path | str | None = None,
         replay: Path | str | None = None,
+        ask: Ask | Desk | None = None,
         on_record: Callable[[Record], None] | None = None,
     ) -> RunResult:
         """Run the team on a question; see `massgen_bridge.arun`."""
@@ -193,6 +197,7 @@ class Team:
             session=session,
             record=record,
             replay=replay,
+            ask=ask,
             on_record=on_record,
         )
 
@@ -204,9 +209,18 @@ class Team:
         session: Session | str | None = None,
         record: Path | str | None = None,
         replay: Path | str | None = None,
+        ask: Ask | Desk | None = None,
     ) -> AsyncIterator[Record]:
         """Run the team and yield each record; see `massgen_bridge.stream`."""
-        return api.stream(self, question, keep=keep, session=session, record=record, replay=replay)
+        return api.stream(
+            self,
+            question,
+            keep=keep,
+            session=session,
+            record=record,
+            replay=replay,
+            ask=ask,
+        )
 
 
 def _as_values(budget: Budget | Mapping[str, Any] | None) -> dict[str, Any]:

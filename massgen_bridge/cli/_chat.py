@@ -16,7 +16,7 @@ from massgen_bridge.cli._conversation import entered, told
 from massgen_bridge.cli._options import Output
 from massgen_bridge.cli._output import DONE, FAILED, INTERRUPTED, BadUsage, Stopped
 from massgen_bridge.cli._question import attachment, with_files
-from massgen_bridge.cli._running import Running
+from massgen_bridge.cli._running import Running, with_people
 from massgen_bridge.cli._stdout import stdout
 from massgen_bridge.cli._tables import table
 from massgen_bridge.display import choose_display
@@ -77,6 +77,7 @@ class Asking:
             environ=os.environ,
             answer=self.output is Output.TEXT,
         )
+        prepared = with_people(prepared, shown)
 
         def job(listeners: Sequence[Callable[[Record], None]]) -> Awaitable[RunResult]:
             return execute(prepared, question, listeners=listeners, keep=self.keep, session=session)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Job = Callable[[Sequence[Callable[[Record], None]]], Awaitable[RunResult]]
 
-__all__ = ["DisplayChoice", "Running", "with_timeout"]
+__all__ = ["DisplayChoice", "Running", "with_people", "with_timeout"]
 
 
 class DisplayChoice(StrEnum):
@@ -102,6 +102,20 @@ class Running:
             return result_object(self._kept.result)
         failure = Failure("cancelled", "stopped before it began")
         return failed_run(failure, run_id=self._run_id, status="cancelled")
+
+
+def with_people(prepared: Prepared, display: Display) -> Prepared:
+    """The same run with somebody to ask at this terminal, where people take part.
+
+    Args:
+        prepared: The run.
+        display: Shows it; it gives way while a person is asked.
+    """
+    if not any(agent.asks_person for part in prepared.tree() for agent in part.plan.agents):
+        return prepared
+    from massgen_bridge.cli._people import people_at_terminal  # noqa: PLC0415 - seldom needed
+
+    return replace(prepared, ask=people_at_terminal(display))
 
 
 def with_timeout(config: RunConfig, timeout: float | None) -> RunConfig:

@@ -13,7 +13,7 @@ from massgen_bridge.cli._asking import asker
 from massgen_bridge.cli._options import Debug, Output, RunId
 from massgen_bridge.cli._output import DONE
 from massgen_bridge.cli._plugins import plugin_host
-from massgen_bridge.cli._running import DisplayChoice, Running
+from massgen_bridge.cli._running import DisplayChoice, Running, with_people
 from massgen_bridge.cli._stdout import stdout
 from massgen_bridge.cli._weights import note_local_model
 from massgen_bridge.config import open_config
@@ -88,6 +88,7 @@ def resume(
         environ=os.environ,
         answer=output is Output.TEXT,
     )
+    prepared = with_people(prepared, shown)
 
     def job(listeners: Sequence[Callable[[Record], None]]) -> Awaitable[RunResult]:
         return session.resume(prepared, stopped, listeners=listeners)

@@ -15,6 +15,7 @@ from anyio.lowlevel import current_token
 
 from massgen_bridge.cli._output import Stopped
 from massgen_bridge.cli._process import end
+from massgen_bridge.cli._terminal import give_back
 
 if TYPE_CHECKING:
     import asyncio
@@ -93,6 +94,7 @@ def _signals_to(stop: Stop) -> Iterator[None]:
         del frame
         if stop.code is not None:
             _show_cursor()
+            give_back()
             end(128 + number, at_once=True)
         stop(128 + number)
         hint.start()

@@ -19,7 +19,7 @@ from massgen_bridge.cli._plan import plan_of, trusted_or_read
 from massgen_bridge.cli._plan_text import plan_text
 from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._question import read_question
-from massgen_bridge.cli._running import DisplayChoice, Running, with_timeout
+from massgen_bridge.cli._running import DisplayChoice, Running, with_people, with_timeout
 from massgen_bridge.cli._stdout import stdout
 from massgen_bridge.cli._weights import note_local_model
 from massgen_bridge.config import open_config
@@ -107,6 +107,7 @@ def run(
         environ=os.environ,
         answer=output is Output.TEXT,
     )
+    prepared = with_people(prepared, shown)
 
     def job(listeners: Sequence[Callable[[Record], None]]) -> Awaitable[RunResult]:
         return execute(

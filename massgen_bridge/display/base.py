@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from massgen_bridge.display.state import RunView
@@ -13,6 +13,7 @@ from massgen_bridge.display.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from massgen_bridge.events import Record, RunResult
@@ -42,6 +43,13 @@ class Display(Protocol):
 
     def listen(self, record: Record, /) -> None:
         """Take note of a record: a listener for the run, cheap and never blocking."""
+
+    def give_way(self, above: TextIO, /) -> AbstractContextManager[None]:
+        """Leave the terminal to a person who is asked something, as long as this is entered.
+
+        Args:
+            above: Where lines may be written meanwhile; they appear above what is being typed.
+        """
 
     def finish(self, result: RunResult, /) -> None:
         """Show the end of a run: all around the answer on stderr, the answer itself on stdout."""
@@ -107,6 +115,7 @@ class BaseDisplay:
         self._left = threading.Event()
         self._thread: threading.Thread | None = None
         self._told: str | None = None
+        self._aside = False
 
     def __enter__(self) -> Self:
         """Begin to show."""
@@ -142,6 +151,22 @@ class BaseDisplay:
         meter = Meter(title)
         self._meters.append(meter)
         return meter
+
+    @contextmanager
+    def give_way(self, above: TextIO, /) -> Iterator[None]:
+        """Leave the terminal to a person; lines go above what is being typed."""
+        own = self._stderr
+        with self._lock:
+            self._aside = True
+            with suppress(OSError):
+                self._look()
+                self._close()
+            self._stderr = above
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._stderr, self._aside = own, False
 
     def finish(self, result: RunResult, /) -> None:
         """Show the end of a run, once."""
@@ -224,6 +249,11 @@ class QuietDisplay:
     def progress(self, title: str) -> Meter:
         """Announce work that nobody watches."""
         return Meter(title)
+
+    def give_way(self, above: TextIO, /) -> AbstractContextManager[None]:
+        """Nothing is in the way."""
+        del above
+        return nullcontext()
 
     def finish(self, result: RunResult, /) -> None:
         """Write the answer."""

@@ -75,7 +75,7 @@ class LiveDisplay(BaseDisplay):
             self._meters.remove(meter)
             self._console.print(Text(f"{one_line(meter.title)}: done", "dim"))
         busy = bool(self._meters) or (bool(self.view.agents) and self.view.result is None)
-        if self._live is None and busy and not self._left.is_set():
+        if self._live is None and busy and not self._left.is_set() and not self._aside:
             self._open()
         if self._live is not None:
             self._draw(self._live)

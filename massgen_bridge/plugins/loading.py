@@ -27,6 +27,7 @@ CORE = "massgen-bridge"
 _OF_CORE = re.compile(r"massgen[-_.]bridge *[<>=!~]", re.IGNORECASE)
 
 BUILT_IN_KINDS = {
+    "human": "massgen_bridge.kinds.human",
     "python": "massgen_bridge.kinds.python",
     "scripted": "massgen_bridge.kinds.scripted",
     "team": "massgen_bridge.kinds.team",

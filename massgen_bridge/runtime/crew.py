@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from massgen_bridge.agent import Emit
     from massgen_bridge.connection import Connection, ModelCaller
+    from massgen_bridge.people import Asking
     from massgen_bridge.plugins import PluginHost
 
 __all__ = ["AgentSetup", "Crew", "Imports", "ModelAccess", "TeamAgent"]
@@ -64,6 +65,7 @@ class Crew:
         models: Opens connections.
         load: Resolves import paths: (path, base folder) → object.
         teams: The agents that are teams, by id; they are made with these.
+        ask: Asks a person.
         imports: What sees to it that one thing is imported at a time, also by other crews.
     """
 
@@ -74,12 +76,14 @@ class Crew:
         *,
         load: Callable[[str, Path], Any],
         teams: Mapping[str, TeamAgent] | None = None,
+        ask: Asking | None = None,
         imports: Imports | None = None,
     ) -> None:
         self.host = host
         self._models = models
         self._load = load
         self._teams = teams or {}
+        self._ask = ask
         self._imports = imports or Imports()
         self._agents: dict[str, Agent] = {}
         self._making: dict[str, anyio.Lock] = {}
@@ -137,6 +141,7 @@ class Crew:
             base_dir=base_dir,
             finished=setup.finished,
             team=self._teams.get(setup.agent_id),
+            ask=self._ask,
         )
         return await self._imports.run(spec, context)
 

@@ -94,7 +94,7 @@ def crew_of(
     teams = {
         agent.seat.agent_id: InnerTeam(
             agent.seat.agent_id,
-            prepared.teams[agent.seat.agent_id],
+            replace(prepared.teams[agent.seat.agent_id], ask=prepared.ask),
             able=agent.capabilities,
             keep=keep,
             begun=begun,
@@ -104,7 +104,9 @@ def crew_of(
         if agent.seat.agent_id in prepared.teams
     }
     models = _PoolAccess(prepared.pool, frozenset(prepared.connections))
-    return Crew(prepared.host, models, load=load_object, teams=teams, imports=imports)
+    return Crew(
+        prepared.host, models, load=load_object, teams=teams, ask=prepared.ask, imports=imports
+    )
 
 
 class InnerTeam:

@@ -26,7 +26,8 @@ __all__ = ["PlannedAgent", "RunPlan"]
 class PlannedAgent:
     """One agent of a run: what it is made of, what it can do, what it may use.
 
-    `context_window` is its model's, in tokens, None where that is not known.
+    `context_window` is its model's, in tokens, None where that is not known. `asks_person` says
+    that it asks a person, `needs_person` that it cannot do without.
     """
 
     seat: Seat
@@ -38,6 +39,8 @@ class PlannedAgent:
     limits: Limits = field(default_factory=Limits)
     budget: Budget = field(default_factory=Budget)
     context_window: int | None = None
+    asks_person: bool = False
+    needs_person: bool = False
 
     @property
     def way(self) -> BallotWay:

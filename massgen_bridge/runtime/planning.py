@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from massgen_bridge.config.models import AgentConfig
     from massgen_bridge.config.source import KeyPath
     from massgen_bridge.connection import Connection
+    from massgen_bridge.people import Asking
     from massgen_bridge.plugins import PluginHost
     from massgen_bridge.specs import AdapterSpec, ProviderSpec, SinkSpec, ToolSpec
 
@@ -43,6 +44,7 @@ class Prepared:
         prices: What the calls of these cost, and of those within teams.
         teams: What the agents that are teams do, by agent id.
         sinks: Kinds of sinks with their validated options.
+        ask: Asks the people who take part; None where nobody can be asked.
         setup: What it is made from, as far as it may be written down; keys are not checked for.
         literals: Secrets that stand in the configuration itself.
     """
@@ -56,6 +58,7 @@ class Prepared:
     setup: RunSetup | None = None
     literals: frozenset[str] = frozenset()
     teams: Mapping[str, Prepared] = field(default_factory=dict)
+    ask: Asking | None = None
 
     def tree(self) -> Iterator[Prepared]:
         """This one, and those of the teams within it, to the innermost."""
@@ -230,9 +233,15 @@ def _planned(
         tools=tuple(_tool(name, host) for name in agent.tools),
         limits=agent.limits,
         budget=agent.budget,
+        asks_person=spec.needs_person is not None,
+        needs_person=_needs_person(spec, config.agent_options[agent.id]),
         context_window=connection.traits.context_window if connection else None,
     )
     return planned, connection
+
+
+def _needs_person(spec: AdapterSpec, options: BaseModel) -> bool:
+    return spec.needs_person is not None and spec.needs_person(options)
 
 
 def _placed(error: ConfigError, config: RunConfig, path: KeyPath) -> ConfigError:

@@ -11,7 +11,7 @@ import anyio
 from anyio import to_thread
 
 from massgen_bridge.ballots import remembered
-from massgen_bridge.errors import CassetteError
+from massgen_bridge.errors import CassetteError, ConfigError
 from massgen_bridge.events import Conversation, Record, RunStarted
 from massgen_bridge.models.tape import rolling
 from massgen_bridge.runtime.cassette.replaying import Replay
@@ -66,8 +66,10 @@ async def execute(
     Raises:
         CassetteError: The cassette cannot be made, or is of another team or question.
         ReplayDiverged: The run asks for what its cassette does not hold.
+        ConfigError: A person takes part, and there is nobody to ask.
         JournalError: The run cannot be written, or another turn of the session is under way.
     """
+    _check_people(prepared)
     run_id = run_id or new_run_id()
     if tape is not None and session is not None:
         raise CassetteError(
@@ -125,12 +127,14 @@ async def resume(
 
     Raises:
         JournalError: The run has ended, another process has it, or its file cannot be used.
-        ConfigError: The configuration gives another team or strategy.
+        ConfigError: The configuration gives another team or strategy, or a person takes part, and
+            there is nobody to ask.
     """
     if run.setup is not None:
         asked = run.setup
         plan = replace(prepared.plan, deadline_s=asked.deadline_s, budget=asked.budget)
         prepared = replace(prepared, plan=plan)
+    _check_people(prepared)
     with here(run.run_id):
         past = await taken_over(prepared, run)
         session = await to_thread.run_sync(_session_of, past.started, run.run_id)
@@ -138,6 +142,18 @@ async def resume(
         again = replace(prepared, plan=replace(prepared.plan, agents=agents))
         async with again.pool, crew_of(again, keep=True, begun=(run.run_id,)) as crew:
             return await go_on(again, run, past, crew, listeners=listeners, session=session)
+
+
+def _check_people(prepared: Prepared) -> None:
+    """See that there is somebody to ask where a person takes part and no default is stated."""
+    agents = [agent for part in prepared.tree() for agent in part.plan.agents if agent.needs_person]
+    if agents and prepared.ask is None:
+        raise ConfigError(
+            f"agent {agents[0].seat.agent_id!r} is a person, and there is nobody to ask: run this"
+            " at a terminal (in Python: pass `ask`), or state what happens without a reply, with"
+            " `default: abstain` in its backend",
+            file=prepared.plan.config_file,
+        )
 
 
 def _begin_turn(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from massgen_bridge.kinds import python, scripted, team
+from massgen_bridge.kinds import human, python, scripted, team
+from massgen_bridge.people import Desk, Question, Reply, Written
 from massgen_bridge.testing.conformance import AgentConformance
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from massgen_bridge import AdapterSpec
+    from massgen_bridge import AdapterSpec, Agent, AgentContext
 
 
 class TestScriptedConformance(AgentConformance):
@@ -96,3 +99,27 @@ class TestTeamOfTeamsConformance(TestTeamConformance):
         inner = {"id": "inner", "backend": {"type": "team", **super().options()}}
         own = {"id": "own", "backend": {"type": "scripted", "answers": ["Five."]}}
         return {"agents": [inner, own], "strategy": "sequential"}
+
+
+class _Person:
+    """Somebody who takes a moment to reply, always in the same words."""
+
+    async def __call__(self, question: Question, /) -> Reply:
+        await anyio.sleep(0.01)
+        return Written(text=f"To {question.wish!r}:\n\tso be it.\n")
+
+
+class TestHumanConformance(AgentConformance):
+    """A person, with a scripted one behind the channel."""
+
+    def adapter(self) -> AdapterSpec:
+        (spec,) = human.bridge_adapters()
+
+        @wraps(spec.factory)  # it stands for the factory, its module included
+        def make(context: AgentContext) -> Agent:
+            return spec.factory(replace(context, ask=Desk(_Person(), at_once=100)))
+
+        return replace(spec, factory=make)
+
+    def options(self) -> dict[str, Any]:
+        return {"time_limit_s": 60}
