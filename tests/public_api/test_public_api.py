@@ -182,7 +182,11 @@ PLANTS = {
         "massgen_bridge/config/models.py",
         "orchestrator_timeout_seconds: Annotated",
         "seconds: Annotated",
-        ("yaml.timeout_settings.orchestrator_timeout_seconds: the key is gone",),
+        (
+            "yaml.timeout_settings.orchestrator_timeout_seconds: the key is gone",
+            "yaml.agents[].backend(team).timeout_settings.orchestrator_timeout_seconds: the key is"
+            " gone",
+        ),
     ),
     "a tighter bound": Plant(
         "massgen_bridge/agent.py",

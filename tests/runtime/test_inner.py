@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from runtime.teams import TWO_TEAMS, config, kept, of, play, scripted, team
 
 import massgen_bridge
 from massgen_bridge import AgentContext, Limits, Team, Turn, TurnResult
@@ -20,16 +20,13 @@ from massgen_bridge.events import (
     Record,
     RunStarted,
     TextDelta,
-    TurnStarted,
 )
 from massgen_bridge.kinds import team as kind
 from massgen_bridge.messages import ImagePart, Message, TextPart, assistant
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.inner import inner_run_id
-from massgen_bridge.runtime.journal import read_run
 
 if TYPE_CHECKING:
-    from massgen_bridge import RunResult
     from massgen_bridge.agent import Emit
 
 pytestmark = pytest.mark.anyio
@@ -38,48 +35,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MASSGEN_BRIDGE_DATA", str(tmp_path))
-
-
-def scripted(agent_id: str, **script: Any) -> dict[str, Any]:
-    """A scripted agent; `ballot`, `roles`, `weight`, `system_message` are no options of it."""
-    own = {"ballot", "roles", "weight", "system_message"}
-    given = {name: script.pop(name) for name in own & script.keys()}
-    backend = {"type": "scripted", "answers": [f"of {agent_id}"], **script}
-    return {"id": agent_id, **given, "backend": backend}
-
-
-def team(agent_id: str, *members: dict[str, Any], **keys: Any) -> dict[str, Any]:
-    return {"id": agent_id, "backend": {"type": "team", "agents": [*members], **keys}}
-
-
-def config(*agents: dict[str, Any], **keys: Any) -> dict[str, Any]:
-    return {"version": 1, "agents": [*agents], **keys}
-
-
-async def play(given: Any, question: Any = "Which?", **how: Any) -> tuple[RunResult, list[Record]]:
-    records: list[Record] = []
-    result = await massgen_bridge.arun(given, question, on_record=records.append, **how)
-    return result, records
-
-
-def of(records: list[Record], *kinds: Any) -> list[Any]:
-    return [record.event for record in records if isinstance(record.event, kinds)]
-
-
-async def kept(run_id: str) -> list[Record]:
-    return await anyio.to_thread.run_sync(lambda: list(read_run(RunIndex().path(run_id))))
-
-
-TWO_TEAMS = config(
-    team("reds", scripted("r1", votes=["agent1"]), scripted("r2", votes=["agent1"])),
-    scripted("solo", votes=["agent1"]),
-    team(
-        "blues",
-        scripted("b1", answers=["draft"], votes=["agent1"]),
-        scripted("b2", answers=["from a draft"], votes=["agent1"]),
-        strategy="sequential",
-    ),
-)
 
 
 # --- answers --------------------------------------------------------------------------------------
@@ -189,87 +144,6 @@ class _Sees:
 
     async def aclose(self) -> None:
         pass
-
-
-# --- votes ----------------------------------------------------------------------------------------
-
-
-def ballot(*voters: dict[str, Any], **keys: Any) -> dict[str, Any]:
-    """Two agents with an answer, and a team of voters that come to one, too."""
-    return config(
-        scripted("ann", votes=["agent1"]),
-        scripted("ben", votes=["agent2"]),
-        team("jury", *voters, **keys),
-    )
-
-
-def vote_of(result: RunResult, voter: str = "jury") -> tuple[str, str]:
-    return next((one.label, one.reason) for one in result.votes if one.voter == voter)
-
-
-async def test_a_team_votes_as_most_of_its_members_do_each_in_its_way() -> None:
-    given = ballot(
-        scripted("tool", votes=["agent1", "agent2"], reason="by tool"),
-        scripted("schema", ballot="schema", votes=["agent1", "agent2"], reason="by schema"),
-        scripted("text", ballot="text", votes=["agent1", "agent1"], reason="by text"),
-    )
-    result, records = await play(given)
-
-    assert vote_of(result) == ("agent2", "tool: by tool; schema: by schema")
-    assert result.winner == "ben"
-    poll = next(one for one in of(records, InnerRunStarted) if one.purpose == "vote")
-    inner = await kept(poll.run_id)
-    ways = {event.turn.agent_id: event.ballot for event in of(inner, TurnStarted)}
-    assert ways == {"tool": "tools", "schema": "schema", "text": "text"}
-
-
-async def test_of_equal_camps_the_first_members_decides() -> None:
-    given = ballot(
-        scripted("one", votes=["agent1", "agent2"]), scripted("two", votes=["agent1", "agent1"])
-    )
-    result, _ = await play(given)
-    assert vote_of(result)[0] == "agent2"
-
-
-async def test_a_team_improves_where_most_of_its_members_want_to() -> None:
-    given = config(
-        scripted("ann", votes=["agent1", "agent2"]),
-        team(
-            "jury",
-            scripted("one", answers=["first", "better"], votes=["improve", "agent2"]),
-            strategy="single",
-        ),
-        scripted("ben", votes=["agent1", "agent2"]),
-    )
-    result, _ = await play(given)
-    assert (result.winner, result.answer) == ("jury", "better")
-
-
-async def test_a_ballot_that_no_member_fills_in_is_spoiled() -> None:
-    async def prose(question: str) -> str:
-        return "I like them all." if "ballot" in question else "an answer"
-
-    inner = Team(strategy="single").add("poet", prose)
-    outer = Team().add("ann", "scripted").add("jury", inner).add("ben", "scripted")
-    result, records = await play(outer)
-
-    assert result.winner == "ann"
-    assert "jury" not in {vote.voter for vote in result.votes}
-    problems = [one.problem for one in of(records, massgen_bridge.BallotSpoiled)]
-    assert problems
-    assert all("the team has no vote" in one and "poet: exactly one" in one for one in problems)
-
-
-async def test_a_team_may_chair_a_conversation() -> None:
-    given = config(
-        scripted("ann", answers=["hello"]),
-        team("chairs", scripted("c1", votes=["agent1", "end"]), strategy="single"),
-        strategy={"type": "group", "chair": "chairs", "max_turns": 3},
-    )
-    result, records = await play(given)
-
-    assert result.status == "answered"
-    assert [one.label for one in of(records, massgen_bridge.SpeakerChosen)] == ["agent1", None]
 
 
 # --- what the run around it sees ------------------------------------------------------------------
@@ -460,122 +334,3 @@ def test_nobody_can_run_a_team_without_a_host() -> None:
     )
     with pytest.raises(massgen_bridge.ConfigError, match="nobody here to run its team"):
         spec.factory(context)
-
-
-# --- resumed and kept -----------------------------------------------------------------------------
-
-
-async def test_what_was_used_before_an_interruption_is_counted_once() -> None:
-    given = config(
-        team("slow", scripted("one"), scripted("two", delay_s=0.6, votes=["agent1"])),
-        strategy="single",
-    )
-    records = massgen_bridge.stream(given, "Which?")
-    async for record in records:
-        if getattr(record.event, "source", None) == "two":
-            break
-    await records.aclose()  # type: ignore[attr-defined]  # an async generator
-    again: list[Record] = []
-    result = await massgen_bridge.aresume(record.run_id, on_record=again.append)
-
-    assert (result.status, result.answer) == ("answered", "of one")
-    sources = [one.source for one in of(again, ModelCallStarted)]
-    assert sources.count("one") == 1  # its vote: its answer was there
-    everything = await kept(record.run_id)
-    used = sum((one.usage for one in of(everything, ModelCallFinished)), massgen_bridge.Usage())
-    assert result.usage == used
-    assert result.calls == len(of(everything, ModelCallStarted))
-
-
-async def test_an_inner_run_is_resumed_with_the_run_around_it_alone() -> None:
-    given = config(team("slow", scripted("one", delay_s=30)), strategy="single")
-    records = massgen_bridge.stream(given, "Which?")
-    async for record in records:
-        if isinstance(record.event, ModelCallStarted):
-            break
-    await records.aclose()  # type: ignore[attr-defined]  # an async generator
-    inner = inner_run_id(record.run_id, "slow.1")
-    with pytest.raises(massgen_bridge.JournalError, match=f"part of the run '{record.run_id}'"):
-        await massgen_bridge.aresume(inner)
-
-
-async def test_the_file_of_a_team_counts_as_it_was_when_the_run_began(tmp_path: Path) -> None:
-    def write(answer: str) -> None:
-        one = scripted("one", answers=[answer], delay_s=0.3)
-        (tmp_path / "inner.json").write_text(json.dumps(config(one, strategy="single")))
-
-    await anyio.to_thread.run_sync(write, "as it was")
-    outer = tmp_path / "outer.json"
-    backend = {"type": "team", "config": "inner.json"}
-    outer.write_text(json.dumps(config({"id": "t", "backend": backend}, strategy="single")))
-    records = massgen_bridge.stream(outer, "Which?")
-    async for record in records:
-        if isinstance(record.event, ModelCallStarted):
-            break
-    await records.aclose()  # type: ignore[attr-defined]  # an async generator
-    await anyio.to_thread.run_sync(write, "as it is now")
-
-    assert (await massgen_bridge.aresume(record.run_id)).answer == "as it was"
-
-
-async def test_keys_of_a_team_enter_no_journal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    canary = "canary-8c1f77d0aa"
-    monkeypatch.setenv("INNER_KEY", canary)
-
-    (tmp_path / "leak.py").write_text(
-        "from massgen_bridge import TextDelta\n"
-        f"KEY = {canary!r}\n"
-        "async def answer(question, emit):\n"
-        "    for piece in ('it is ', KEY[:7], KEY[7:]):\n"
-        "        await emit(TextDelta(text=piece))\n"
-        "    return 'it is ' + KEY\n"
-    )
-    own = {
-        "provider": "openai",
-        "model": "m",
-        "base_url": "http://127.0.0.1:9/v1",
-        "api_key": "${INNER_KEY}",
-    }
-    member = {
-        "id": "leaky",
-        "backend": {"type": "python", "function": "leak.py:answer", "model": "own"},
-    }
-    file = tmp_path / "outer.json"
-    both = config(team("leaks", member, models={"own": own}, strategy="single"), scripted("ann"))
-    file.write_text(json.dumps(both))
-    result, _ = await play(file, trust=True)
-
-    assert result.calls
-    found = [
-        path.name
-        for path in await anyio.to_thread.run_sync(lambda: list((tmp_path / "runs").iterdir()))
-        if canary in path.read_bytes().decode(errors="ignore")
-    ]
-    assert found == []
-
-
-async def test_what_members_are_made_of_is_imported_before_anybody_runs() -> None:
-    order: list[str] = []
-
-    class Late:
-        @massgen_bridge.hookimpl
-        def bridge_adapters(self) -> list[massgen_bridge.AdapterSpec]:
-            return [massgen_bridge.AdapterSpec(kind="late", summary="Late.", factory=self.make)]
-
-        def make(self, context: AgentContext) -> Any:
-            del context
-            time.sleep(0.1)  # as the import of a framework takes
-            order.append("imported")
-            return _Sees([])
-
-    async def early(question: str) -> str:
-        order.append("ran")
-        return question
-
-    inner = Team(strategy="single").add("first", lambda _question: "first").add("last", "late")
-    outer = Team(plugins=[Late()], strategy={"type": "map_reduce", "reducer": "end"})
-    outer.add("early", early).add("inner", inner).add("end", "scripted")
-    await play(outer)
-    assert order[0] == "imported"
