@@ -30,6 +30,7 @@ _SECTIONS: dict[str, Schema] = {
     "strategy": {"$ref": "#/$defs/StrategyConfig"},
     "models": {"type": "object", "additionalProperties": {"$ref": "#/$defs/ModelConfig"}},
     "timeout_settings": {"$ref": "#/$defs/TimeoutSettings"},
+    "budget": {"$ref": "#/$defs/Budget"},
     "sinks": {"type": "array", "items": {"$ref": "#/$defs/SinkConfig"}},
 }
 

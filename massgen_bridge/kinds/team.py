@@ -45,6 +45,9 @@ class TeamOptions(NoOptions):
     timeout_settings: dict[str, JsonValue] | None = Field(
         default=None, description="How long one turn of the team may take, as in a configuration."
     )
+    budget: dict[str, JsonValue] | None = Field(
+        default=None, description="What one turn of the team may use, as in a configuration."
+    )
     sinks: tuple[str | dict[str, JsonValue], ...] | None = Field(
         default=None, description="Where the records of the team's own runs go."
     )

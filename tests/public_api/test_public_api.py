@@ -184,8 +184,7 @@ PLANTS = {
         "seconds: Annotated",
         (
             "yaml.timeout_settings.orchestrator_timeout_seconds: the key is gone",
-            "yaml.agents[].backend(team).timeout_settings.orchestrator_timeout_seconds: the key is"
-            " gone",
+            "yaml.agents[].backend(team).timeout_settings.orchestrator_timeout_seconds: the key is gone",  # noqa: E501 - as it is told
         ),
     ),
     "a tighter bound": Plant(

@@ -305,7 +305,7 @@ async def test_a_cancelled_turn_ends_the_inner_run_at_once() -> None:
 
 
 async def test_a_team_built_in_code_is_an_agent_with_its_own_functions() -> None:
-    inner = Team(strategy="sequential")
+    inner = Team(strategy="sequential", budget={"model_calls": 5})
     inner.add("x", lambda question: f"{question}!").add("y", lambda _question: "said twice")
     outer = Team().add("x", lambda _question: "said once", vote=lambda _task, _answers: "agent2")
     outer.add("critics", inner, vote=None).add("judge", "scripted", votes=["agent2"])
