@@ -164,7 +164,7 @@ def _errors(view: RunView, errors: Iterable[ErrorInfo]) -> Iterator[Line]:
     times = Counter(
         (e.agent_id, e.kind, one_line(e.message))
         for e in errors
-        if (e.agent_id, e.message) not in refused
+        if (e.agent_id.partition("/")[0], e.message) not in refused  # or a member of a team
     )
     for (agent_id, kind, message), number in times.items():
         often = f" ({number} times)" if number > 1 else ""

@@ -283,7 +283,7 @@ class _Story:
             else tuple(error for a in self._view.agents.values() for error in a.ledger.errors)
         )
         for error in errors:
-            agent = self._view.agents.get(error.agent_id)
+            agent = self._view.agents.get(error.agent_id.partition("/")[0])
             if agent is not None and agent.is_refusal(error.message):
                 continue  # that is what a budget is for, and told by it
             yield Failure(**error.model_dump(), advice=ADVICE[error.kind])

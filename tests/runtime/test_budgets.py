@@ -256,6 +256,26 @@ async def test_a_budget_of_a_team_within_a_team_stops_the_members_alone() -> Non
     assert result.calls == sum(calls(records).values()) == 2
 
 
+async def test_a_team_has_a_budget_of_its_own_for_each_turn() -> None:
+    """Each of its turns gives what its first member said."""
+    members = team({"answers": ["one", "two"]}, {}, {})["agents"]
+    inner = {
+        "type": "team",
+        "agents": members,
+        "strategy": {"type": "sequential"},
+        "budget": {"model_calls": 1},
+    }
+    config = {
+        "version": 1,
+        "agents": [{"id": "t", "backend": inner}],
+        "strategy": {"type": "group", "max_turns": 2},
+    }
+    result, _ = await play(config)
+
+    assert (result.status, result.budget, result.calls) == ("answered", None, 2)
+    assert [answer.text for answer in result.answers] == ["one", "two"]
+
+
 async def test_a_team_in_code_has_budgets() -> None:
     built = Team(strategy={"type": "debate"}, budget=Budget(model_calls=2))
     built.add("a1", "scripted", budget={"tokens": 100_000}).add("a2", "scripted", answers=["Two."])
