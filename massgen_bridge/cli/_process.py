@@ -20,13 +20,36 @@ __all__ = ["end", "is_given", "prepare", "silence"]
 
 
 def prepare(arguments: Sequence[str]) -> None:
-    """Never fail for a character that a terminal lacks; show tracebacks to those who ask."""
+    """Never fail for a stream that is closed, or a character that a terminal lacks.
+
+    Show tracebacks to those who ask.
+    """
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     if not is_given("--debug", arguments):
         threading.excepthook = _tell_of_thread
         sys.unraisablehook = _ignore
+
+
+def _open_what_is_closed() -> None:
+    """Send what a closed stream gets nowhere, and find nothing in a closed stdin.
+
+    What is opened next would take the number of a closed stream, and be written to as if it was it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is not None:
+            continue
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        if nowhere != number:
+            os.dup2(nowhere, number)
+            os.close(nowhere)
+        os.set_inheritable(number, True)  # noqa: FBT003 - it takes no keywords
+        mode = "w" if number else "r"
+        stream = os.fdopen(number, mode, encoding="utf-8", errors="replace")
+        for place in (name, f"__{name}__"):
+            setattr(sys, place, stream)
 
 
 def is_given(option: str, arguments: Sequence[str]) -> bool:

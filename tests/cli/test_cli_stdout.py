@@ -55,6 +55,21 @@ def test_the_answer_is_all_of_stdout(shell: Shell) -> None:
     assert noises(done.stderr) == NOISES
 
 
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_a_closed_stream_keeps_nobody_from_answering(shell: Shell, closed: tuple[int, ...]) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" "$@" {" ".join(f"{number}>&-" for number in closed)}', SCRIPT, *RUN],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+        cwd=shell.home,
+        env=shell.env,
+    )
+    assert (done.returncode, done.stdout) == (0, "" if 1 in closed else "Quiet.\n")
+    assert noises(done.stderr) == (set() if 2 in closed else NOISES)
+
+
 def test_json_is_all_of_stdout(shell: Shell) -> None:
     assert json.loads(shell(*RUN, "--output", "json").stdout)["answer"] == "Quiet."
 
