@@ -165,7 +165,12 @@ def _as_team(planned: PlannedAgent, team: Prepared) -> PlannedAgent:
     names = tuple(member.seat.agent_id for member in members)
     return replace(
         planned,
-        seat=planned.seat.model_copy(update={"members": names}),
+        seat=planned.seat.model_copy(
+            update={
+                "members": names,
+                "has_tools": any(member.seat.has_tools for member in members),
+            }
+        ),
         capabilities=able.model_copy(update={"inputs": able.inputs & inputs}),
         context_window=2 * min(member.room for member in members),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -12,6 +12,7 @@ from runtime.teams import TWO_TEAMS, config, kept, of, play, scripted, team
 
 import massgen_bridge
 from massgen_bridge import AgentContext, Limits, Team, Turn, TurnResult
+from massgen_bridge.api import prepare
 from massgen_bridge.events import (
     InnerRunFinished,
     InnerRunStarted,
@@ -27,6 +28,8 @@ from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.inner import inner_run_id
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from massgen_bridge.agent import Emit
 
 pytestmark = pytest.mark.anyio
@@ -334,3 +337,21 @@ def test_nobody_can_run_a_team_without_a_host() -> None:
     )
     with pytest.raises(massgen_bridge.ConfigError, match="nobody here to run its team"):
         spec.factory(context)
+
+
+def test_a_team_has_tools_where_one_of_its_members_has() -> None:
+    async def look(_arguments: Mapping[str, Any]) -> str:
+        return "12:00"
+
+    class Clock:
+        @massgen_bridge.hookimpl
+        def bridge_tools(self) -> list[massgen_bridge.ToolSpec]:
+            definition = massgen_bridge.ToolDefinition(
+                name="clock", description="Tells the time.", input_schema={"type": "object"}
+            )
+            return [massgen_bridge.ToolSpec(definition=definition, call=look)]
+
+    armed = Team().add("one", "scripted").add("two", "scripted", tools=["clock"])
+    bare = Team().add("one", "scripted")
+    prepared = prepare(Team(plugins=[Clock()]).add("armed", armed).add("bare", bare))
+    assert [agent.seat.has_tools for agent in prepared.plan.agents] == [True, False]
