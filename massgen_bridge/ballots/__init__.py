@@ -42,6 +42,7 @@ from massgen_bridge.ballots.papers import (
 )
 from massgen_bridge.ballots.reading import read, take_vote
 from massgen_bridge.ballots.relay import relayed
+from massgen_bridge.ballots.showing import Follow
 
 __all__ = [
     "END",
@@ -54,6 +55,7 @@ __all__ = [
     "Choice",
     "Draft",
     "Earlier",
+    "Follow",
     "Improvement",
     "NextSpeaker",
     "Paper",

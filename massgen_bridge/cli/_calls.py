@@ -5,8 +5,12 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from massgen_bridge.events import Seat
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+_USUAL = Seat(agent_id="", label="", kind="")
 
 __all__ = ["Expected", "expected_calls", "team_turn", "with_teams"]
 
@@ -20,7 +24,7 @@ class Expected(NamedTuple):
 
 
 def expected_calls(
-    strategy: str, options: Mapping[str, Any], ways: Sequence[str]
+    strategy: str, options: Mapping[str, Any], ways: Sequence[str], seats: Sequence[Seat] = ()
 ) -> Expected | None:
     """How many model calls a run takes, if nothing is retried and no tool is called.
 
@@ -30,6 +34,7 @@ def expected_calls(
         strategy: Its name.
         options: Its options.
         ways: How each agent votes.
+        seats: The roles and abilities of the agents; by default each proposes and votes.
 
     Returns:
         None for a strategy that a plugin brings.
@@ -39,7 +44,7 @@ def expected_calls(
         case "single":
             return Expected(1, 1, 2 * agents)
         case "consensus":
-            return _consensus(options, ways)
+            return _consensus(options, ways, seats or [_USUAL] * agents)
         case "sequential":
             least = 1 if options["on_failure"] == "stop" else agents
             return Expected(least, agents, 2 * agents)
@@ -79,17 +84,36 @@ def with_teams(turns: Expected, teams: Sequence[Expected], agents: int) -> Expec
     )
 
 
-def _consensus(options: Mapping[str, Any], ways: Sequence[str]) -> Expected:
-    agents = len(ways)
-    if agents == 1:
-        return Expected(1, 1, 2)
+def _consensus(options: Mapping[str, Any], ways: Sequence[str], seats: Sequence[Seat]) -> Expected:
+    both = [{"propose", "vote"} <= set(seat.roles) for seat in seats]
+    proposers = [seat for seat in seats if "propose" in seat.roles]
+    voters = [
+        (way, improves)
+        for seat, way, improves in zip(seats, ways, both, strict=True)
+        if "vote" in seat.roles
+    ]
+    always = options["presentation"] == "always"
+    able = [options["presentation"] == "auto" and seat.has_tools for seat in proposers]
+    surely, maybe = always or all(able), always or any(able)
+    if len(proposers) == 1:
+        return Expected(1 + surely, 1 + surely, 2 + maybe)
     # A round without a better answer is the last one.
-    better = agents * (options["max_answers"] - 1)
+    better = sum(both) * (options["max_answers_per_agent"] - 1)
     rounds = min(options["max_rounds"], 1 + better)
     # By schema, a better answer is promised in one turn and written in another.
     promised = min(rounds, options["max_rounds"] - 1) if better else 0
-    most = sum(2 + 2 * rounds + (promised if way == "schema" else 0) for way in ways)
-    return Expected(agents, 2 * agents, most)
+    if options["quorum"] != "all" and options["straggler_idle_s"] is not None:
+        # Each that was left behind can come back with an answer.
+        rounds += len(proposers) - 1
+    most = 2 * len(proposers) + sum(
+        2 * rounds + (promised if way == "schema" and improves else 0) for way, improves in voters
+    )
+    ties = sum("break_ties" in seat.roles for seat in seats)
+    return Expected(
+        len(proposers) + surely,
+        len(proposers) + len(voters) + surely,
+        most + 2 * ties + maybe,
+    )
 
 
 def _debate(options: Mapping[str, Any], agents: int) -> Expected:

@@ -186,7 +186,8 @@ def _team(prepared: Prepared) -> dict[str, Any]:
 def _expected(prepared: Prepared) -> Expected | None:
     plan = prepared.plan
     ways = [agent.way for agent in plan.agents]
-    turns = expected_calls(plan.strategy_name, plan.strategy_options, ways)
+    seats = [agent.seat for agent in plan.agents]
+    turns = expected_calls(plan.strategy_name, plan.strategy_options, ways, seats)
     known = {name: (_expected(team), _voters(team)) for name, team in prepared.teams.items()}
     answers = {name: answer for name, (answer, _) in known.items() if answer is not None}
     if turns is None or len(answers) < len(known):

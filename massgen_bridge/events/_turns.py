@@ -163,7 +163,8 @@ BallotWay = Literal["tools", "schema", "text"]
 class TurnStarted(Frozen):
     """An agent begins a turn; durable before the agent sees it.
 
-    `attempt` counts its starts where the run was resumed; `mark` is that of a ballot in text.
+    `attempt` counts its starts where the run was resumed; `mark` is that of a ballot in text;
+    `follows` is the earlier turn of the same agent that it goes on from.
     """
 
     type: Literal["turn_started"] = "turn_started"
@@ -173,6 +174,7 @@ class TurnStarted(Frozen):
     shown: tuple[AnswerRef, ...] = ()
     ballot: BallotWay | None = None
     mark: str | None = None
+    follows: str | None = None
     attempt: int = Field(default=1, ge=1)
 
 

@@ -25,6 +25,7 @@ from massgen_bridge.events import (
     TurnIdle,
     TurnStarted,
 )
+from massgen_bridge.runtime.histories import Histories
 from massgen_bridge.runtime.recorder import Ledger
 from massgen_bridge.strategy import (
     Announce,
@@ -127,6 +128,7 @@ class Past:
         attempts: The last attempt at each turn that was started.
         finished: The turns that each agent finished, by its id, in order.
         ledger: What it has used.
+        histories: What its agents were asked and said.
         last_seq: The number of the last record.
         active_s: Seconds for which processes have worked on it.
         unannounced: What the strategy had to tell and is not recorded.
@@ -137,6 +139,7 @@ class Past:
     attempts: dict[str, Attempt]
     finished: dict[str, list[FinishedTurn]]
     ledger: Ledger
+    histories: Histories
     last_seq: int
     active_s: float
     unannounced: tuple[Event, ...]
@@ -167,6 +170,7 @@ class _Reading:
         self._course: Course | None = None
         self._started: RunStarted | None = None
         self._ledger = ledger
+        self._histories = Histories()
         self._attempts: dict[str, Attempt] = {}
         self._finished: dict[str, list[FinishedTurn]] = {}
         self._seen: Counter[type] = Counter()
@@ -179,6 +183,7 @@ class _Reading:
         event = record.event
         self._last_seq = record.seq
         self._ledger.add(record)
+        self._histories.add(record)
         if isinstance(event, (RunStarted, RunResumed)):
             self._active_s += self._until - self._since
             self._since = record.at
@@ -232,6 +237,7 @@ class _Reading:
             attempts=self._attempts,
             finished=self._finished,
             ledger=self._ledger,
+            histories=self._histories,
             last_seq=self._last_seq,
             active_s=self._active_s + self._until - self._since,
             unannounced=self._unannounced(course),

@@ -164,6 +164,7 @@ async def _run(
             journal=journal,
             listeners=_without_secrets(heard_by, prepared.pool.secrets()),
             ledger=past.ledger if past else ledger_for(prepared),
+            histories=past.histories if past else None,
             last_seq=past.last_seq if past else 0,
         )
         executor: Executor = await stack.enter_async_context(InProcessExecutor(crew))

@@ -21,6 +21,7 @@ from massgen_bridge.events import (
     TurnLost,
     TurnStarted,
 )
+from massgen_bridge.runtime.histories import Histories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -180,7 +181,7 @@ class Recorder:
     """Numbers events, gives them to the journal and to all listeners, in one order.
 
     Listeners are called at once, in the event loop: they only take note. A run that is resumed
-    goes on from its `ledger` and `last_seq`.
+    goes on from its `ledger`, its `histories` and `last_seq`.
     """
 
     def __init__(
@@ -191,10 +192,12 @@ class Recorder:
         listeners: Sequence[Callable[[Record], None]] = (),
         clock: Callable[[], float] = time.time,
         ledger: Ledger | None = None,
+        histories: Histories | None = None,
         last_seq: int = 0,
     ) -> None:
         self.run_id = run_id
         self.ledger = ledger or Ledger()
+        self.histories = histories or Histories()
         self._journal = journal
         self._listeners = tuple(listeners)
         self._clock = clock
@@ -214,6 +217,7 @@ class Recorder:
             event=event,
         )
         self.ledger.add(record)
+        self.histories.add(record)
         if self._journal is not None:
             self._journal.append((record,))
         for listen in self._listeners:

@@ -105,6 +105,7 @@ async def prepare(
         way=agent.way,
         mark=ballots.mark_of(stage.secret, command.turn_id),
         earlier=earlier,
+        follow=_follow(command, agent, stage),
     )
     own = tuple(tool.definition for tool in agent.tools) if agent.capabilities.tools else ()
     turn = await stage.decisions.prepare_turn(
@@ -130,12 +131,23 @@ async def prepare(
             shown=paper.choices if paper else (),
             ballot=paper.way if paper else None,
             mark=paper.mark if paper else None,
+            follows=command.follows,
             attempt=attempt,
         ),
         agent_id=turn.agent_id,
         turn_id=turn.turn_id,
     )
     return TurnTask(turn=turn, agent=agent, paper=paper, stage=stage)
+
+
+def _follow(command: StartTurn, agent: PlannedAgent, stage: Stage) -> ballots.Follow | None:
+    """What the turn goes on from, as far as the agent can carry it."""
+    if command.follows is None:
+        return None
+    follow = stage.recorder.histories.of(command.follows)
+    if follow is None or agent.capabilities.history:
+        return follow
+    return follow.model_copy(update={"messages": ()})
 
 
 def concluding(

@@ -45,6 +45,7 @@ def bridge_strategies() -> Iterable[StrategySpec]:
             summary="All answer in parallel, see each other's answers, vote or improve, converge.",
             create=Consensus,
             options=ConsensusOptions,
+            roles=True,
         ),
         StrategySpec(
             name="debate",

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
 from massgen_bridge.agent import AnswerRef, ShownAnswer, StopReason
 from massgen_bridge.events import AnswerInfo, BudgetReached, RunStatus, Seat, VoteInfo
 from massgen_bridge.messages import Frozen
 from massgen_bridge.strategy import Finish
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Sums of weights that differ by less are equal.
+_TOLERANCE = 1e-9
+
 
 class Candidate(Frozen):
-    """An answer that can be voted for; several authors gave it without knowing of each other."""
+    """An answer that can be voted for; several authors gave it without knowing of each other.
+
+    `since` is the round from which on it is shown.
+    """
 
     label: str
     version: int
     text: str
     authors: tuple[str, ...]
     stop_reason: StopReason = "end"
+    since: int = 0
 
     @property
     def ref(self) -> AnswerRef:
@@ -26,7 +39,7 @@ class Candidate(Frozen):
         """As others get to see it; `asked` is the part of the task that it is about."""
         return ShownAnswer(label=self.label, version=self.version, text=self.text, asked=asked)
 
-    def info(self, votes: int = 0) -> AnswerInfo:
+    def info(self, votes: int = 0, score: float | None = None) -> AnswerInfo:
         """As it is reported at the end."""
         return AnswerInfo(
             label=self.label,
@@ -34,10 +47,11 @@ class Candidate(Frozen):
             authors=self.authors,
             text=self.text,
             votes=votes,
+            score=score,
             stop_reason=self.stop_reason,
         )
 
-    def vote(self, voter: str, reason: str) -> VoteInfo:
+    def vote(self, voter: str, reason: str, weight: float = 1.0) -> VoteInfo:
         """A vote for it."""
         return VoteInfo(
             voter=voter,
@@ -45,6 +59,7 @@ class Candidate(Frozen):
             label=self.label,
             version=self.version,
             reason=reason,
+            weight=weight,
         )
 
 
@@ -70,10 +85,17 @@ def votes_for(candidate: Candidate, votes: tuple[VoteInfo, ...]) -> int:
 def leaders_of(
     candidates: tuple[Candidate, ...], votes: tuple[VoteInfo, ...]
 ) -> tuple[Candidate, ...]:
-    """Those with the most votes, in the order of the candidates."""
-    counts = [votes_for(candidate, votes) for candidate in candidates]
-    most = max(counts, default=0)
-    return tuple(c for c, count in zip(candidates, counts, strict=True) if count == most)
+    """Those whose votes weigh most, in the order of the candidates."""
+    weights: dict[tuple[str, int], list[float]] = {}
+    for vote in votes:
+        weights.setdefault((vote.label, vote.version), []).append(vote.weight)
+    scores = [math.fsum(weights.get((c.label, c.version), ())) for c in candidates]
+    most = max(scores, default=0.0)
+    return tuple(
+        candidate
+        for candidate, score in zip(candidates, scores, strict=True)
+        if score >= most - _TOLERANCE
+    )
 
 
 def ended(
@@ -104,39 +126,55 @@ def by_budget(finish: Finish, budget: BudgetReached) -> Finish:
 
 
 def merge(
-    candidates: tuple[Candidate, ...], drafts: tuple[Draft, ...], seats: tuple[Seat, ...]
+    candidates: tuple[Candidate, ...],
+    drafts: tuple[Draft, ...],
+    seats: tuple[Seat, ...],
+    versions: Mapping[str, int],
+    *,
+    since: int = 0,
 ) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
     """Let the drafts join the candidates.
 
-    Equal drafts become one candidate with all their authors. A newer answer replaces its author's
-    older one; co-authors of the older one keep it, under their own label.
+    Equal drafts become one candidate with all their authors; one that equals a candidate only
+    adds its author to it. A newer answer replaces its author's older one; co-authors of the older
+    one keep it, under their own label.
+
+    Args:
+        candidates: Those that stand already.
+        drafts: Given since, none of them by somebody who was shown an equal candidate.
+        seats: All agents.
+        versions: The last version given under each label.
+        since: The round from which on the new ones are shown.
 
     Returns:
-        All candidates and, among them, those that are new, both in the order of the seats,
-        whatever the order in which the drafts came in.
+        All candidates and, among them, those that are new or have other authors, both in the order
+        of the seats, whatever the order in which the drafts came in.
     """
     labels = {seat.agent_id: seat.label for seat in seats}
     order = {seat.label: position for position, seat in enumerate(seats)}
-    versions = {candidate.label: candidate.version for candidate in candidates}
-    kept: list[Candidate] = []
-    relabelled: list[Candidate] = []
-    improved = {draft.agent_id for draft in drafts}
-    for candidate in candidates:
-        authors = tuple(author for author in candidate.authors if author not in improved)
-        if authors == candidate.authors:
-            kept.append(candidate)
-        elif authors:
-            relabelled.append(_relabelled(candidate, authors, labels, versions))
     same: dict[str, list[Draft]] = {}
     for draft in sorted(drafts, key=lambda draft: order[labels[draft.agent_id]]):
         same.setdefault(draft.text.strip(), []).append(draft)
-    fresh = [_candidate(equal, labels, versions) for equal in same.values()]
-    listed = sorted((*relabelled, *fresh), key=lambda c: order[c.label])
+    gone = {draft.agent_id for draft in drafts}
+    kept: list[Candidate] = []
+    changed: list[Candidate] = []
+    for candidate in candidates:
+        stay = tuple(author for author in candidate.authors if author not in gone)
+        joining = same.pop(candidate.text.strip(), []) if stay else []
+        authors = (*stay, *(draft.agent_id for draft in joining))
+        if authors == candidate.authors:
+            kept.append(candidate)
+        elif authors:
+            changed.append(_relabelled(candidate, authors, labels, versions, since))
+    fresh = [_candidate(equal, labels, versions, since) for equal in same.values()]
+    listed = sorted((*changed, *fresh), key=lambda c: order[c.label])
     everything = sorted((*kept, *listed), key=lambda c: order[c.label])
     return tuple(everything), tuple(listed)
 
 
-def _candidate(equal: list[Draft], labels: dict[str, str], versions: dict[str, int]) -> Candidate:
+def _candidate(
+    equal: list[Draft], labels: dict[str, str], versions: Mapping[str, int], since: int
+) -> Candidate:
     """One candidate of all who say the same, under the label of the first."""
     first = equal[0]
     label = labels[first.agent_id]
@@ -146,6 +184,7 @@ def _candidate(equal: list[Draft], labels: dict[str, str], versions: dict[str, i
         text=first.text,
         authors=tuple(draft.agent_id for draft in equal),
         stop_reason=first.stop_reason,
+        since=since,
     )
 
 
@@ -153,10 +192,14 @@ def _relabelled(
     candidate: Candidate,
     authors: tuple[str, ...],
     labels: dict[str, str],
-    versions: dict[str, int],
+    versions: Mapping[str, int],
+    since: int,
 ) -> Candidate:
-    label = labels[authors[0]]
-    if label == candidate.label:
+    """The candidate with other authors: under its label, if whose that is stays one of them."""
+    if any(labels[author] == candidate.label for author in authors):
         return candidate.model_copy(update={"authors": authors})
+    label = labels[authors[0]]
     version = versions.get(label, 0) + 1
-    return candidate.model_copy(update={"label": label, "version": version, "authors": authors})
+    return candidate.model_copy(
+        update={"label": label, "version": version, "authors": authors, "since": since}
+    )

@@ -1,24 +1,24 @@
 """Consensus: all answer in parallel, see each other's answers, vote or improve, and converge.
 
 The meaning is MassGen's: two acts are possible, a vote or a better answer; a better answer
-re-opens the question. The course is made of rounds with a barrier at the end of each, so that
-nothing depends on the order of arrival, and no vote is thrown away: round 0 collects the first
-answers blindly; each later round shows all answers to all; a round without a better answer is
-counted, and the most votes win.
+re-opens the question. Round 0 collects the first answers blindly; each later round shows all
+answers to all who vote; a round without a better answer is counted, and the most votes win.
+
+Votes are asked for only when all answers are there (or a quorum, and the others are silent), so in
+a round without a better answer the order of arrival changes nothing, and no vote is thrown away. A
+better answer stops the other evaluations at once, so there the order matters: the answer that
+arrives first is the one that the others are shown.
 """
 
 from __future__ import annotations
 
-from typing import Literal, assert_never
+from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
 from pydantic import Field
 
-from massgen_bridge.agent import AnswerRef, ShownAnswer
 from massgen_bridge.events import (
     Abstained,
     Answered,
-    AnswerInfo,
-    AnswerListed,
     AnswerRejected,
     BallotSpoiled,
     BudgetReached,
@@ -27,7 +27,6 @@ from massgen_bridge.events import (
     ImprovementPromised,
     Purpose,
     Ranked,
-    RunStatus,
     Seat,
     SpeakerChosen,
     TieBroken,
@@ -35,71 +34,74 @@ from massgen_bridge.events import (
     TurnIdle,
     TurnLost,
     Voted,
-    VoteInfo,
 )
-from massgen_bridge.messages import Frozen
 from massgen_bridge.specs import NoOptions
-from massgen_bridge.strategies._candidates import (
-    Candidate,
-    Draft,
-    by_budget,
-    leaders_of,
-    merge,
-    same_text,
-    votes_for,
+from massgen_bridge.strategies._candidates import Candidate, Draft, same_text
+from massgen_bridge.strategies._closing import (
+    Presentation,
+    concluded,
+    counted,
+    decided,
+    failed,
+    finished_early,
+    presented,
+    tie_broken,
 )
-from massgen_bridge.strategies._crew import PASSING, InTheRun, budget_of, ends_at_once, spent
-from massgen_bridge.strategy import Announce, BreakTie, Command, Finish, StartTurn
+from massgen_bridge.strategies._consensus_state import (
+    ConsensusState,
+    Job,
+    JobKind,
+    Member,
+    Step,
+    Verdict,
+    freed,
+    is_in,
+    joined,
+    rotated,
+    stop_all,
+    watched,
+    with_member,
+)
+from massgen_bridge.strategies._crew import PASSING, budget_of, ends_at_once, spent
+from massgen_bridge.strategy import Command, StartTurn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from massgen_bridge.agent import ShownAnswer
 
 __all__ = ["Consensus", "ConsensusOptions", "ConsensusState", "Member"]
 
-_Step = tuple["ConsensusState", tuple[Command, ...]]
-
 
 class ConsensusOptions(NoOptions):
-    """Bounds of a consensus."""
+    """Bounds of a consensus, and whom it waits for."""
 
     max_rounds: int = Field(
         default=3,
         ge=1,
         description="Rounds of evaluation at most; in the last one agents can only vote.",
     )
-    max_answers: int = Field(
+    max_answers_per_agent: int = Field(
         default=3, ge=1, description="Answers that one agent may give at most, the first included."
     )
-
-
-class Member(InTheRun):
-    """One agent's part in the run; `turn_id` is the turn it is busy with.
-
-    `repaired` and `promised` say what it has had in this round: a second try, and the one more turn
-    that follows a promise.
-    """
-
-    seat: Seat
-    position: int
-    turn_id: str | None = None
-    turns: int = 0
-    answers: int = 0
-    repaired: bool = False
-    promised: bool = False
-
-
-class ConsensusState(Frozen):
-    """Everything that the reducer knows: a value that survives a JSON round trip.
-
-    `members` is keyed by agent id, in the order of the configuration; `busy` counts those whose
-    turn is running.
-    """
-
-    v: Literal[1] = 1
-    phase: Literal["answering", "evaluating", "tie", "finished"] = "answering"
-    round: int = 0
-    members: dict[str, Member]
-    busy: int = 0
-    candidates: tuple[Candidate, ...] = ()
-    drafts: tuple[Draft, ...] = ()
-    votes: tuple[VoteInfo, ...] = ()
+    quorum: Literal["all"] | Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] = (
+        Field(
+            default="all",
+            description="How many agents, or what share of them below 1, have to have answered or "
+            "voted before those who have fallen silent are no longer waited for.",
+        )
+    )
+    straggler_idle_s: float | None = Field(
+        default=60.0,
+        gt=0,
+        description="How long an agent must have been silent, in seconds, to be left behind once "
+        "the quorum is there; null waits for it.",
+    )
+    presentation: Presentation = Field(
+        default="auto",
+        description="Whether the winner gets one more turn to carry out what is left to do and "
+        "present its answer: auto means where it has tools.",
+    )
 
 
 class Consensus:
@@ -107,258 +109,271 @@ class Consensus:
 
     def __init__(self, options: ConsensusOptions | None = None) -> None:
         self._options = options or ConsensusOptions()
+        quorum = self._options.quorum
+        self._quorum = None if quorum == "all" else quorum
 
-    def begin(self, seats: tuple[Seat, ...]) -> _Step:
-        """Ask everybody at once."""
+    def begin(self, seats: tuple[Seat, ...]) -> Step:
+        """Ask everybody at once who may answer."""
         members = {
             seat.agent_id: Member(seat=seat, position=position)
             for position, seat in enumerate(seats)
         }
-        return self._start_all(ConsensusState(members=members), "answer")
+        state = ConsensusState(members=members)
+        proposers = [one for one in members.values() if "propose" in one.seat.roles]
+        if not proposers:
+            return failed(state, "no agent may answer")
+        return self._start_all(state, proposers, "answer", "write")
 
-    def step(self, state: ConsensusState, happening: Happening) -> _Step:
+    def step(self, state: ConsensusState, happening: Happening) -> Step:
         """Take in one happening; those of turns that are no longer awaited change nothing."""
         if state.phase == "finished":
             return state, ()
-        if isinstance(happening, DeadlinePassed):
-            return self._finish_early(state, "the deadline passed")
-        if isinstance(happening, BudgetReached):
-            return self._budget_reached(state, happening)
-        if isinstance(happening, TurnIdle):
-            return state, ()
-        if isinstance(happening, TieBroken):
-            return self._tie_broken(state, happening)
+        match happening:
+            case DeadlinePassed():
+                return finished_early(state, "the deadline passed")
+            case BudgetReached():
+                return _budget_reached(state, happening)
+            case TieBroken():
+                return tie_broken(state, happening, self._options.presentation)
         member = state.members.get(happening.agent_id)
-        if member is None or member.turn_id != happening.turn_id:
+        if member is None or member.job is None or member.job.turn_id != happening.turn_id:
             return state, ()
-        return self._of_member(state, member, happening)
+        if isinstance(happening, TurnIdle):
+            return self._silent(state, member, member.job)
+        match member.job.kind:
+            case "decide":
+                return decided(state, member, happening, self._options.presentation)
+            case "present":
+                return presented(state, member, happening)
+            case "write" | "evaluate":
+                return self._of_member(state, member, member.job, happening)
+        assert_never(member.job.kind)
 
-    def _of_member(self, state: ConsensusState, member: Member, happening: TurnHappening) -> _Step:
+    def _of_member(
+        self, state: ConsensusState, member: Member, job: Job, happening: TurnHappening
+    ) -> Step:
         match happening:
             case Answered():
-                return self._answered(state, member, happening)
+                return self._answered(state, member, job, happening)
             case Voted():
-                return self._voted(state, member, happening)
+                return self._voted(state, member, job, happening)
             case ImprovementPromised():
-                return self._promised(state, member)
+                return self._promised(state, member, job)
             case BallotSpoiled(problem=problem) | AnswerRejected(reason=problem):
-                return self._spoiled(state, member, problem)
+                return self._spoiled(state, member, job, problem)
             case SpeakerChosen():
-                return self._spoiled(state, member, "nobody is asked who speaks next")
+                return self._spoiled(state, member, job, "nobody is asked who speaks next")
             case Ranked():
-                return self._spoiled(state, member, "no order of answers is asked for")
+                return self._spoiled(state, member, job, "no order of answers is asked for")
             case Abstained():
-                return self._settled(_with(state, _idle(member)))
+                return self._settled(with_member(state, freed(member)), member)
             case TurnLost():
-                out = member.out or happening.kind not in PASSING
-                return self._settled(_with(state, _idle(member, out=out)))
+                gone = freed(member, out=member.out or happening.kind not in PASSING)
+                return self._settled(with_member(state, gone), member)
         assert_never(happening)
+
+    def _silent(self, state: ConsensusState, member: Member, job: Job) -> Step:
+        if not job.watched:
+            return state, ()
+        quiet = member.model_copy(update={"job": job.model_copy(update={"silent": True})})
+        return self._go_on(with_member(state, quiet))
 
     # --- one member's turn ----------------------------------------------------------------------
 
-    def _answered(self, state: ConsensusState, member: Member, answer: Answered) -> _Step:
-        if state.round and not self._may_improve(state, member):
-            return self._spoiled(state, member, "only a vote is possible now")
-        if any(same_text(answer.text, candidate.text) for candidate in state.candidates):
-            return self._spoiled(
-                state, member, "this answer is the same as one of those shown: vote for it instead"
-            )
+    def _answered(self, state: ConsensusState, member: Member, job: Job, answer: Answered) -> Step:
+        seen = (c for c in state.candidates if c.since <= job.round)
+        same = next((c for c in seen if same_text(answer.text, c.text)), None)
+        if same is not None:
+            return self._repeated(state, member, job, same)
+        if job.kind == "evaluate" and not self._may_improve(state, member):
+            return self._spoiled(state, member, job, "only a vote is possible now")
         draft = Draft(agent_id=answer.agent_id, text=answer.text, stop_reason=answer.stop_reason)
-        idle = _idle(member, answers=member.answers + 1)
-        return self._settled(_with(state, idle, drafts=(*state.drafts, draft)))
+        given = freed(member, answers=member.answers + 1)
+        return self._settled(with_member(state, given, drafts=(*state.drafts, draft)), member)
 
-    def _promised(self, state: ConsensusState, member: Member) -> _Step:
-        if member.promised or member.out or not self._may_improve(state, member):
-            return self._spoiled(state, member, "no better answer can be promised now")
-        return self._start(state, member, "improve")
+    def _repeated(self, state: ConsensusState, member: Member, job: Job, same: Candidate) -> Step:
+        """It gave an answer that it was shown: it is told so once, then that is its vote."""
+        if member.repaired and self._is_current(state, job):
+            return self._vote(state, member, same, "it gave the same answer")
+        problem = f"this answer is the same as that of {same.label}: vote for it instead"
+        return self._spoiled(state, member, job, problem)
 
-    def _voted(self, state: ConsensusState, member: Member, vote: Voted) -> _Step:
-        choice = (vote.choice.label, vote.choice.version)
-        chosen = next((c for c in state.candidates if (c.label, c.version) == choice), None)
-        if chosen is None:
-            return self._spoiled(state, member, f"{vote.choice.label!r} is not to be voted for")
-        info = chosen.vote(member.seat.agent_id, vote.reason)
-        return self._settled(_with(state, _idle(member), votes=(*state.votes, info)))
+    def _promised(self, state: ConsensusState, member: Member, job: Job) -> Step:
+        may = job.kind == "evaluate" and not member.promised and not member.out
+        if not may or not self._may_improve(state, member):
+            return self._spoiled(state, member, job, "no better answer can be promised now")
+        return self._start(state, member, "improve", "write")
 
-    def _spoiled(self, state: ConsensusState, member: Member, problem: str) -> _Step:
-        if member.repaired or member.out:
-            return self._settled(_with(state, _idle(member)))
-        return self._start(state, member, "repair", problem)
+    def _voted(self, state: ConsensusState, member: Member, job: Job, vote: Voted) -> Step:
+        chosen = next((c for c in state.candidates if c.ref == vote.choice), None)
+        if job.kind != "evaluate" or chosen is None:
+            problem = f"{vote.choice.label!r} is not to be voted for"
+            return self._spoiled(state, member, job, problem)
+        return self._vote(state, member, chosen, vote.reason)
+
+    def _vote(self, state: ConsensusState, member: Member, chosen: Candidate, reason: str) -> Step:
+        info = chosen.vote(member.seat.agent_id, reason, member.seat.weight)
+        votes = (*state.votes, info)
+        return self._settled(with_member(state, freed(member), votes=votes), member)
+
+    def _spoiled(self, state: ConsensusState, member: Member, job: Job, problem: str) -> Step:
+        # Whoever wrote on while the question was re-opened is asked again when it is put anew.
+        late = job.round > 0 and not self._is_current(state, job)
+        if member.repaired or member.out or late:
+            return self._settled(with_member(state, freed(member)), member)
+        kind: JobKind = "evaluate" if job.round else "write"
+        return self._start(state, member, "repair", kind, problem)
 
     def _start(
-        self, state: ConsensusState, member: Member, purpose: Purpose, problem: str | None = None
-    ) -> _Step:
-        busy, command = self._busy(state, member, purpose, problem)
-        return _with(state, busy), (command,)
+        self,
+        state: ConsensusState,
+        member: Member,
+        purpose: Purpose,
+        kind: JobKind,
+        problem: str | None = None,
+    ) -> Step:
+        first = member.job is not None and not member.job.round and purpose == "repair"
+        shown = () if first else tuple(candidate.shown() for candidate in state.candidates)
+        busy, command = self._busy(state, freed(member), purpose, kind, shown, problem=problem)
+        return with_member(state, busy), (command,)
 
     def _busy(
-        self, state: ConsensusState, member: Member, purpose: Purpose, problem: str | None = None
+        self,
+        state: ConsensusState,
+        member: Member,
+        purpose: Purpose,
+        kind: JobKind,
+        shown: tuple[ShownAnswer, ...],
+        *,
+        problem: str | None = None,
     ) -> tuple[Member, StartTurn]:
         """The member with a new turn, and the command that starts it."""
-        turn_id = f"{member.seat.agent_id}.{member.turns + 1}"
+        agent_id, turns = member.seat.agent_id, member.turns + 1
+        turn_id, turn_round = f"{agent_id}.{turns}", state.round if shown else 0
         command = StartTurn(
             turn_id=turn_id,
-            agent_id=member.seat.agent_id,
+            agent_id=agent_id,
             purpose=purpose,
-            round=state.round,
-            shown=_shown_to(state, member),
-            may_improve=self._may_improve(state, member),
+            round=turn_round,
+            shown=rotated(shown, member, state.round),
+            may_improve=bool(shown) and self._may_improve(state, member),
             problem=problem,
+            follows=member.last if shown else None,
         )
         # One repair a round: it is used up until the next round begins.
-        repaired = purpose == "repair" or (purpose == "improve" and member.repaired)
+        begins = purpose in {"answer", "evaluate"}
         changes = {
-            "turn_id": turn_id,
-            "turns": member.turns + 1,
-            "repaired": repaired,
-            "promised": purpose == "improve" or (purpose == "repair" and member.promised),
+            "job": Job(turn_id=turn_id, kind=kind, round=turn_round),
+            "turns": turns,
+            "asked": turn_round,
+            "repaired": purpose == "repair" or (member.repaired and not begins),
+            "promised": purpose == "improve" or (member.promised and not begins),
         }
         return member.model_copy(update=changes), command
 
     def _may_improve(self, state: ConsensusState, member: Member) -> bool:
         return (
             0 < state.round < self._options.max_rounds
-            and member.answers < self._options.max_answers
+            and member.answers < self._options.max_answers_per_agent
+            and "propose" in member.seat.roles
         )
+
+    @staticmethod
+    def _is_current(state: ConsensusState, job: Job) -> bool:
+        """Whether a turn belongs to the evaluation that is under way."""
+        return state.phase == "evaluating" and job.round == state.round
 
     # --- a round --------------------------------------------------------------------------------
 
-    def _start_all(self, state: ConsensusState, purpose: Purpose) -> _Step:
+    def _start_all(
+        self, state: ConsensusState, members: Iterable[Member], purpose: Purpose, kind: JobKind
+    ) -> Step:
+        shown = tuple(candidate.shown() for candidate in state.candidates)
         started = {
-            agent_id: self._busy(state, member, purpose)
-            for agent_id, member in state.members.items()
-            if not member.out
+            member.seat.agent_id: self._busy(state, member, purpose, kind, shown)
+            for member in members
         }
-        members = {**state.members, **{agent_id: busy for agent_id, (busy, _) in started.items()}}
-        state = state.model_copy(update={"members": members, "busy": len(started)})
+        changed = {**state.members, **{agent_id: busy for agent_id, (busy, _) in started.items()}}
+        busy = state.busy + len(started)
+        state = state.model_copy(update={"members": changed, "busy": busy})
         return state, tuple(command for _, command in started.values())
 
-    def _budget_reached(self, state: ConsensusState, reached: BudgetReached) -> _Step:
-        """Nobody whom the budget is for gets a further turn; what runs goes on."""
-        members = spent(state.members, reached)
-        state = state.model_copy(update={"members": members})
-        if ends_at_once(members, reached, is_busy=state.busy > 0):
-            return self._finish_early(state, "a budget is used up")
-        return state, ()
+    def _settled(self, state: ConsensusState, member: Member) -> Step:
+        """Go on after a turn has ended."""
+        told: tuple[Command, ...] = ()
+        if state.phase == "evaluating" and state.drafts:
+            state, told = self._take_in(state)
+        late = state.members[member.seat.agent_id]
+        if state.phase == "evaluating" and late.asked < state.round and _votes(late):
+            # It was left behind and is back: it votes, too.
+            state, asked = self._start_all(state, (late,), "evaluate", "evaluate")
+            told = (*told, *asked)
+        state, commands = self._go_on(state)
+        return state, (*told, *commands)
 
-    def _settled(self, state: ConsensusState) -> _Step:
-        """End the round once nobody is busy any more."""
-        if state.busy:
-            return state, ()
+    def _take_in(self, state: ConsensusState) -> Step:
+        """A new answer re-opens the question; one that stands already only gets an author."""
+        after, news = joined(state, state.round)
+        if {c.ref for c in after.candidates} == {c.ref for c in state.candidates}:
+            return after, news
+        state, stopped = stop_all(state, "a new answer came in", ("evaluate",))
+        # Who is left behind may be awake again: it is watched anew.
+        members = {
+            agent_id: member.model_copy(
+                update={"job": member.job.model_copy(update={"watched": False, "silent": False})}
+            )
+            for agent_id, member in state.members.items()
+            if member.job is not None and member.job.silent
+        }
+        changes = {
+            "phase": "answering",
+            "members": {**state.members, **members},
+            "votes": (),
+            "earlier": state.votes or state.earlier,
+        }
+        return state.model_copy(update=changes), stopped
+
+    def _go_on(self, state: ConsensusState) -> Step:
+        """End the round once all are in, or the quorum is and the others are silent."""
+        if not is_in(state, self._quorum):
+            return watched(state, self._quorum, self._options.straggler_idle_s)
         if budget_of(state.members) is not None:
-            return self._finish_early(state, "a budget is used up")
-        improved = bool(state.drafts)
-        candidates, listed = merge(state.candidates, state.drafts, _seats(state))
-        state = state.model_copy(update={"candidates": candidates, "drafts": ()})
-        news = tuple(
-            Announce(event=AnswerListed(answer=c.ref, authors=c.authors, text=c.text))
-            for c in listed
-        )
-        if not candidates:
-            state, end = _finish(state, "failed", None, message="no agent gave an answer")
-        elif len(candidates) == 1:
-            state, end = _finish(state, "answered", candidates[0].ref)
-        elif improved:
-            state, end = self._evaluate(state)
+            return finished_early(state, "a budget is used up")
+        if state.phase == "evaluating":
+            return counted(state, self._options.presentation)
+        state, news = joined(state, state.round + 1)
+        if not state.candidates:
+            state, end = failed(state, "no agent gave an answer")
+        elif len(state.candidates) == 1:
+            state, end = self._agreed(state)
         else:
-            state, end = self._count(state)
+            state, end = self._evaluate(state)
         return state, (*news, *end)
 
-    def _evaluate(self, state: ConsensusState) -> _Step:
-        if all(member.out for member in state.members.values()):
-            return self._count(state)
-        opened = state.model_copy(
-            update={"phase": "evaluating", "round": state.round + 1, "votes": ()}
-        )
-        return self._start_all(opened, "evaluate")
+    def _agreed(self, state: ConsensusState) -> Step:
+        """All gave the same answer, or there is only one."""
+        state, stopped = stop_all(state, "all who answered agree")
+        verdict = Verdict(status="answered", winner=state.candidates[0].ref)
+        state, end = concluded(state, verdict, self._options.presentation)
+        return state, (*stopped, *end)
 
-    # --- the end --------------------------------------------------------------------------------
-
-    def _count(self, state: ConsensusState) -> _Step:
-        leaders = _leaders(state)
-        if len(leaders) == 1:
-            return _finish(state, "answered", leaders[0].ref)
-        tied = state.model_copy(update={"phase": "tie"})
-        return tied, (BreakTie(candidates=tuple(_info(state, c) for c in leaders)),)
-
-    @staticmethod
-    def _tie_broken(state: ConsensusState, decision: TieBroken) -> _Step:
-        if state.phase != "tie":
-            return state, ()
-        leaders = _leaders(state)
-        winner = next((c for c in leaders if c.ref == decision.winner), leaders[0])
-        status: RunStatus = "answered" if state.votes else "best_so_far"
-        message = None if state.votes else "no agent cast a valid vote"
-        return _finish(state, status, winner.ref, tie_broken_by=decision.by, message=message)
-
-    @staticmethod
-    def _finish_early(state: ConsensusState, message: str) -> _Step:
-        kept = state
-        if state.phase == "answering":
-            candidates, _ = merge((), state.drafts, _seats(state))
-            kept = state.model_copy(update={"candidates": candidates, "drafts": ()})
-        if not kept.candidates:
-            return _finish(kept, "failed", None, message=f"{message} before any answer")
-        leaders = _leaders(kept)
-        by = "order" if len(leaders) > 1 else None
-        return _finish(kept, "best_so_far", leaders[0].ref, tie_broken_by=by, message=message)
+    def _evaluate(self, state: ConsensusState) -> Step:
+        voters = [one for one in state.members.values() if _votes(one)]
+        if not voters:
+            return counted(state, self._options.presentation)
+        opened = state.model_copy(update={"phase": "evaluating", "round": state.round + 1})
+        return self._start_all(opened, voters, "evaluate", "evaluate")
 
 
-def _seats(state: ConsensusState) -> tuple[Seat, ...]:
-    return tuple(member.seat for member in state.members.values())
+def _budget_reached(state: ConsensusState, reached: BudgetReached) -> Step:
+    """Nobody whom the budget is for gets a further turn; what runs goes on."""
+    members = spent(state.members, reached)
+    state = state.model_copy(update={"members": members})
+    if ends_at_once(members, reached, is_busy=state.busy > 0):
+        return finished_early(state, "a budget is used up")
+    return state, ()
 
 
-def _idle(member: Member, **changes: object) -> Member:
-    return member.model_copy(update={"turn_id": None, **changes})
-
-
-def _with(state: ConsensusState, changed: Member, **changes: object) -> ConsensusState:
-    """The state with one member changed, and whatever else."""
-    agent_id = changed.seat.agent_id
-    before = state.members[agent_id]
-    busy = state.busy + (changed.turn_id is not None) - (before.turn_id is not None)
-    members = {**state.members, agent_id: changed}
-    return state.model_copy(update={"members": members, "busy": busy, **changes})
-
-
-def _shown_to(state: ConsensusState, member: Member) -> tuple[ShownAnswer, ...]:
-    """The answers, rotated by voter and round: small models vote by position."""
-    if not state.candidates:
-        return ()
-    shift = (member.position + state.round) % len(state.candidates)
-    rotated = (*state.candidates[shift:], *state.candidates[:shift])
-    return tuple(candidate.shown() for candidate in rotated)
-
-
-def _info(state: ConsensusState, candidate: Candidate) -> AnswerInfo:
-    return candidate.info(votes_for(candidate, state.votes))
-
-
-def _leaders(state: ConsensusState) -> tuple[Candidate, ...]:
-    return leaders_of(state.candidates, state.votes)
-
-
-def _finish(
-    state: ConsensusState,
-    status: RunStatus,
-    winner: AnswerRef | None,
-    *,
-    tie_broken_by: str | None = None,
-    message: str | None = None,
-) -> _Step:
-    # Drafts of an unfinished round were paid for: they are reported, without votes.
-    unfinished, _ = merge(state.candidates, state.drafts, _seats(state))
-    known = {candidate.ref for candidate in state.candidates}
-    answers = (*state.candidates, *(c for c in unfinished if c.ref not in known))
-    command = Finish(
-        status=status,
-        winner=winner,
-        votes=state.votes,
-        answers=tuple(_info(state, candidate) for candidate in answers),
-        tie_broken_by=tie_broken_by,
-        message=message,
-    )
-    budget = budget_of(state.members)
-    if budget is not None:
-        command = by_budget(command, budget)
-    return state.model_copy(update={"phase": "finished"}), (command,)
+def _votes(member: Member) -> bool:
+    """Whether a member can be asked to vote now."""
+    return "vote" in member.seat.roles and member.job is None and not member.out

@@ -9,6 +9,8 @@ import pytest
 from cli.conftest import DATA
 
 from massgen_bridge.cli._calls import Expected, expected_calls
+from massgen_bridge.events import Role, Seat
+from massgen_bridge.strategies import ConsensusOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,15 +96,20 @@ def test_nothing_is_recorded(commands: Commands) -> None:
     assert json.loads(commands("runs", "list", "--json").stdout) == []
 
 
+def bounds(max_rounds: int, max_answers_per_agent: int, **others: Any) -> dict[str, Any]:
+    given = {"max_rounds": max_rounds, "max_answers_per_agent": max_answers_per_agent, **others}
+    return ConsensusOptions(**given).model_dump(mode="json")
+
+
 @pytest.mark.parametrize(
     ("strategy", "options", "ways", "expected"),
     [
         ("single", {}, ["tools"] * 3, Expected(1, 1, 6)),
-        ("consensus", {"max_rounds": 3, "max_answers": 3}, ["text"], Expected(1, 1, 2)),
-        ("consensus", {"max_rounds": 3, "max_answers": 3}, ["text"] * 3, Expected(3, 6, 24)),
-        ("consensus", {"max_rounds": 3, "max_answers": 3}, ["schema"] * 3, Expected(3, 6, 30)),
-        ("consensus", {"max_rounds": 9, "max_answers": 1}, ["schema"] * 2, Expected(2, 4, 8)),
-        ("consensus", {"max_rounds": 1, "max_answers": 3}, ["schema"] * 2, Expected(2, 4, 8)),
+        ("consensus", bounds(3, 3), ["text"], Expected(1, 1, 2)),
+        ("consensus", bounds(3, 3), ["text"] * 3, Expected(3, 6, 24)),
+        ("consensus", bounds(3, 3), ["schema"] * 3, Expected(3, 6, 30)),
+        ("consensus", bounds(9, 1), ["schema"] * 2, Expected(2, 4, 8)),
+        ("consensus", bounds(1, 3), ["schema"] * 2, Expected(2, 4, 8)),
         ("sequential", {"on_failure": "skip"}, ["text"] * 3, Expected(3, 3, 6)),
         ("sequential", {"on_failure": "stop"}, ["text"] * 3, Expected(1, 3, 6)),
         ("map_reduce", {}, ["text"] * 3, Expected(2, 3, 6)),
@@ -130,3 +137,44 @@ def test_calls_to_expect(
     strategy: str, options: dict[str, Any], ways: list[str], expected: Expected | None
 ) -> None:
     assert expected_calls(strategy, options, ways) == expected
+
+
+@pytest.mark.parametrize(
+    ("roles", "options", "expected"),
+    [
+        ((("propose",), ("propose",), ("vote",)), bounds(3, 3), Expected(2, 3, 6)),
+        ((("propose",), ("vote",), ("break_ties",)), bounds(3, 3), Expected(1, 1, 2)),
+        (
+            (("propose", "vote"), ("propose", "vote"), ("break_ties",)),
+            bounds(3, 3),
+            Expected(2, 4, 18),
+        ),
+        (
+            (("propose", "vote"), ("propose",)),
+            bounds(2, 1, presentation="always"),
+            Expected(3, 4, 7),
+        ),
+        ((("propose", "vote"), ("propose",)), bounds(2, 1, quorum=1), Expected(2, 3, 8)),
+    ],
+)
+def test_calls_follow_the_roles(
+    roles: tuple[tuple[Role, ...], ...], options: dict[str, Any], expected: Expected
+) -> None:
+    seats = [Seat(agent_id="a", label="a", kind="k", roles=held) for held in roles]
+    assert expected_calls("consensus", options, ["text"] * len(seats), seats) == expected
+
+
+@pytest.mark.parametrize(
+    ("armed", "presentation", "expected"),
+    [
+        ((True, True), "auto", Expected(3, 5, 9)),
+        ((True, False), "auto", Expected(2, 4, 9)),
+        ((True, True), "never", Expected(2, 4, 8)),
+    ],
+)
+def test_calls_follow_who_presents(
+    armed: tuple[bool, ...], presentation: str, expected: Expected
+) -> None:
+    seats = [Seat(agent_id="a", label="a", kind="k", has_tools=one) for one in armed]
+    options = bounds(1, 1, presentation=presentation)
+    assert expected_calls("consensus", options, ["text"] * 2, seats) == expected

@@ -22,12 +22,21 @@ from massgen_bridge.events import (
     TurnLost,
     Voted,
 )
-from massgen_bridge.strategy import BreakTie, CancelTurn, Command, Finish, StartTurn
+from massgen_bridge.strategies._candidates import same_text
+from massgen_bridge.strategy import (
+    BreakTie,
+    CancelTurn,
+    Command,
+    Finish,
+    StartTurn,
+    WatchIdle,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NAMES = ("ada", "bob", "cyd", "dan")
+CLOSE = 1e-6
 DEADLINE = DeadlinePassed(after_s=1)
 
 OUTCOMES = (
@@ -56,9 +65,11 @@ NEWS = (
 )  # what may happen to a turn without ending it
 
 
-def seats(*names: str) -> tuple[Seat, ...]:
+def seats(*names: str, **others: dict[str, Any]) -> tuple[Seat, ...]:
+    """Seats by name; what else there is to a seat is given by its name."""
     return tuple(
-        Seat(agent_id=name, label=f"agent{i}", kind="scripted") for i, name in enumerate(names, 1)
+        Seat(agent_id=name, label=f"agent{i}", kind="scripted", **others.get(name, {}))
+        for i, name in enumerate(names, 1)
     )
 
 
@@ -98,7 +109,7 @@ def _proper(turn: StartTurn, choice: int) -> Happening:
         asked = turn.repairs or ("evaluate" if turn.shown else "answer")
     if asked == "chair":
         return SpeakerChosen(**who, label=turn.speakers[choice % len(turn.speakers)].label)
-    if asked in {"evaluate", "judge"}:
+    if asked in {"evaluate", "judge", "break_tie"}:
         if turn.may_improve and choice % 5 == 4:
             return Answered(**who, text=f"better {turn.turn_id}")
         seen = turn.shown[choice % len(turn.shown)]
@@ -109,13 +120,14 @@ def _proper(turn: StartTurn, choice: int) -> Happening:
 class Drive:
     """One run. Every step goes on from the JSON of the last state, as after a restart."""
 
-    def __init__(self, strategy: Any, *names: str) -> None:
+    def __init__(self, strategy: Any, *names: str, **others: dict[str, Any]) -> None:
         self.strategy = strategy
-        self.seats = seats(*(names or NAMES))
+        self.seats = seats(*(names or NAMES), **others)
         self.happened: list[Happening] = []
         self.commands: list[tuple[Command, ...]] = []
         self.running: dict[str, StartTurn] = {}
         self.started: dict[str, StartTurn] = {}
+        self.watched: dict[str, WatchIdle] = {}
         self.tie: BreakTie | None = None
         self.finish: Finish | None = None
         self.spent: set[str | None] = set()
@@ -135,12 +147,24 @@ class Drive:
         self.happened.append(happening)
         self.state = new
         if turn_id is not None and not isinstance(happening, TurnIdle):
-            self.running.pop(turn_id, None)
+            self._end(turn_id)
+        if isinstance(happening, TurnIdle):
+            self.watched.pop(happening.turn_id, None)
         if isinstance(happening, TieBroken):
             self.tie = None
         if isinstance(happening, BudgetReached):
             self.spent.add(happening.agent_id)
         self._take(commands)
+
+    def idle(self, choice: int) -> None:
+        """One of those that are watched has fallen silent."""
+        watch = list(self.watched.values())[choice % len(self.watched)]
+        agent_id = self.started[watch.turn_id].agent_id
+        self.happen(TurnIdle(agent_id=agent_id, turn_id=watch.turn_id, idle_s=watch.idle_s))
+
+    def _end(self, turn_id: str) -> None:
+        self.running.pop(turn_id, None)
+        self.watched.pop(turn_id, None)
 
     def _take(self, commands: Sequence[Command]) -> None:
         self.commands.append(tuple(commands))
@@ -151,9 +175,16 @@ class Drive:
                     assert not self.spent & {None, command.agent_id}, "a turn without a budget"
                     busy = {turn.agent_id for turn in self.running.values()}
                     assert command.agent_id not in busy, "an agent has two turns at once"
+                    self._check_roles(command)
+                    self._check_follows(command)
                     self.started[command.turn_id] = self.running[command.turn_id] = command
                 case CancelTurn():
-                    self.running.pop(command.turn_id, None)
+                    assert command.turn_id in self.running, "a turn is stopped that does not run"
+                    self._end(command.turn_id)
+                case WatchIdle():
+                    assert command.turn_id in self.running, "a turn is watched that does not run"
+                    assert command.turn_id not in self.watched, "a turn is watched twice"
+                    self.watched[command.turn_id] = command
                 case BreakTie():
                     self.tie = command
                 case Finish():
@@ -162,6 +193,18 @@ class Drive:
                 case _:
                     pass
         assert self.finish or self.running or self.tie, "nothing is awaited, and there is no end"
+
+    def _check_roles(self, turn: StartTurn) -> None:
+        roles = next(seat.roles for seat in self.seats if seat.agent_id == turn.agent_id)
+        needed = {"answer": "propose", "evaluate": "vote", "break_tie": "break_ties"}
+        assert needed.get(turn.purpose, roles[0]) in roles, "asked for what it may not do"
+        assert not turn.may_improve or "propose" in roles, "a judge may improve"
+
+    def _check_follows(self, turn: StartTurn) -> None:
+        if turn.follows is not None:
+            before = self.started[turn.follows]
+            assert before.agent_id == turn.agent_id, "a turn goes on from somebody else's"
+            assert before.turn_id not in self.running, "a turn goes on from one that still runs"
 
     def break_tie(self, choice: int) -> None:
         assert self.tie is not None
@@ -208,19 +251,28 @@ class Drive:
             (one.agent_id, one.choice.label, one.choice.version)
             for one in self.happened
             if isinstance(one, Voted) and self._saw(one)
+        } | {
+            # Who repeats what it was shown has voted for it.
+            (one.agent_id, shown.label, shown.version)
+            for one in self.happened
+            if isinstance(one, Answered) and one.turn_id in self.started
+            for shown in self.started[one.turn_id].shown
+            if same_text(shown.text, one.text)
         }
         for vote in finish.votes:
             assert (vote.voter, vote.label, vote.version) in cast, "a vote for what was not seen"
-        counts = {
-            (one.label, one.version): sum(
-                (vote.label, vote.version) == (one.label, one.version) for vote in finish.votes
-            )
-            for one in finish.answers
-        }
-        assert all(counts[one.label, one.version] == one.votes for one in finish.answers)
+        weights = {seat.agent_id: seat.weight for seat in self.seats}
+        scores = {}
+        for one in finish.answers:
+            ref = (one.label, one.version)
+            votes = [vote for vote in finish.votes if (vote.label, vote.version) == ref]
+            assert len(votes) == one.votes
+            assert all(vote.weight == weights[vote.voter] for vote in votes)
+            scores[ref] = sum(vote.weight for vote in votes)
+            assert one.score is None or abs(one.score - scores[ref]) < CLOSE
         if finish.winner is not None and finish.votes:
-            winner = (finish.winner.label, finish.winner.version)
-            assert counts[winner] == max(counts.values()), "somebody else has more votes"
+            best = scores[finish.winner.label, finish.winner.version]
+            assert best >= max(scores.values()) - CLOSE, "somebody else has more votes"
 
     def _saw(self, vote: Voted) -> bool:
         shown = self.started[vote.turn_id].shown

@@ -200,7 +200,7 @@ def test_in_the_last_round_nobody_may_improve() -> None:
 
 
 def test_an_agent_improves_no_more_often_than_allowed() -> None:
-    game = Game(max_answers=2, max_rounds=9)
+    game = Game(max_answers_per_agent=2, max_rounds=9)
     game.all_answer()
     game.answer("ada", "better")
     game.vote("bob", "agent1")
@@ -216,7 +216,7 @@ def test_an_improvement_that_repeats_a_shown_answer_is_sent_back_with_the_reason
     game.answer("ada", "answer of bob ")
 
     assert game.turns["ada"].purpose == "repair"
-    assert "same as one of those shown" in (game.turns["ada"].problem or "")
+    assert "the same as that of agent2" in (game.turns["ada"].problem or "")
 
 
 def test_a_spoiled_ballot_is_repaired_once_and_then_counts_as_abstention() -> None:
@@ -418,7 +418,7 @@ def test_whatever_happens_the_reducer_is_total_and_a_replay_gives_the_same_state
     for happening in game.happened:
         replayed, _ = game.reducer.step(replayed, happening)
     assert replayed == game.state
-    busy = any(member.turn_id for member in game.state.members.values())
+    busy = any(member.job for member in game.state.members.values())
     assert game.finish is not None or busy or game.state.phase == "tie"
 
 
@@ -432,7 +432,7 @@ def test_every_run_ends_when_agents_keep_improving(random: Any) -> None:
         if game.state.phase == "tie":
             game.happen(TieBroken(winner=AnswerRef(label="agent1", version=1), by="order"))
             continue
-        name = random.choice([n for n, m in game.state.members.items() if m.turn_id])
+        name = random.choice([n for n, m in game.state.members.items() if m.job])
         turn = game.turns[name]
         if turn.purpose == "answer" or turn.may_improve:
             game.answer(name, f"text {number}")
