@@ -40,7 +40,9 @@ _MODEL = "scripted"
 _ABLE = Capabilities(tools=True, structured=True)
 _PIECES = re.compile(r"\s*\S+\s*|\s+")
 # The turn's own mark stands first; whatever an answer holds comes after it.
-_OWN_MARK = re.compile(r"<task-([0-9a-f]{8})>")
+# The first of them is the host's, and so is the last form of a ballot: answers stand between.
+_OWN_MARK = re.compile(r"<(?:user|task|answer)-([0-9a-f]{8})[ >]")
+_FORM = re.compile(r"```ballot-([0-9a-f]{8})\n")
 
 
 class ScriptedOptions(NoOptions):
@@ -274,6 +276,8 @@ def _to_rank(turn: Turn) -> list[str]:
 
 
 def _mark(turn: Turn) -> str | None:
+    forms = _FORM.findall(turn.question)
     found = _OWN_MARK.search(turn.question)
-    wanted = found is not None and f"```ballot-{found.group(1)}\n" in turn.question
-    return found.group(1) if found and wanted else None
+    if found is None:
+        return forms[-1] if forms else None
+    return found.group(1) if found.group(1) in forms else None
