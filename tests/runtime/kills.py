@@ -32,19 +32,20 @@ if TYPE_CHECKING:
 HAPPENINGS = get_args(Happening)
 
 # All ways to vote, a better answer, an answer that is refused, an agent that fails, and a tie.
+# Whoever gives the better answer is by far the slowest: it would stop those still at their ballots.
 TEAM = """
 version: 1
 plugins: [./hooks.py]
 agents:
   - id: ann
     backend:
-      {type: scripted, answers: [first, better], votes: [improve, agent1], delay_s: 0.012}
+      {type: scripted, answers: [first, better], votes: [improve, agent1], delay_s: 0.05}
   - id: ben
     ballot: text
     backend: {type: scripted, answers: [of ben], votes: [agent9, agent1], delay_s: 0.008}
   - id: cleo
     ballot: schema
-    backend: {type: scripted, answers: [of cleo], votes: [agent3], delay_s: 0.016}
+    backend: {type: scripted, answers: [of cleo], votes: [agent3], delay_s: 0.012}
   - id: dan
     backend: {type: scripted, answers: [rude, of dan], votes: [agent3], delay_s: 0.004}
   - id: eve
