@@ -33,6 +33,15 @@ _SECTIONS = (
         ),
     ),
     (
+        "People",
+        "See [sit in the team yourself](../how-to/sit-in-the-team.md).",
+        (
+            *("people.Question", "people.Written", "people.Chosen", "people.Ordered"),
+            *("people.Better", "people.Declined", "people.Ask: __call__"),
+            *("people.Asking: __call__", "people.Desk: __call__"),
+        ),
+    ),
+    (
         "Agents",
         "What an adapter, or an agent of your own, implements: see [the contract](contract.md).",
         (

@@ -236,3 +236,22 @@ def test_listening_costs_little_beside_making_a_record() -> None:
 
     assert listening < making / 2
     assert display.view.agents["a1"].text.length == 500_000
+
+
+def test_the_panels_make_way_for_a_person_and_come_back() -> None:
+    scene = Scene()
+    with live() as (screen, display):
+        for record in scene.records:
+            display.listen(record)
+        screen.wait_for(HIDE)
+        with display.give_way(io.StringIO()):
+            screen.wait_for(SHOW)
+            before = len(screen.text)
+            shown = len(scene.records)
+            for record in scene.start("a1.1").say("a1.1", "meanwhile").records[shown:]:
+                display.listen(record)
+            time.sleep(0.5)
+            assert len(screen.text) == before
+        screen.wait_for("meanwhile")
+
+    assert_restored(screen.text)

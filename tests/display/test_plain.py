@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from typing import get_args
 
 import pytest
@@ -284,3 +285,27 @@ def test_a_reader_that_has_left_costs_the_display_and_not_the_run() -> None:
         display.finish(RunResult(run_id="r", status="answered", answer="kept"))
 
     assert stdout.getvalue() == "kept\n"
+
+
+def test_while_a_person_is_asked_lines_go_where_they_do_not_disturb() -> None:
+    stderr, above = io.StringIO(), io.StringIO()
+    scene = Scene()
+    with PlainDisplay(stdout=io.StringIO(), stderr=stderr, interval_s=0.01) as display:
+        for record in scene.records:
+            display.listen(record)
+        with display.give_way(above):
+            before = stderr.getvalue()
+            shown = len(scene.records)
+            for record in scene.start("a1.1").records[shown:]:
+                display.listen(record)
+            deadline = time.monotonic() + 10
+            while "begins its answer" not in above.getvalue():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        assert stderr.getvalue() == before
+        shown = len(scene.records)
+        for record in scene.start("a2.1").records[shown:]:
+            display.listen(record)
+
+    assert "a2 (agent2): begins its answer" in stderr.getvalue()
+    assert "a2" not in above.getvalue()
