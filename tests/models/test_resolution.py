@@ -10,7 +10,13 @@ from massgen_bridge.connection import Connection, ModelTraits, RetryPolicy, Samp
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.models.local import LocalSettings
 from massgen_bridge.models.providers import PROVIDERS
-from massgen_bridge.models.resolution import find_provider, reference, resolve, secret_values
+from massgen_bridge.models.resolution import (
+    find_provider,
+    reference,
+    resolve,
+    resolve_offline,
+    secret_values,
+)
 from massgen_bridge.models.settings import ModelConfig
 from massgen_bridge.specs import ProviderSpec
 
@@ -387,3 +393,48 @@ def test_secret_values_are_the_key_and_what_headers_are_filled_with() -> None:
     connection = resolve("main", config, _BY_NAME["openai"], ["chat"], environ, agent_id="a")
     assert connection.headers["Authorization"] == "Bearer tok"
     assert secret_values(config, connection, environ) == {"openai-key", "tok"}
+
+
+@pytest.mark.parametrize(
+    ("address", "variables", "secret"),
+    [
+        ("https://${HOST}/v1", {"HOST": "models.example.com"}, set()),
+        ("${WHERE}", {"WHERE": "https://models.example.com/v1"}, set()),
+        ("${WHERE}", {"WHERE": "https://me:pass@models.example.com/v1"}, {"me", "pass"}),
+        ("https://models.example.com/${PART}/v1", {"PART": "some-token"}, {"some-token"}),
+        ("${WHERE}", {"WHERE": "https://models.example.com/v1?code=a%20b"}, {"a b"}),
+    ],
+)
+def test_secret_values_are_also_what_an_address_gives_away(
+    address: str, variables: dict[str, str], secret: set[str]
+) -> None:
+    config = ModelConfig(provider="vllm", model="m", base_url=address)
+    connection = resolve("one", config, _BY_NAME["vllm"], ["chat"], variables, agent_id="ada")
+    assert secret_values(config, connection, variables) == secret
+
+
+@pytest.mark.parametrize(
+    ("provider", "protocol", "url"),
+    [
+        ("openai", "chat", "https://models.example.com/v1"),
+        ("anthropic", "messages", "https://models.example.com"),
+        ("azure", "chat", "https://models.example.com/v1"),
+        ("local", "chat", "https://models.example.com/v1"),
+    ],
+)
+def test_a_connection_that_nothing_is_sent_by_needs_nothing(
+    provider: str, protocol: Any, url: str
+) -> None:
+    given: dict[str, Any] = {"provider": provider}
+    if provider != "local":
+        given |= {"model": "m", "api_key": "${ABSENT}", "headers": {"X-Team": "${GONE}"}}
+    connection = resolve_offline(
+        "one",
+        ModelConfig(**given),
+        _BY_NAME[provider],
+        [protocol],
+        "models.example.com",
+        agent_id="ada",
+    )
+    assert (connection.protocol, connection.base_url) == (protocol, url)
+    assert connection.headers == {}
