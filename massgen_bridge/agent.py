@@ -256,7 +256,10 @@ class FinishedTurn(Frozen):
 
 
 class Emit(Protocol):
-    """How an agent tells what happens; cheap, to be awaited, never fails."""
+    """How an agent tells what happens; cheap, to be awaited, never fails.
+
+    Only a model call that no budget is left for ends the turn, when it is told to begin.
+    """
 
     async def __call__(self, event: TurnEvent, /) -> None:
         """Hand over one event of the running turn."""

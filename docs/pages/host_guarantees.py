@@ -74,6 +74,16 @@ HOST_GUARANTEES = (
         ("test_the_limit_of_tool_calls_ends_the_turn",),
     ),
     HostGuarantee(
+        "A model call beyond a budget does not begin",
+        "An agent tells of `model_call_started` before it sends the request, and awaits that. If "
+        "no budget is left, its turn is cancelled there. One that shields itself from cancellation "
+        "gets `LimitReached` instead, and lets it pass.",
+        (
+            "test_a_call_beyond_the_budget_is_never_sent",
+            "test_an_agent_that_shields_itself_is_refused_its_call_too",
+        ),
+    ),
+    HostGuarantee(
         "Silence and time are watched",
         "A turn without any event for `limits.idle_s`, or longer than `limits.wall_s`, is "
         "cancelled and told as `timeout`. Each event counts as a sign of life, so an agent that "

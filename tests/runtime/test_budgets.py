@@ -11,9 +11,9 @@ import anyio
 import pytest
 
 import massgen_bridge
-from massgen_bridge import Budget, Team, Usage
+from massgen_bridge import Budget, Team, TurnResult, Usage
 from massgen_bridge.config import load_config
-from massgen_bridge.errors import ConfigError
+from massgen_bridge.errors import ConfigError, LimitReached
 from massgen_bridge.events import (
     Answered,
     BudgetReached,
@@ -23,6 +23,7 @@ from massgen_bridge.events import (
     TurnFailed,
     TurnStarted,
 )
+from massgen_bridge.messages import assistant
 from massgen_bridge.plugins import PluginHost
 from massgen_bridge.runtime.course import past_of
 from massgen_bridge.runtime.index import RunIndex
@@ -32,6 +33,8 @@ from massgen_bridge.runtime.setup import RunSetup, setup_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from massgen_bridge import Emit, Turn
 
 pytestmark = pytest.mark.anyio
 
@@ -254,6 +257,44 @@ async def test_a_budget_of_a_team_within_a_team_stops_the_members_alone() -> Non
         "answer 2",
     )
     assert result.calls == sum(calls(records).values()) == 2
+
+
+class Shielded:
+    """Tells of its calls where no cancellation reaches it, and has calls in its own tasks."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.refused: list[str] = []
+
+    async def run(self, turn: Turn, emit: Emit) -> TurnResult:
+        async with anyio.create_task_group() as tasks:
+            with anyio.CancelScope(shield=True):
+                for _ in range(5):
+                    await self._ask(emit)
+            tasks.start_soon(self._ask, emit)
+        return TurnResult(message=assistant(turn.question))
+
+    async def _ask(self, emit: Emit) -> None:
+        try:
+            await emit(ModelCallStarted(model="m"))
+        except LimitReached as error:
+            self.refused.append(str(error))
+            raise
+        self.made += 1
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def test_an_agent_that_shields_itself_is_refused_its_call_too() -> None:
+    agent = Shielded()
+    built = Team(strategy="single", budget=Budget(model_calls=3)).add("a1", agent)
+    result = await built.arun("Which?", keep=False)
+
+    told = "the run has used its budget of 3 model calls"
+    assert (agent.made, agent.refused) == (3, [told])
+    assert (result.status, result.calls) == ("failed", 3)
+    assert [(one.kind, one.message) for one in result.errors] == [("limit", told)]
 
 
 async def test_a_team_has_a_budget_of_its_own_for_each_turn() -> None:

@@ -26,6 +26,7 @@ from massgen_bridge.testing.servers import Echo, HttpError, ModelServer, Text, T
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from massgen_bridge.connection import Protocols
     from massgen_bridge.events import RunResult
     from massgen_bridge.runtime.planning import Prepared
     from massgen_bridge.testing.servers import Script
@@ -40,7 +41,7 @@ def a_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def team(server: ModelServer | None, agents: int = 1, **top: Any) -> dict[str, Any]:
     model = {"provider": "openai", "model": "gpt-5-mini", **top.pop("model", {})}
-    if server is not None:
+    if server is not None and "base_url" not in model:
         model["base_url"] = server.base_url("chat")
     each = top.pop("each", {})
     return {
@@ -76,8 +77,19 @@ async def played_with(plugin: object, config: dict[str, Any]) -> RunResult:
 
 
 @pytest.mark.anyio
-async def test_a_call_beyond_the_budget_is_never_sent() -> None:
-    result, sent, _ = await played(Echo(), strategy=TALK, budget={"model_calls": 3})
+@pytest.mark.parametrize("kind", ["anthropic", "langchain", "openai"])
+async def test_a_call_beyond_the_budget_is_never_sent(kind: str) -> None:
+    protocol: Protocols = "messages" if kind == "anthropic" else "chat"
+    with ModelServer(Echo()) as server:
+        config = team(
+            server,
+            strategy=TALK,
+            budget={"model_calls": 3},
+            each={"backend": {"type": kind, "model": "m"}},
+            model={"provider": "vllm", "model": "m", "base_url": server.base_url(protocol)},
+        )
+        result = await massgen_bridge.arun(config, "?", keep=False)
+        sent = server.calls
 
     assert (result.status, result.budget) == ("best_so_far", "model_calls")
     assert (sent, result.calls) == (3, 3)
