@@ -115,9 +115,7 @@ def _verdict(view: RunView, result: RunResult) -> Iterator[Line]:
     poll = f", {len(for_it)} of {count(len(result.votes), 'vote')}" if result.votes else ""
     yield Line(f"Winner: {names_of(view, winning.authors)}{poll}{best}", "good")
     if result.tie_broken_by is not None:
-        by = "the order of the configuration"
-        by = by if result.tie_broken_by == "order" else f"plugin {one_line(result.tie_broken_by)!r}"
-        yield Line(f"tie broken by {by}", indent=2)
+        yield Line(f"tie broken by {_who_broke(result.tie_broken_by, view)}", indent=2)
     if len(winning.authors) > 1:
         yield Line(f"{names_of(view, winning.authors)} gave the same answer", indent=2)
     if winning.stop_reason != "end":
@@ -129,6 +127,14 @@ def _verdict(view: RunView, result: RunResult) -> Iterator[Line]:
             yield Line(f"{name_of(view, vote.voter)}: {_reason(vote)}", "dim", 4)
         yield from _dissent(view, result, winning)
     yield from _without_vote(view, result)
+
+
+def _who_broke(tie_broken_by: str, view: RunView) -> str:
+    if tie_broken_by == "order":
+        return "the order of the configuration"
+    if tie_broken_by in view.agents:
+        return name_of(view, tie_broken_by)
+    return f"plugin {one_line(tie_broken_by)!r}"
 
 
 def _dissent(view: RunView, result: RunResult, winning: AnswerInfo) -> Iterator[Line]:

@@ -140,7 +140,8 @@ class InProcessExecutor:
             left = running.last_event + idle_s - time.monotonic()
             if left <= 0:
                 return running.turn.agent_id
-            with anyio.move_on_after(left):
+            # While a person thinks, nobody knows how much is left: it is looked at again.
+            with anyio.move_on_after(min(left, idle_s)):
                 await running.ended.wait()
         return None
 

@@ -83,6 +83,27 @@ def test_a_better_answer_is_asked_for_next(shell: Shell, tmp_path: Path) -> None
     assert "ann (agent2): abstains" in ann.text
 
 
+def test_a_person_breaks_a_tie(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "team.json"
+    bob = {"type": "scripted", "answers": ["Ten."], "votes": ["agent2"]}
+    eve = {"type": "scripted", "answers": ["Nine."], "votes": ["agent1"]}
+    agents = [
+        {"id": "bob", "backend": bob},
+        {"id": "eve", "backend": eve},
+        {"id": "ann", "roles": ["break_ties"], "backend": {"type": "human"}},
+    ]
+    path.write_text(json.dumps({"version": 1, "agents": agents}))
+    with seated(shell, path, *PLAIN) as ann:
+        shown = ann.wait_for("ann, choice (")
+        assert "answer is asked for" not in shown
+        ann.type("agent2\r")
+        ann.wait_for("why (Enter: no reason)")
+        ann.type("Fewer.\r")
+        assert ann.end() == 0
+    assert "Winner: eve (agent2)" in ann.text
+    assert "tie broken by ann (agent3)" in ann.text
+
+
 def test_time_runs_in_the_prompt_and_the_default_applies_in_the_end(
     shell: Shell, tmp_path: Path
 ) -> None:
