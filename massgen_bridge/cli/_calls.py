@@ -6,6 +6,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from massgen_bridge.events import Seat
+from massgen_bridge.strategies.designs import ballots_of, most_ballots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -108,12 +109,15 @@ def _consensus(options: Mapping[str, Any], ways: Sequence[str], seats: Sequence[
     most = 2 * len(proposers) + sum(
         2 * rounds + (promised if way == "schema" and improves else 0) for way, improves in voters
     )
+    usual = len(proposers) + len(voters)
+    size = options["ballot_size"]
+    if size is not None and len(proposers) > size and voters:
+        counts = (len(proposers), len(voters), size)
+        usual = len(proposers) + ballots_of(*counts)
+        # Equal answers merge, and what is left may fit one ballot.
+        most = max(most, 2 * (len(proposers) + most_ballots(*counts)))
     ties = sum("break_ties" in seat.roles for seat in seats)
-    return Expected(
-        len(proposers) + surely,
-        len(proposers) + len(voters) + surely,
-        most + 2 * ties + maybe,
-    )
+    return Expected(len(proposers) + surely, usual + surely, most + 2 * ties + maybe)
 
 
 def _debate(options: Mapping[str, Any], agents: int) -> Expected:

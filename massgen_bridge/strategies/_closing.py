@@ -30,6 +30,7 @@ from massgen_bridge.strategies._consensus_state import (
     with_member,
 )
 from massgen_bridge.strategies._crew import PASSING, budget_of
+from massgen_bridge.strategies._staged import result_of
 from massgen_bridge.strategy import BreakTie, Finish, StartTurn
 
 if TYPE_CHECKING:
@@ -205,6 +206,8 @@ def finished_early(state: ConsensusState, why: str) -> Step:
         state, _ = joined(state, state.round + 1)
     if not state.candidates:
         return failed(state, f"{why} before any answer")
+    if state.stages is not None:
+        state = state.model_copy(update={"votes": result_of(state.stages).votes})
     first, by = leaders(state), "order"
     if len(first) > 1 and len(kept := leaders_of(first, state.earlier)) < len(first):
         first, by = kept, _EARLIER if len(kept) == 1 else by
@@ -238,6 +241,7 @@ def _finish(
         answers=infos_of(state, answers),
         tie_broken_by=verdict.tie_broken_by,
         message=verdict.message,
+        stages=state.stages.closed if state.stages is not None else (),
     )
     return _ended(state, command)
 

@@ -18,6 +18,7 @@ from massgen_bridge.strategies._candidates import (
     merge,
 )
 from massgen_bridge.strategies._crew import InTheRun
+from massgen_bridge.strategies._staged import Stages, result_of
 from massgen_bridge.strategy import Announce, CancelTurn, Command, WatchIdle
 
 __all__ = [
@@ -94,7 +95,7 @@ class ConsensusState(Frozen):
     """Everything that the reducer knows: a value that survives a JSON round trip.
 
     Attributes:
-        phase: What is waited for: answers, votes, the end of a tie, the presentation.
+        phase: What is waited for: answers, votes, rankings, the end of a tie, the presentation.
         round: The round of evaluation, 0 before the first.
         members: By agent id, in the order of the configuration.
         busy: How many turns are running.
@@ -105,10 +106,13 @@ class ConsensusState(Frozen):
         earlier: Those of the last round that a better answer made void.
         breaker: The position of the last agent asked to break the tie.
         verdict: How the vote came out, once it did.
+        stages: The vote in stages, where it is held in stages.
     """
 
     v: Literal[1] = 1
-    phase: Literal["answering", "evaluating", "tie", "presenting", "finished"] = "answering"
+    phase: Literal["answering", "evaluating", "ranking", "tie", "presenting", "finished"] = (
+        "answering"
+    )
     round: int = 0
     members: dict[str, Member]
     busy: int = 0
@@ -119,6 +123,7 @@ class ConsensusState(Frozen):
     earlier: tuple[VoteInfo, ...] = ()
     breaker: int = -1
     verdict: Verdict | None = None
+    stages: Stages | None = None
 
     @property
     def seats(self) -> tuple[Seat, ...]:
@@ -251,15 +256,20 @@ def rotated(shown: tuple[ShownAnswer, ...], member: Member, turn: int) -> tuple[
 
 
 def leaders(state: ConsensusState) -> tuple[Candidate, ...]:
-    """Those that the votes of this round put first."""
+    """Those that the votes of this round, or the last rankings, put first."""
+    if state.stages is not None:
+        return result_of(state.stages).leaders
     return leaders_of(state.candidates, state.votes)
 
 
 def infos_of(state: ConsensusState, candidates: Iterable[Candidate]) -> tuple[AnswerInfo, ...]:
-    """Candidates as they are reported; with their scores where votes weigh differently."""
+    """Candidates as they are reported; with their scores where those are no numbers of votes."""
     weighted = any("vote" in seat.roles and seat.weight != 1.0 for seat in state.seats)
     tally: dict[tuple[str, int], list[float]] = {}
     for vote in state.votes:
         tally.setdefault((vote.label, vote.version), []).append(vote.weight)
     weights = ((one, tally.get((one.label, one.version), [])) for one in candidates)
+    if state.stages is not None:
+        points = result_of(state.stages).points
+        return tuple(one.info(len(got), points.get(one.label)) for one, got in weights)
     return tuple(one.info(len(got), math.fsum(got) if weighted else None) for one, got in weights)

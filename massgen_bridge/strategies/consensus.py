@@ -63,12 +63,20 @@ from massgen_bridge.strategies._consensus_state import (
     with_member,
 )
 from massgen_bridge.strategies._crew import PASSING, budget_of, ends_at_once, spent
+from massgen_bridge.strategies._narrowing import (
+    cut_short,
+    is_ranking,
+    narrowed,
+    ranked,
+    rules_of,
+)
 from massgen_bridge.strategy import Command, StartTurn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from massgen_bridge.agent import ShownAnswer
+    from massgen_bridge.strategies._staged import Rules
 
 __all__ = ["Consensus", "ConsensusOptions", "ConsensusState", "Member"]
 
@@ -103,6 +111,14 @@ class ConsensusOptions(NoOptions):
         "present its answer: auto means where it has tools.",
     )
 
+    ballot_size: int | None = Field(
+        default=None,
+        ge=3,
+        description="How many answers one voter is shown at most. More are voted on in stages: "
+        "each voter puts a few in order, the better ones go on, and a run-off of so many decides; "
+        "nobody improves on an answer then. Null shows all answers to all.",
+    )
+
 
 class Consensus:
     """The reducer of the strategy `consensus`."""
@@ -135,6 +151,11 @@ class Consensus:
                 return _budget_reached(state, happening)
             case TieBroken():
                 return tie_broken(state, happening, self._options.presentation)
+        return self._of_turn(state, happening)
+
+    def _of_turn(self, state: ConsensusState, happening: TurnHappening | TurnIdle) -> Step:
+        if state.phase == "ranking":
+            return ranked(state, happening, self._rules(state), self._options.presentation)
         member = state.members.get(happening.agent_id)
         if member is None or member.job is None or member.job.turn_id != happening.turn_id:
             return state, ()
@@ -357,7 +378,13 @@ class Consensus:
         state, end = concluded(state, verdict, self._options.presentation)
         return state, (*stopped, *end)
 
+    def _rules(self, state: ConsensusState) -> Rules:
+        options = self._options
+        return rules_of(state, options.ballot_size, self._quorum, options.straggler_idle_s)
+
     def _evaluate(self, state: ConsensusState) -> Step:
+        if 0 < (self._options.ballot_size or 0) < len(state.candidates):
+            return narrowed(state, self._rules(state), self._options.presentation)
         voters = [one for one in state.members.values() if _votes(one)]
         if not voters:
             return counted(state, self._options.presentation)
@@ -368,8 +395,8 @@ class Consensus:
 def _budget_reached(state: ConsensusState, reached: BudgetReached) -> Step:
     """Nobody whom the budget is for gets a further turn; what runs goes on."""
     members = spent(state.members, reached)
-    state = state.model_copy(update={"members": members})
-    if ends_at_once(members, reached, is_busy=state.busy > 0):
+    state = state.model_copy(update={"members": members, "stages": cut_short(state, reached)})
+    if ends_at_once(members, reached, is_busy=state.busy > 0 or is_ranking(state)):
         return finished_early(state, "a budget is used up")
     return state, ()
 

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["Tally", "borda", "deal", "quota_of", "schedule", "split", "survivors"]
+__all__ = [
+    "Tally",
+    "ballots_of",
+    "borda",
+    "deal",
+    "most_ballots",
+    "quota_of",
+    "schedule",
+    "split",
+    "survivors",
+]
 
 _LEAST_VIEWS = 2
 _LEAST_CUT = 2.0
@@ -131,6 +141,26 @@ def schedule(field: int, voters: int, size: int) -> tuple[int, ...]:
     while fields[-1] > size:
         fields.append(survivors(fields[-1], voters, size))
     return tuple(fields)
+
+
+def ballots_of(field: int, voters: int, size: int) -> int:
+    """How many ballots are dealt in all stages, if nobody fails."""
+    return sum(
+        voters * math.ceil(quota_of(stage, voters, size) / size)
+        for stage in schedule(field, voters, size)
+    )
+
+
+def most_ballots(field: int, voters: int, size: int) -> int:
+    """How many ballots may be dealt where voters fail on the way: fewer drop out then."""
+    ballots = 0
+    while True:
+        ballots += max(
+            left * math.ceil(quota_of(field, left, size) / size) for left in range(1, voters + 1)
+        )
+        if field <= size:
+            return ballots
+        field = survivors(field, 1, size)
 
 
 class Tally(NamedTuple):

@@ -109,6 +109,10 @@ def _proper(turn: StartTurn, choice: int) -> Happening:
         asked = turn.repairs or ("evaluate" if turn.shown else "answer")
     if asked == "chair":
         return SpeakerChosen(**who, label=turn.speakers[choice % len(turn.speakers)].label)
+    if asked == "rank":
+        refs = [AnswerRef(label=seen.label, version=seen.version) for seen in turn.shown]
+        shift = choice % len(refs)
+        return Ranked(**who, ranking=(*refs[shift:], *refs[:shift]), reason="so")
     if asked in {"evaluate", "judge", "break_tie"}:
         if turn.may_improve and choice % 5 == 4:
             return Answered(**who, text=f"better {turn.turn_id}")
@@ -259,9 +263,21 @@ class Drive:
             for shown in self.started[one.turn_id].shown
             if same_text(shown.text, one.text)
         }
+        rankings = {
+            (one.agent_id, one.ranking)
+            for one in self.happened
+            if isinstance(one, Ranked) and self._ranked(one)
+        }
         for vote in finish.votes:
-            assert (vote.voter, vote.label, vote.version) in cast, "a vote for what was not seen"
+            if vote.ranking:
+                assert (vote.voter, vote.ranking) in rankings, "a ranking of what was not seen"
+                assert vote.ranking[0] == AnswerRef(label=vote.label, version=vote.version)
+            else:
+                assert (vote.voter, vote.label, vote.version) in cast, "a vote for the unseen"
         weights = {seat.agent_id: seat.weight for seat in self.seats}
+        if any(turn.purpose == "rank" for turn in self.started.values()):
+            self._check_stages(finish)
+            return
         scores = {}
         for one in finish.answers:
             ref = (one.label, one.version)
@@ -273,6 +289,25 @@ class Drive:
         if finish.winner is not None and finish.votes:
             best = scores[finish.winner.label, finish.winner.version]
             assert best >= max(scores.values()) - CLOSE, "somebody else has more votes"
+
+    @staticmethod
+    def _check_stages(finish: Finish) -> None:
+        """Who wins has the most points where the last stage is counted."""
+        fields = [len(stage.standing) for stage in finish.stages]
+        assert fields == sorted(set(fields), reverse=True)
+        assert [stage.number for stage in finish.stages] == list(range(1, len(fields) + 1))
+        points = {(one.label, one.version): one.score or 0.0 for one in finish.answers}
+        assert finish.winner is not None
+        best = points[finish.winner.label, finish.winner.version]
+        on = set(points)
+        if finish.stages:
+            on = {(one.label, one.version) for one in finish.stages[-1].standing if one.went_on}
+        assert best >= max(points[ref] for ref in on) - CLOSE, "somebody else has more points"
+
+    def _ranked(self, ranked: Ranked) -> bool:
+        shown = self.started[ranked.turn_id].shown
+        seen = sorted((one.label, one.version) for one in shown)
+        return sorted((one.label, one.version) for one in ranked.ranking) == seen
 
     def _saw(self, vote: Voted) -> bool:
         shown = self.started[vote.turn_id].shown

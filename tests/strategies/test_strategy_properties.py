@@ -27,6 +27,8 @@ CASES: tuple[Case, ...] = (
     ("consensus", {"max_rounds": 2, "max_answers_per_agent": 2, "presentation": "always"}),
     ("consensus", {"quorum": 2, "straggler_idle_s": 5}),
     ("consensus", {"quorum": 0.5, "max_rounds": 2}),
+    ("consensus", {"ballot_size": 3}),
+    ("consensus", {"ballot_size": 3, "quorum": 0.5, "straggler_idle_s": 5}),
     ("single", {}),
     ("sequential", {}),
     ("sequential", {"on_failure": "stop", "show": "all", "instructions": {"bob": "Check it."}}),
