@@ -17,11 +17,12 @@ from massgen_bridge.display.words import (
     phase_of,
     question_of,
     seconds,
+    stage_words,
     tokens,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from massgen_bridge.events import AnswerInfo, ErrorInfo, Record, RunResult, VoteInfo
 
@@ -112,7 +113,7 @@ def _verdict(view: RunView, result: RunResult) -> Iterator[Line]:
         return
     best = f" (best so far{said})" if result.status == "best_so_far" else ""
     for_it = [v for v in result.votes if (v.label, v.version) == (winning.label, winning.version)]
-    poll = f", {len(for_it)} of {count(len(result.votes), 'vote')}" if result.votes else ""
+    poll = _poll(result.votes, for_it)
     yield Line(f"Winner: {names_of(view, winning.authors)}{poll}{best}", "good")
     if result.tie_broken_by is not None:
         yield Line(f"tie broken by {_who_broke(result.tie_broken_by, view)}", indent=2)
@@ -120,6 +121,8 @@ def _verdict(view: RunView, result: RunResult) -> Iterator[Line]:
         yield Line(f"{names_of(view, winning.authors)} gave the same answer", indent=2)
     if winning.stop_reason != "end":
         yield Line(f"the answer is not whole: its model stopped ({winning.stop_reason})", "bad", 2)
+    for stage in result.stages:
+        yield Line(stage_words(view, stage), indent=2)
     if for_it:
         yield Line(f"for it: {listing(name_of(view, v.voter) for v in for_it)}", indent=2)
     if result.dissent:
@@ -137,13 +140,22 @@ def _who_broke(tie_broken_by: str, view: RunView) -> str:
     return f"plugin {one_line(tie_broken_by)!r}"
 
 
+def _poll(votes: Sequence[VoteInfo], for_it: Sequence[VoteInfo]) -> str:
+    if not votes:
+        return ""
+    if votes[0].ranking:
+        return f", first on {len(for_it)} of {count(len(votes), 'ballot')}"
+    return f", {len(for_it)} of {count(len(votes), 'vote')}"
+
+
 def _dissent(view: RunView, result: RunResult, winning: AnswerInfo) -> Iterator[Line]:
     """Who voted for what else and why, and what that answer says."""
     for camp in result.dissent:
         for vote in camp.votes:
             own = " against its own answer" if vote.voter in winning.authors else ""
             voter, author = name_of(view, vote.voter), name_of(view, vote.author)
-            yield Line(f"dissent: {voter} voted{own} for {author}: {_reason(vote)}", indent=2)
+            said = f"put {author} first{own}" if vote.ranking else f"voted{own} for {author}"
+            yield Line(f"dissent: {voter} {said}: {_reason(vote)}", indent=2)
         if camp.text:
             yield Line(f"that answer: {clip(one_line(camp.text), _ANSWER)}", "dim", 4)
 

@@ -28,6 +28,7 @@ _SAID = 160
 _COLOURS = {
     "evaluate": "judge",
     "judge": "judge",
+    "rank": "judge",
     "improve": "better",
     "debate": "better",
     "repair": "repair",
@@ -165,7 +166,7 @@ def _turn(run: RunExport, turn: TurnPart, whole: _Scale) -> Iterator[Html]:
 
 
 def _label(run: RunExport, turn: TurnPart) -> str:
-    if turn.outcome == "voted":
+    if turn.outcome in {"voted", "ranked"}:
         found = next(
             (
                 v
@@ -176,7 +177,7 @@ def _label(run: RunExport, turn: TurnPart) -> str:
             ),
             None,
         )
-        return f"→ {answer_name(run, found)}" if found else "voted"
+        return f"→ {answer_name(run, found)}" if found else turn.outcome
     if turn.outcome == "answered":
         return "better answer" if _colour(turn) == "better" else turn.purpose
     if turn.outcome == "chose":

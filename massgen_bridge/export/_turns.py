@@ -18,6 +18,7 @@ from massgen_bridge.events import (
     ModelCallFinished,
     ModelCallStarted,
     ModelRetried,
+    Ranked,
     RunResumed,
     RunStarted,
     SpeakerChosen,
@@ -235,8 +236,9 @@ class TurnLog:
                 turn.said = f"{chosen}: {event.reason}" if event.reason else chosen
             case ImprovementPromised():
                 turn.outcome = "promised"
-            case Voted():
-                turn.outcome, turn.said = "voted", event.reason
+            case Voted() | Ranked():
+                turn.outcome = "voted" if isinstance(event, Voted) else "ranked"
+                turn.said = event.reason
                 self._vote(turn, event, at_s)
             case Abstained(reason=reason):
                 turn.outcome, turn.said = "abstained", reason
@@ -247,13 +249,16 @@ class TurnLog:
             case _:
                 pass
 
-    def _vote(self, turn: _Open, event: Voted, at_s: float) -> None:
+    def _vote(self, turn: _Open, event: Voted | Ranked, at_s: float) -> None:
+        ranking = event.ranking if isinstance(event, Ranked) else ()
+        choice = ranking[0] if isinstance(event, Ranked) else event.choice
         vote = VoteInfo(
             voter=event.agent_id,
             author="",
-            label=event.choice.label,
-            version=event.choice.version,
+            label=choice.label,
+            version=choice.version,
             reason=event.reason,
+            ranking=ranking,
         )
         self.votes.append((vote, at_s, turn.started.round))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from massgen_bridge.agent import AnswerRef
 from massgen_bridge.display.text import one_line
 from massgen_bridge.display.words import count, listing
 from massgen_bridge.export._changes import changes
@@ -30,6 +31,9 @@ def vote(run: RunExport) -> Html | None:
         return None
     camps = by_answer(run.votes)
     standing = [a for a in run.answers if a.standing in {"winner", "standing"}]
+    last = {ref for vote in run.votes for ref in vote.ranking}
+    if last:
+        standing = [a for a in standing if AnswerRef(label=a.label, version=a.version) in last]
     if len(standing) > _MOST_COLUMNS:
         standing = [a for a in standing if (a.label, a.version) in camps]
     broken = tie(run)
@@ -65,10 +69,12 @@ def _matrix(run: RunExport, columns: Sequence[GivenAnswer]) -> Html:
         "table",
         el("thead", el("tr", el("th", "Voter", scope="col"), *heads)),
         el("tbody", *rows),
-        el("tfoot", el("tr", el("th", "Votes", scope="row"), *totals)),
+        el("tfoot", el("tr", el("th", "First" if run.stages else "Votes", scope="row"), *totals)),
         class_="matrix",
     )
     legend = "Each row is a voter, each column an answer; ◉ is a vote for one's own."
+    if run.stages:
+        legend = "Each row is a voter, each column an answer of the run-off, with its place."
     return join((el("p", legend, class_="note"), scrolling(table, "Votes")))
 
 
@@ -81,6 +87,9 @@ def _row(run: RunExport, voter: str, cast: VoteCast | None, columns: Sequence[Gi
     cells = []
     for one in columns:
         won = "won" if one.standing == "winner" else None
+        if cast.ranking:
+            cells.append(_place(one, cast, won))
+            continue
         if (one.label, one.version) != (cast.label, cast.version):
             cells.append(el("td", class_=won))
             continue
@@ -89,6 +98,16 @@ def _row(run: RunExport, voter: str, cast: VoteCast | None, columns: Sequence[Gi
         words = "voted for this, its own answer" if own else "voted for this"
         cells.append(el("td", mark, el("span", words, class_="hidden"), class_=won, title=words))
     return el("tr", head, *cells)
+
+
+def _place(one: GivenAnswer, cast: VoteCast, won: str | None) -> Html:
+    """On which place of a ranking an answer stands."""
+    ref = AnswerRef(label=one.label, version=one.version)
+    if ref not in cast.ranking:
+        return el("td", class_=won)
+    place = cast.ranking.index(ref) + 1
+    own = ", its own answer" if cast.voter in one.authors else ""
+    return el("td", str(place), class_=won, title=f"place {place}{own}")
 
 
 def _camp(run: RunExport, votes: Sequence[VoteCast]) -> Html:

@@ -119,7 +119,10 @@ def verdict(run: RunExport) -> str:
         return f"{_STATUS[run.status]}{why}."
     who = authors(winner.authors, winner.label)
     text = f"{who} won" if run.votes else f"{who} gave the answer"
-    if run.votes:
+    if run.votes and run.votes[0].ranking:
+        text += f", first on {winner.votes} of {count(len(run.votes), 'ballot')}"
+        text += f" with {winner.score:.2f} points" if winner.score is not None else ""
+    elif run.votes:
         is_united = winner.votes == len(run.votes) > 1
         all_of_them = f" with all {len(run.votes)} votes"
         some = f" with {winner.votes} of {count(len(run.votes), 'vote')}"

@@ -36,7 +36,7 @@ from massgen_bridge.messages import MediaPart
 from massgen_bridge.models.prices import price_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from massgen_bridge.display.state import AgentView
     from massgen_bridge.events import AnswerListed, Exchange, Record, RunResult, Seat, VoteInfo
@@ -130,6 +130,7 @@ class _Story:
             votes=self._final_votes(rounds),
             without_vote=self._without_vote(rounds),
             dissent=result.dissent if result else (),
+            stages=result.stages if result else tuple(view.stages),
             tie=self._broken_tie(answers),
             refusals=tuple(self._log.refusals),
             failures=tuple(self._failures()),
@@ -159,7 +160,8 @@ class _Story:
         """In the order in which they were put up, those that came too late at the end."""
         result = self._view.result
         known = {_ref(one.label, one.version): one for one in result.answers} if result else {}
-        votes = Counter(_ref(v.label, v.version) for v in self._final_votes(self._rounds(turns)))
+        final = self._final_votes(tuple(self._rounds(turns)))
+        votes = Counter(_ref(vote.label, vote.version) for vote in final)
         newest: dict[str, AnswerRef] = {}
         for ref, (event, at_s, number) in self._listed.items():
             info = known.get(ref)
@@ -215,7 +217,12 @@ class _Story:
         for number in numbers:
             own = [turn for turn in turns if turn.round == number]
             votes = [
-                self._vote(vote, at_s, counted=number == last and _counts(vote, counted))
+                # A ranking of an earlier stage decided who went on.
+                self._vote(
+                    vote,
+                    at_s,
+                    counted=bool(vote.ranking) or (number == last and _counts(vote, counted)),
+                )
                 for vote, at_s, in_round in self._log.votes
                 if in_round == number
             ]
@@ -227,11 +234,15 @@ class _Story:
                 improved=number > 0 and any(turn.outcome == "answered" for turn in own),
             )
 
-    def _final_votes(self, rounds: Iterable[Round]) -> tuple[VoteCast, ...]:
+    def _final_votes(self, rounds: Sequence[Round]) -> tuple[VoteCast, ...]:
         result = self._view.result
         cast = [vote for one in rounds for vote in one.votes if vote.counted]
         if result is None:
-            return tuple(cast)
+            # Rankings of earlier stages have counted there.
+            last = max((one.number for one in rounds), default=0)
+            return tuple(
+                vote for one in rounds if one.number == last for vote in one.votes if vote.counted
+            )
         times = {(vote.voter, vote.label, vote.version): vote.at_s for vote in cast}
         return tuple(
             self._vote(vote, times.get((vote.voter, vote.label, vote.version)))
@@ -246,6 +257,7 @@ class _Story:
             authors=self._view.authors_of(_ref(vote.label, vote.version)),
             reason=vote.reason,
             weight=vote.weight,
+            ranking=vote.ranking,
             at_s=at_s,
             counted=counted,
         )
@@ -268,9 +280,14 @@ class _Story:
         if by is None:
             return None
         standing = [one for one in answers if one.standing in {"winner", "standing"}]
-        most = max((one.votes for one in standing), default=0)
+        scores = [one.votes if one.score is None else one.score for one in standing]
+        most = max(scores, default=0)
         return Tie(
-            tied=tuple(_ref(one.label, one.version) for one in standing if one.votes == most),
+            tied=tuple(
+                _ref(one.label, one.version)
+                for one, score in zip(standing, scores, strict=True)
+                if score == most
+            ),
             winner=result.winning if result else self._tie.winner if self._tie else None,
             by=by,
         )

@@ -9,6 +9,7 @@ from massgen_bridge.display.markdown import markdown_table, markdown_text
 from massgen_bridge.display.text import clip, one_line
 from massgen_bridge.display.words import count, listing, seconds
 from massgen_bridge.export._markup import safe_text
+from massgen_bridge.export._stages import STAGE_HEAD, stage_rows, stage_title
 from massgen_bridge.export._teams import team_votes, title_of, with_teams
 from massgen_bridge.export._words import (
     answer_name,
@@ -56,6 +57,7 @@ def as_markdown(run: RunExport) -> str:
         whose = authors(run.winner.authors, run.winner.label)
         parts += [f"## The answer, by {markdown_text(whose)}", _fenced(run.winner.text)]
     for title, section in (
+        ("The stages of the vote", _stages(run)),
         ("The vote", _vote(run)),
         (dissent_title(run), _dissent(run)),
         ("How it went", _turns(run)),
@@ -68,6 +70,12 @@ def as_markdown(run: RunExport) -> str:
         said = list(section)
         parts += [f"## {title}", *said] if said else []
     return "\n\n".join(parts) + "\n"
+
+
+def _stages(run: RunExport) -> Iterator[str]:
+    for stage in run.stages:
+        yield f"### {markdown_text(stage_title(stage))}"
+        yield markdown_table(STAGE_HEAD, stage_rows(run, stage))
 
 
 def _vote(run: RunExport) -> Iterator[str]:
@@ -83,7 +91,7 @@ def _vote(run: RunExport) -> Iterator[str]:
     rows += [
         (voter, "no vote", clip(one_line(why), _SAID)) for voter, why in run.without_vote.items()
     ]
-    yield markdown_table(("Voter", "Voted for", "Why"), rows)
+    yield markdown_table(("Voter", "Ranked first" if run.stages else "Voted for", "Why"), rows)
     for one in run.rounds:
         void = [vote for vote in one.votes if not vote.counted]
         if void:

@@ -13,7 +13,7 @@ from pydantic import Field
 from massgen_bridge.agent import AnswerRef, StopReason, Usage
 from massgen_bridge.budget import BudgetName
 from massgen_bridge.errors import ErrorKind
-from massgen_bridge.events import Dissent, Purpose, RunResult, RunStatus, Seat
+from massgen_bridge.events import Dissent, Purpose, RunResult, RunStatus, Seat, StageInfo
 from massgen_bridge.messages import Frozen, JsonValue
 
 __all__ = [
@@ -42,6 +42,7 @@ EXPORT_VERSION: Literal[1] = 1
 Outcome = Literal[
     "answered",
     "voted",
+    "ranked",
     "chose",
     "promised",
     "abstained",
@@ -208,7 +209,10 @@ class GivenAnswer(Frozen):
 
 
 class VoteCast(Frozen):
-    """A vote; `authors` are the agents behind the answer, `counted` whether it decided."""
+    """A vote; `authors` are the agents behind the answer, `counted` whether it decided.
+
+    `ranking` are all answers that were put in order, the best one first; the vote is for that.
+    """
 
     voter: str
     label: str
@@ -216,6 +220,7 @@ class VoteCast(Frozen):
     authors: tuple[str, ...] = ()
     reason: str = ""
     weight: float = 1.0
+    ranking: tuple[AnswerRef, ...] = ()
     at_s: float | None = None
     counted: bool = True
 
@@ -315,6 +320,7 @@ class RunExport(Frozen):
         without_vote: Agents without a valid vote in the vote that counted, and why, as far as it
             is known; not those that had none to give.
         dissent: What a minority held against the winner.
+        stages: Of a vote by rankings, in order; `votes` are then the rankings of the run-off.
         tie: Null where there was none.
         refusals: What agents said that did not count.
         failures: What cost agents their turns.
@@ -350,6 +356,7 @@ class RunExport(Frozen):
     votes: tuple[VoteCast, ...] = ()
     without_vote: dict[str, str] = Field(default_factory=dict)
     dissent: tuple[Dissent, ...] = ()
+    stages: tuple[StageInfo, ...] = ()
     tie: Tie | None = None
     refusals: tuple[Refusal, ...] = ()
     failures: tuple[Failure, ...] = ()

@@ -13,6 +13,7 @@ from massgen_bridge.display.words import listing
 from massgen_bridge.export._answers import answers
 from massgen_bridge.export._markup import Html, el, join
 from massgen_bridge.export._prose import prose
+from massgen_bridge.export._stages import stages
 from massgen_bridge.export._tables import facts, money, tools, troubles, turns
 from massgen_bridge.export._teams import teams
 from massgen_bridge.export._timeline import timeline
@@ -126,6 +127,7 @@ def _sections(run: RunExport) -> list[tuple[str, str, Html]]:
     ballots, earlier = vote(run), lapsed(run)
     given = [
         ("course", "How it went", join((timeline(run), turns(run)))),
+        ("stages", "The stages of the vote", stages(run)),
         ("vote", "The vote", join((ballots, earlier)) if ballots or earlier else None),
         ("dissent", dissent_title(run), dissent(run)),
         ("answers", "All answers", answers(run)),
