@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.connection import Connection
 
+    from massgen_bridge.messages import JsonValue
     from massgen_bridge.testing.servers import ModelRequest, Reply
 
 __all__ = ["ServerHandle", "answer_or_vote", "model_server"]
@@ -22,15 +23,20 @@ _TOKENS = 20
 
 
 def answer_or_vote(request: ModelRequest) -> Reply:
-    """A vote for `agent1` where a ballot's tool is offered; else 20 tokens for the model's name.
+    """A vote for `agent1`, or a ranking by number, where a ballot's tool is offered.
 
-    Models of one name answer alike, of different names differently. A model named `NAME@0.5`
-    takes half a second longer than the server's own latency, one named `NAME#300` gives 300 tokens.
+    Else 20 tokens for the model's name: models of one name answer alike, of different names
+    differently. A model named `NAME@0.5` takes half a second longer than the server's own latency,
+    one named `NAME#300` gives 300 tokens.
     """
     latency_s = float(request.model.partition("@")[2] or 0)
     if request.tools:
         (tool,) = request.tools
-        vote = {"label": "agent1", "reason": "It is the clearest."}
+        vote: dict[str, JsonValue] = {"label": "agent1", "reason": "It is the clearest."}
+        asked = tool.parameters["properties"]
+        if "ranking" in asked:
+            labels = sorted(asked["ranking"]["items"]["enum"], key=lambda label: int(label[5:]))
+            vote = {"ranking": labels, "reason": "It is the clearest."}
         return ToolCalls((tool.name, vote), latency_s=latency_s)
     tokens = int(request.model.partition("#")[2] or _TOKENS)
     words = "".join(f" word{index}" for index in range(tokens - 1))

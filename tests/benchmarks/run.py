@@ -28,6 +28,7 @@ BENCHMARKS = (
     "anthropic_adapter",
     "langchain_adapter",
     "consensus",
+    "staged",
     "live_display",
     "many_agents",
     "scripted_agents",
