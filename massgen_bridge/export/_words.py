@@ -143,8 +143,12 @@ def tie(run: RunExport) -> str | None:
     among = ""
     if len(run.tie.tied) > 1:
         among = f" between {listing(answer_name(run, one) for one in run.tie.tied)}"
-    by = "the order of the configuration"
-    by = by if run.tie.by == "order" else f"the plugin {one_line(run.tie.by)}"
+    if run.tie.by == "order":
+        by = "the order of the configuration"
+    elif any(agent.seat.agent_id == run.tie.by for agent in run.agents):
+        by = name(run.tie.by)
+    else:
+        by = f"the plugin {one_line(run.tie.by)}"
     return f"The tie{among} was broken by {by}."
 
 

@@ -248,7 +248,7 @@ class Refusal(Frozen):
 
 
 class Tie(Frozen):
-    """A tie and who broke it: a plugin, or `order` for the order of the configuration."""
+    """A tie and who broke it: an agent, a plugin, or `order` for the order of the configuration."""
 
     tied: tuple[AnswerRef, ...] = ()
     winner: AnswerRef | None = None

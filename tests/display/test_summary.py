@@ -115,6 +115,7 @@ def test_merged_answers_ties_and_cut_answers_are_told() -> None:
         "  the answer is not whole: its model stopped (length)",
     ]
     assert "  tie broken by plugin 'judge'" in told(Scene().finish(**won(tie_broken_by="judge")))
+    assert "  tie broken by a2 (agent2)" in told(Scene().finish(**won(tie_broken_by="a2")))
 
 
 def test_the_best_so_far_says_so() -> None:

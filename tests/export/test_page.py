@@ -97,6 +97,14 @@ def test_the_page_says_who_won_who_dissented_and_why() -> None:
     assert "voted for this, its own answer" in text
 
 
+@pytest.mark.parametrize(("by", "named"), [("a2", "a2"), ("judge", "the plugin judge")])
+def test_the_page_says_who_broke_a_tie(by: str, named: str) -> None:
+    export = export_of(split_run().records)
+    assert export.tie is not None
+    broken = export.model_copy(update={"tie": export.tie.model_copy(update={"by": by})})
+    assert f"broken by {named}" in Page(as_html(broken)).text
+
+
 def test_answers_with_nothing_in_common_are_shown_instead_of_compared() -> None:
     text = Page(as_html(export_of(split_run().records))).text
     assert "What sets it apart" not in text
