@@ -322,7 +322,9 @@ class Consensus:
     def _settled(self, state: ConsensusState, member: Member) -> Step:
         """Go on after a turn has ended."""
         told: tuple[Command, ...] = ()
-        if state.phase == "evaluating" and state.drafts:
+        # Nobody could vote on it any more once a budget ends the run: then the votes stand.
+        may_reopen = state.phase == "evaluating" and budget_of(state.members) is None
+        if may_reopen and state.drafts:
             state, told = self._take_in(state)
         late = state.members[member.seat.agent_id]
         if state.phase == "evaluating" and late.asked < state.round and _votes(late):

@@ -134,7 +134,10 @@ def _in_order(state: MapReduceState) -> list[str]:
 def _finish(state: MapReduceState, status: RunStatus, message: str | None = None) -> _Step:
     given = tuple(state.given[agent_id] for agent_id in _in_order(state))
     winner = state.given.get(state.reducer, given[0] if given else None)
-    command = ended(status, given, winner, message, budget_of(state.crew))
+    budget = budget_of(state.crew)
+    if budget is None and status == "best_so_far":
+        budget = state.crew[state.reducer].spent  # without the reducer there is nothing more to do
+    command = ended(status, given, winner, message, budget)
     return state.model_copy(update={"phase": "finished"}), (command,)
 
 

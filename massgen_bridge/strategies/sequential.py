@@ -93,7 +93,9 @@ class Sequential:
                 return self._next(state.model_copy(update={"given": given}))
             case Nothing(seat, message):
                 if self._options.on_failure == "stop":
-                    return _finish(state, "best_so_far", f"{seat.agent_id} failed: {message}")
+                    spent = state.crew[seat.agent_id].spent
+                    why = f"{seat.agent_id} failed: {message}"
+                    return _finish(state, "best_so_far", why, spent)
                 return self._next(state, message)
             case _:
                 return state, ()
@@ -114,9 +116,14 @@ class Sequential:
         return state.model_copy(update={"crew": crew, "position": position}), (command,)
 
 
-def _finish(state: SequentialState, status: RunStatus, message: str | None = None) -> _Step:
+def _finish(
+    state: SequentialState,
+    status: RunStatus,
+    message: str | None = None,
+    spent: BudgetReached | None = None,
+) -> _Step:
     last = state.given[-1] if state.given else None
-    command = ended(status, state.given, last, message, budget_of(state.crew))
+    command = ended(status, state.given, last, message, budget_of(state.crew) or spent)
     return state.model_copy(update={"finished": True}), (command,)
 
 
