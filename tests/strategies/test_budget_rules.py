@@ -145,5 +145,17 @@ def test_without_the_one_who_makes_one_answer_of_all_the_parts_stay() -> None:
     lose(run, "cyd", "limit")
 
     finish = run.result
-    assert (finish.status, finish.budget) == ("best_so_far", None)
+    assert (finish.status, finish.budget) == ("best_so_far", "tokens")
+    assert finish.message == "cyd has used its budget of 9 tokens (12 tokens used)"
     assert [one.text for one in finish.answers] == ["one", "two"]
+
+
+def test_a_step_without_budget_stops_a_pipeline_that_stops_at_failures() -> None:
+    run = drive("sequential", on_failure="stop")
+    answer(run, "ada", "one")
+    run.happen(of("bob"))
+    lose(run, "bob", "limit")
+
+    finish = run.result
+    assert (finish.status, finish.budget) == ("best_so_far", "tokens")
+    assert finish.message == "bob has used its budget of 9 tokens (12 tokens used)"
