@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext
 from dataclasses import replace
 from enum import StrEnum
@@ -126,7 +127,7 @@ def with_timeout(config: RunConfig, timeout: float | None) -> RunConfig:
     """
     if timeout is None:
         return config
-    if timeout <= 0:
+    if not 0 < timeout < math.inf:
         raise BadUsage(f"--timeout: expected a number of seconds above 0, found {timeout:g}")
     settings = config.timeout_settings.model_copy(update={"orchestrator_timeout_seconds": timeout})
     document = config.document.model_copy(update={"timeout_settings": settings})

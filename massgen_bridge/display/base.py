@@ -9,7 +9,9 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from massgen_bridge.display.state import RunView
+from massgen_bridge.display.summary import outcome
 from massgen_bridge.display.text import clean
+from massgen_bridge.events import RunFinished, RunStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -225,11 +227,13 @@ class BaseDisplay:
 
 
 class QuietDisplay:
-    """Shows nothing but the answer."""
+    """Shows nothing but the answer, or why there is none."""
 
-    def __init__(self, *, stdout: TextIO, answer: bool = True) -> None:
+    def __init__(self, *, stdout: TextIO, stderr: TextIO, answer: bool = True) -> None:
         self._stdout = stdout
+        self._stderr = stderr
         self._answer = answer
+        self._ends: list[Record] = []
 
     def __enter__(self) -> Self:
         """Nothing to begin."""
@@ -244,7 +248,9 @@ class QuietDisplay:
         """Nothing to give back."""
 
     def listen(self, record: Record, /) -> None:
-        """Ignore a record."""
+        """Keep what tells who took part, and how it ended."""
+        if isinstance(record.event, RunStarted | RunFinished):
+            self._ends.append(record)
 
     def progress(self, title: str) -> Meter:
         """Announce work that nobody watches."""
@@ -256,9 +262,16 @@ class QuietDisplay:
         return nullcontext()
 
     def finish(self, result: RunResult, /) -> None:
-        """Write the answer."""
-        if self._answer and result.answer is not None:
+        """Write the answer; where there is none, say so on stderr."""
+        ends, self._ends = self._ends, []
+        if not self._answer:
+            return
+        if result.answer is not None:
             write_answer(result.answer, self._stdout)
+            return
+        text = "".join(f"{' ' * line.indent}{line.text}\n" for line in outcome(RunView(ends)))
+        self._stderr.write(fitting(text, self._stderr))
+        self._stderr.flush()
 
 
 def write_answer(text: str, stdout: TextIO) -> None:

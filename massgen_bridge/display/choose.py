@@ -40,7 +40,7 @@ def choose_display(
         clock: Unix time in seconds; of a run of the past, the time that it was then.
     """
     if mode == "none":
-        return QuietDisplay(stdout=stdout, answer=answer)
+        return QuietDisplay(stdout=stdout, stderr=stderr, answer=answer)
     if not is_live(mode, stderr, environ):
         return PlainDisplay(stdout=stdout, stderr=stderr, answer=answer, clock=clock)
     from massgen_bridge.display.live import LiveDisplay  # noqa: PLC0415 - Rich, only where used

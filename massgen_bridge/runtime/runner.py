@@ -207,7 +207,8 @@ class Runner:
             over, after_s = DeadlinePassed(after_s=deadline_s), deadline_s
         else:
             return
-        await anyio.sleep(self._started + after_s - time.monotonic())
+        # It may be up already: it runs from before the crew is there, and over a resume.
+        await anyio.sleep(max(0.0, self._started + after_s - time.monotonic()))
         self._tell(over)
 
     async def _take_up(self, past: Past, tasks: anyio.abc.TaskGroup) -> None:

@@ -224,7 +224,7 @@ class TurnTask:
             return await run_turn()
 
         async def watch(left_s: float) -> None:
-            await anyio.sleep(left_s)
+            await anyio.sleep(max(0.0, left_s))
             await self._stop(time_up, tell)
 
         async with anyio.create_task_group() as tasks:

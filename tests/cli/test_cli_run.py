@@ -95,6 +95,13 @@ def test_a_failed_run_exits_with_1_and_says_why_in_json_too(shell: Shell) -> Non
     assert found["errors"][0]["kind"] == "auth"
 
 
+def test_without_a_display_a_run_still_says_why_it_has_no_answer(commands: Commands) -> None:
+    done = commands("run", DATA / "failing.yaml", "Capital?", "--display", "none")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("No answer: no agent gave an answer\n")
+    assert "ada (agent1) failed: auth: " in done.stderr
+
+
 def test_a_deadline_ends_with_the_best_answer_so_far(shell: Shell) -> None:
     done = shell("run", DATA / "late.yaml", "Capital?", "--timeout", "1", "--output", "json")
     found = only_object(done.stdout)
@@ -137,6 +144,7 @@ def test_a_run_is_listed_unless_told_otherwise(shell: Shell) -> None:
         (("nowhere.yaml", "q"), "config", "cannot read 'nowhere.yaml'"),
         ((DATA / "two.yaml", " "), "usage", "the question is empty"),
         ((DATA / "two.yaml", "q", "--timeout", "-1"), "usage", "above 0"),
+        ((DATA / "two.yaml", "q", "--timeout", "nan"), "usage", "above 0"),
         ((DATA / "two.yaml", "q", "--display", "loud"), "usage", "--display"),
         ((DATA / "two.yaml",), "usage", "QUESTION"),
         ((DATA / "two.yaml", "q", "--image", "nowhere.png"), "usage", "cannot read 'nowhere.png'"),

@@ -239,6 +239,21 @@ async def test_of_a_budget_of_time_and_a_timeout_the_shorter_one_ends_the_run(
     assert result.duration_s < 5
 
 
+@pytest.mark.parametrize("given", ["budget", "timeout", "agents"])
+async def test_a_time_that_is_up_at_once_ends_a_run_without_an_answer(given: str) -> None:
+    short = 1e-9
+    config = team(
+        {"delay_s": 20},
+        budget={"wall_s": short} if given == "budget" else {},
+        timeout_settings={"orchestrator_timeout_seconds": short if given == "timeout" else 60},
+        agents={1: {"wall_s": short}} if given == "agents" else {},
+    )
+    result, _ = await play(config)
+
+    assert (result.status, result.answer) == ("failed", None)
+    assert result.duration_s < 5
+
+
 async def test_a_budget_of_a_team_within_a_team_stops_the_members_alone() -> None:
     """What one member has given before is the team's answer."""
     members = team({}, {"delay_s": 0.2}, {"delay_s": 0.4})["agents"]
