@@ -157,7 +157,7 @@ if TYPE_CHECKING:
         Reply,
         Written,
     )
-    from massgen_bridge.runtime.conversation import Session, SessionTurn
+    from massgen_bridge.runtime.sessions import Session, SessionTurn
     from massgen_bridge.specs import (
         AdapterSpec,
         AgentContext,
@@ -366,7 +366,7 @@ _MODULES = (
     "specs",
     "people",
     "models.prices",
-    "runtime.conversation",
+    "runtime.sessions",
     "api",
     "team",
 )

@@ -19,12 +19,12 @@ from massgen_bridge.errors import ConfigError
 from massgen_bridge.messages import Message, user
 from massgen_bridge.people import desk_of
 from massgen_bridge.plugins import PluginHost
-from massgen_bridge.runtime import session as running
+from massgen_bridge.runtime import execution
 from massgen_bridge.runtime.cassette.executor import tape_of
 from massgen_bridge.runtime.cassette.replaying import Replay
-from massgen_bridge.runtime.conversation import Session
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.planning import Prepared, prepare_run
+from massgen_bridge.runtime.sessions import Session
 from massgen_bridge.runtime.stopped import StoppedRun
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ async def arun(
     )
     listeners = [on_record] if on_record is not None else []
     prepared = replace(prepared, ask=desk_of(ask))
-    return await running.execute(
+    return await execution.execute(
         prepared, _message(question), listeners=listeners, keep=keep, session=talk, tape=tape
     )
 
@@ -186,7 +186,7 @@ async def aresume(
     prepared = await anyio.to_thread.run_sync(partial(_again, stopped, config, trust=trust))
     listeners = [on_record] if on_record is not None else []
     prepared = replace(prepared, ask=desk_of(ask))
-    return await running.resume(prepared, stopped, listeners=listeners)
+    return await execution.resume(prepared, stopped, listeners=listeners)
 
 
 def resume(

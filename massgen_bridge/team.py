@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from massgen_bridge.messages import Message
     from massgen_bridge.people import Ask, Desk
     from massgen_bridge.plugins import PluginHost
-    from massgen_bridge.runtime.conversation import Session
+    from massgen_bridge.runtime.sessions import Session
     from massgen_bridge.specs import AgentContext
 
 __all__ = ["Team"]

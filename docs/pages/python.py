@@ -28,8 +28,8 @@ _SECTIONS = (
         "Conversations",
         "See [keep a conversation](../how-to/keep-a-conversation.md).",
         (
-            "runtime.conversation.Session: turns, all_turns, exists, kept, delete",
-            "runtime.conversation.SessionTurn",
+            "runtime.sessions.Session: turns, all_turns, exists, kept, delete",
+            "runtime.sessions.SessionTurn",
         ),
     ),
     (

@@ -22,9 +22,9 @@ from massgen_bridge.cli._tables import table
 from massgen_bridge.display import choose_display
 from massgen_bridge.errors import BridgeError
 from massgen_bridge.messages import user
-from massgen_bridge.runtime.conversation import Session
+from massgen_bridge.runtime.execution import execute
 from massgen_bridge.runtime.planning import prepare_run
-from massgen_bridge.runtime.session import execute
+from massgen_bridge.runtime.sessions import Session
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

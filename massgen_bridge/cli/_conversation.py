@@ -10,13 +10,13 @@ import typer
 from massgen_bridge.cli._output import DONE, Stopped
 from massgen_bridge.display.text import clean, clip, one_line
 from massgen_bridge.messages import MediaPart
-from massgen_bridge.runtime.conversation import Session
+from massgen_bridge.runtime.sessions import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from massgen_bridge.messages import Message
-    from massgen_bridge.runtime.conversation import SessionTurn
+    from massgen_bridge.runtime.sessions import SessionTurn
 
 __all__ = ["SessionName", "entered", "moment", "note_unfinished", "told", "turn_lines"]
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from massgen_bridge.config import CodeReference, RunConfig
     from massgen_bridge.messages import Message
     from massgen_bridge.plugins import PluginHost
-    from massgen_bridge.runtime.conversation import Session
     from massgen_bridge.runtime.planning import Prepared
+    from massgen_bridge.runtime.sessions import Session
     from massgen_bridge.specs import ProviderSpec
 
 __all__ = ["UsualCourse", "plan_of", "trusted_or_read", "usual_course"]

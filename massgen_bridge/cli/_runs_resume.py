@@ -19,11 +19,11 @@ from massgen_bridge.cli._weights import note_local_model
 from massgen_bridge.config import open_config
 from massgen_bridge.config.trust import content_hash
 from massgen_bridge.display import choose_display
-from massgen_bridge.runtime import session
-from massgen_bridge.runtime.conversation import Session
+from massgen_bridge.runtime import execution
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.journal import read_run
 from massgen_bridge.runtime.planning import prepare_run
+from massgen_bridge.runtime.sessions import Session
 from massgen_bridge.runtime.stopped import StoppedRun
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def resume(
     prepared = with_people(prepared, shown)
 
     def job(listeners: Sequence[Callable[[Record], None]]) -> Awaitable[RunResult]:
-        return session.resume(prepared, stopped, listeners=listeners)
+        return execution.resume(prepared, stopped, listeners=listeners)
 
     for record in read_run(stopped.path):
         shown.listen(record)

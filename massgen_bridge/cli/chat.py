@@ -19,8 +19,8 @@ from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._running import DisplayChoice, with_timeout
 from massgen_bridge.cli._weights import note_local_model
 from massgen_bridge.config import open_config
-from massgen_bridge.runtime.conversation import Session
 from massgen_bridge.runtime.planning import prepare_run
+from massgen_bridge.runtime.sessions import Session
 
 __all__ = ["app", "chat"]
 

@@ -24,9 +24,9 @@ from massgen_bridge.cli._stdout import stdout
 from massgen_bridge.cli._weights import note_local_model
 from massgen_bridge.config import open_config
 from massgen_bridge.display import choose_display
-from massgen_bridge.runtime.conversation import Session
+from massgen_bridge.runtime.execution import execute
 from massgen_bridge.runtime.planning import prepare_run
-from massgen_bridge.runtime.session import execute
+from massgen_bridge.runtime.sessions import Session
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

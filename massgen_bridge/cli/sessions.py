@@ -15,10 +15,10 @@ from massgen_bridge.cli._tables import table
 from massgen_bridge.display.text import clip, one_line
 from massgen_bridge.errors import JournalError
 from massgen_bridge.messages import MediaPart
-from massgen_bridge.runtime.conversation import Session
+from massgen_bridge.runtime.sessions import Session
 
 if TYPE_CHECKING:
-    from massgen_bridge.runtime.conversation import SessionTurn
+    from massgen_bridge.runtime.sessions import SessionTurn
 
 __all__ = ["app", "delete", "list_sessions", "show"]
 

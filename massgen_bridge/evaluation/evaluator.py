@@ -14,10 +14,10 @@ from massgen_bridge.evaluation.results import Begun, Cell, Graded
 from massgen_bridge.events import RunFinished
 from massgen_bridge.export import export_of
 from massgen_bridge.messages import user
+from massgen_bridge.runtime.execution import execute, resume
 from massgen_bridge.runtime.index import RunIndex, new_run_id
 from massgen_bridge.runtime.journal import read_run
 from massgen_bridge.runtime.journal_file import read_ends
-from massgen_bridge.runtime.session import execute, resume
 from massgen_bridge.runtime.stopped import StoppedRun
 
 if TYPE_CHECKING:

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from massgen_bridge.events import Record, RunResult, RunStarted
-    from massgen_bridge.runtime.conversation import Session
     from massgen_bridge.runtime.course import Past
     from massgen_bridge.runtime.crew import Crew
     from massgen_bridge.runtime.executor import Executor
     from massgen_bridge.runtime.observers import ObserverThread
     from massgen_bridge.runtime.planning import Prepared
+    from massgen_bridge.runtime.sessions import Session
     from massgen_bridge.runtime.stopped import StoppedRun
 
     Listener = Callable[[Record], None]

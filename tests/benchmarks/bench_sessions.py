@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from benchmarks.measuring import figure, own_data_folder
 
 from massgen_bridge.messages import user
-from massgen_bridge.runtime.conversation import Session
 from massgen_bridge.runtime.index import data_path
+from massgen_bridge.runtime.sessions import Session
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from massgen_bridge.errors import ConfigError
 from massgen_bridge.events import BudgetReached, ModelRetried, Record
 from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.plugins import PluginHost
-from massgen_bridge.runtime.session import execute
+from massgen_bridge.runtime.execution import execute
 from massgen_bridge.specs import ProviderSpec
 from massgen_bridge.testing import servers
 from massgen_bridge.testing.servers import Echo, HttpError, ModelServer, Text, ToolCalls

@@ -11,10 +11,10 @@ from massgen_bridge.config.load import load_config
 from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.messages import user
 from massgen_bridge.plugins import PluginHost
+from massgen_bridge.runtime.execution import execute
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.journal import read_run
 from massgen_bridge.runtime.planning import prepare_run
-from massgen_bridge.runtime.session import execute
 from massgen_bridge.specs import SinkSpec
 from massgen_bridge.testing.servers import ModelServer, Text
 

@@ -15,12 +15,12 @@ from massgen_bridge.errors import CassetteError, ConfigError
 from massgen_bridge.events import Conversation, Record, RunStarted
 from massgen_bridge.models.tape import rolling
 from massgen_bridge.runtime.cassette.replaying import Replay
-from massgen_bridge.runtime.conversation import Session
 from massgen_bridge.runtime.index import new_run_id
 from massgen_bridge.runtime.inner import crew_of
 from massgen_bridge.runtime.recorded import begin, go_on, here, taken_over
 from massgen_bridge.runtime.redact import Redactor
 from massgen_bridge.runtime.runner import opening
+from massgen_bridge.runtime.sessions import Session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
