@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from massgen_bridge.events import Happening
     from massgen_bridge.runtime.plan import RunPlan
     from massgen_bridge.runtime.planning import Prepared
+    from massgen_bridge.strategy import Finish
 
 __all__ = ["Budgets", "ledger_for"]
 
@@ -86,6 +87,15 @@ class Budgets:
     def acknowledge(self, reached: BudgetReached) -> None:
         """Note that the record of it is durable."""
         self._note(reached).set()
+
+    def marked(self, finish: Finish) -> Finish:
+        """The end of a run, marked as that of its budget also where the strategy says nothing."""
+        reached = self._reached.get(None)
+        if reached is None or finish.budget is not None or finish.status == "cancelled":
+            return finish
+        early = {"status": "best_so_far"} if finish.status == "answered" else {}
+        why = {"budget": reached.budget, "message": finish.message or reached.message}
+        return finish.model_copy(update={**early, **why})
 
     def _note(self, reached: BudgetReached) -> anyio.Event:
         self._reached.setdefault(reached.agent_id, reached)

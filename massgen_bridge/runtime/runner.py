@@ -197,19 +197,20 @@ class Runner:
         return happenings
 
     async def _watch_time(self) -> None:
-        """Tell that the run's time is up: by its deadline or, where that is shorter, its budget."""
+        """Tell that the run's time is up, by its budget and by its deadline, the shorter one first.
+
+        The other one is for a strategy that does not heed the first.
+        """
         deadline_s, budget_s = self._plan.deadline_s, self._plan.budget.wall_s
-        over: Happening
-        if budget_s is not None and (deadline_s is None or budget_s < deadline_s):
-            over = BudgetReached(budget="wall_s", limit=budget_s, used=budget_s)
-            after_s = budget_s
-        elif deadline_s is not None:
-            over, after_s = DeadlinePassed(after_s=deadline_s), deadline_s
-        else:
-            return
-        # It may be up already: it runs from before the crew is there, and over a resume.
-        await anyio.sleep(max(0.0, self._started + after_s - time.monotonic()))
-        self._tell(over)
+        ends: list[tuple[float, Happening]] = []
+        if deadline_s is not None:
+            ends.append((deadline_s, DeadlinePassed(after_s=deadline_s)))
+        if budget_s is not None:
+            ends.append((budget_s, BudgetReached(budget="wall_s", limit=budget_s, used=budget_s)))
+        for after_s, over in sorted(ends, key=lambda end: end[0]):
+            # It may be up already: it runs from before the crew is there, and over a resume.
+            await anyio.sleep(max(0.0, self._started + after_s - time.monotonic()))
+            self._tell(over)
 
     async def _take_up(self, past: Past, tasks: anyio.abc.TaskGroup) -> None:
         """Carry out what the strategy had commanded when the run was left."""
@@ -306,6 +307,7 @@ class Runner:
     # --- the last record ------------------------------------------------------------------------
 
     async def _close(self, finish: Finish) -> RunResult:
+        finish = self._stage.budgets.marked(finish)
         winner = next((a for a in finish.answers if _is(a, finish.winner)), None)
         ledger = self._recorder.ledger
         result = self.result = RunResult(

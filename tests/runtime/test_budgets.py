@@ -11,25 +11,32 @@ import anyio
 import pytest
 
 import massgen_bridge
-from massgen_bridge import Budget, Team, TurnResult, Usage
+from massgen_bridge import AnswerRef, Budget, StrategySpec, Team, TurnResult, Usage
 from massgen_bridge.config import load_config
 from massgen_bridge.errors import ConfigError, LimitReached
 from massgen_bridge.events import (
     Answered,
+    AnswerInfo,
     BudgetReached,
+    DeadlinePassed,
+    Happening,
     ModelCallStarted,
     Record,
     RunResult,
+    Seat,
     TurnFailed,
+    TurnHappening,
     TurnStarted,
 )
-from massgen_bridge.messages import assistant
+from massgen_bridge.hookspecs import hookimpl
+from massgen_bridge.messages import Frozen, assistant
 from massgen_bridge.plugins import PluginHost
 from massgen_bridge.runtime.course import past_of
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.journal import read_run
 from massgen_bridge.runtime.recorder import Ledger
 from massgen_bridge.runtime.setup import RunSetup, setup_of
+from massgen_bridge.strategy import Command, Finish, StartTurn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -343,6 +350,58 @@ async def test_a_team_in_code_has_budgets() -> None:
 async def test_a_budget_that_is_none_is_refused_in_code_too() -> None:
     with pytest.raises(ConfigError, match=r"budget\.model_calls"):
         await Team(budget={"model_calls": 0}).add("a1", "scripted").arun("Which?")
+
+
+class Shortest:
+    """A strategy that takes no notice of budgets: the first answer of those that all gave."""
+
+    def begin(self, seats: tuple[Seat, ...]) -> tuple[Left, tuple[Command, ...]]:
+        turns = tuple(f"{seat.agent_id}.1" for seat in seats)
+        return Left(turns=turns), tuple(
+            StartTurn(turn_id=one, agent_id=one[:-2], purpose="answer") for one in turns
+        )
+
+    def step(self, state: Left, happening: Happening) -> tuple[Left, tuple[Command, ...]]:
+        if isinstance(happening, DeadlinePassed):
+            return state, (Finish(status="failed", message="too late"),)
+        if not isinstance(happening, TurnHappening):
+            return state, ()
+        given = state.given
+        if isinstance(happening, Answered):
+            one = AnswerInfo(label="agent1", version=1, authors=("a1",), text=happening.text)
+            given = given or (one,)
+        left = tuple(one for one in state.turns if one != happening.turn_id)
+        state = Left(turns=left, given=given)
+        if left:
+            return state, ()
+        winner = AnswerRef(label="agent1", version=1)
+        return state, (Finish(status="answered", winner=winner, answers=given),)
+
+    @hookimpl
+    def bridge_strategies(self) -> list[StrategySpec]:
+        return [StrategySpec(name="shortest", summary="x", create=lambda _options: self)]
+
+
+class Left(Frozen):
+    turns: tuple[str, ...]
+    given: tuple[AnswerInfo, ...] = ()
+
+
+async def test_a_run_is_marked_also_where_its_strategy_takes_no_notice() -> None:
+    built = Team(strategy="shortest", plugins=[Shortest()], budget={"model_calls": 1})
+    result = await built.add("a1", "scripted").add("a2", "scripted").arun("Which?", keep=False)
+
+    assert (result.status, result.budget, result.calls) == ("best_so_far", "model_calls", 1)
+    assert result.message == "the run has used its budget of 1 model call"
+
+
+async def test_the_deadline_still_ends_a_run_that_does_not_heed_its_budget_of_time() -> None:
+    plugin = Shortest()
+    built = Team(strategy="shortest", plugins=[plugin], budget={"wall_s": 0.2}, timeout_s=0.5)
+    result = await built.add("a1", "scripted", delay_s=20).arun("Which?", keep=False)
+
+    assert (result.status, result.message) == ("failed", "too late")
+    assert result.duration_s < 5
 
 
 # --- runs that go on ------------------------------------------------------------------------------
