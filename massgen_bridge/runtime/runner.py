@@ -102,7 +102,10 @@ class Runner:
             recorder=recorder,
             budgets=Budgets(plan, recorder.ledger, past.course.reached if past else ()),
             earlier=_earlier(plan, conversation),
-            ends_at=None if plan.deadline_s is None else self._started + plan.deadline_s,
+            ends_at=min(
+                (self._started + s for s in (plan.deadline_s, plan.budget.wall_s) if s is not None),
+                default=None,
+            ),
         )
         self._recorder = recorder
         self._agents = {agent.seat.agent_id: agent for agent in plan.agents}

@@ -61,7 +61,7 @@ class Stage:
         question: What the user asks now.
         secret: Makes the marks on ballots unguessable.
         earlier: What each agent is shown of the conversation before; nothing by default.
-        ends_at: The deadline of the run on the monotonic clock, None without one.
+        ends_at: When the time of the run is up, on the monotonic clock; None if it never is.
     """
 
     question: Message
@@ -75,11 +75,16 @@ class Stage:
 
     def limits_of(self, agent: PlannedAgent) -> Limits:
         """What one of its turns may use: a team has to end in time, with its best so far."""
-        if self.ends_at is None or not agent.seat.members:
+        if not agent.seat.members:
             return agent.limits
-        left = max(_SHORTEST_S, round(self.ends_at - time.monotonic(), 3))
-        own = agent.limits.wall_s
-        return agent.limits.model_copy(update={"wall_s": left if own is None else min(own, left)})
+        own, budget = agent.limits.wall_s, self.budgets.time_up(agent.seat.agent_id)
+        ends = [] if own is None else [own]
+        if self.ends_at is not None:
+            ends.append(max(_SHORTEST_S, round(self.ends_at - time.monotonic(), 3)))
+        if budget is not None:
+            left = budget.limit - self.budgets.turns_s(agent.seat.agent_id)
+            ends.append(max(_SHORTEST_S, round(left, 3)))
+        return agent.limits.model_copy(update={"wall_s": min(ends, default=None)})
 
 
 async def prepare(

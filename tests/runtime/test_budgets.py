@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
 import massgen_bridge
-from massgen_bridge import AnswerRef, Budget, StrategySpec, Team, TurnResult, Usage
-from massgen_bridge.config import load_config
+from massgen_bridge import AnswerRef, Budget, StrategySpec, Team, TurnResult
 from massgen_bridge.errors import ConfigError, LimitReached
 from massgen_bridge.events import (
     Answered,
@@ -30,12 +27,6 @@ from massgen_bridge.events import (
 )
 from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.messages import Frozen, assistant
-from massgen_bridge.plugins import PluginHost
-from massgen_bridge.runtime.course import past_of
-from massgen_bridge.runtime.index import RunIndex
-from massgen_bridge.runtime.journal import read_run
-from massgen_bridge.runtime.recorder import Ledger
-from massgen_bridge.runtime.setup import RunSetup, setup_of
 from massgen_bridge.strategy import Command, Finish, StartTurn
 
 if TYPE_CHECKING:
@@ -319,6 +310,24 @@ async def test_an_agent_that_shields_itself_is_refused_its_call_too() -> None:
     assert [(one.kind, one.message) for one in result.errors] == [("limit", told)]
 
 
+@pytest.mark.parametrize("whose", ["run", "team"])
+async def test_a_team_ends_in_the_time_that_a_budget_leaves_it(whose: str) -> None:
+    """With what it has: that is the answer of the run."""
+    members = team({"answers": ["in time"]}, {"delay_s": 20})["agents"]
+    inner = {"type": "team", "agents": members, "strategy": {"type": "sequential"}}
+    own = {"budget": {"wall_s": 1.5}}
+    config = {
+        "version": 1,
+        "agents": [{"id": "t", "backend": inner, **(own if whose == "team" else {})}],
+        "strategy": "single",
+        **(own if whose == "run" else {}),
+    }
+    result, _ = await play(config)
+
+    assert (result.status, result.answer) == ("answered", "in time")
+    assert result.duration_s < 5
+
+
 async def test_a_team_has_a_budget_of_its_own_for_each_turn() -> None:
     """Each of its turns gives what its first member said."""
     members = team({"answers": ["one", "two"]}, {}, {})["agents"]
@@ -402,95 +411,3 @@ async def test_the_deadline_still_ends_a_run_that_does_not_heed_its_budget_of_ti
 
     assert (result.status, result.message) == ("failed", "too late")
     assert result.duration_s < 5
-
-
-# --- runs that go on ------------------------------------------------------------------------------
-
-
-async def left(config: Any, after: str, times: int = 1) -> tuple[str, list[Record]]:
-    """Begin a run and leave it once something has happened so often."""
-    records: list[Record] = []
-    stream = massgen_bridge.stream(config, "Which?")
-    async for record in stream:
-        records.append(record)
-        if sum(one.event.type == after for one in records) == times:
-            break
-    await stream.aclose()  # type: ignore[attr-defined]  # an async generator
-    return record.run_id, records
-
-
-async def test_what_was_used_before_counts_when_a_run_goes_on() -> None:
-    """Two answers and the start of a third one; one call is left."""
-    config = team({}, {}, {"delay_s": 0.4}, budget={"model_calls": 4})
-    run_id, before = await left(config, "answered", 2)
-    records: list[Record] = []
-    result = await massgen_bridge.aresume(run_id, on_record=records.append)
-
-    assert sum(calls(before).values()) == 3
-    assert calls(records) == {"a3": 1}  # its turn begins anew
-    assert (result.status, result.budget, result.calls) == ("best_so_far", "model_calls", 4)
-    assert len(result.answers) == 3
-
-
-def test_the_budget_of_the_command_line_holds_for_the_rest_too() -> None:
-    """What the run was made from holds it, also where the file says nothing of it."""
-    given = load_config(team({}, {}, {"delay_s": 0.4}), PluginHost(entry_points=False))
-    document = given.document.model_copy(update={"budget": Budget(model_calls=4)})
-    setup = setup_of(replace(given, document=document), PluginHost(entry_points=False))
-
-    assert RunSetup.model_validate_json(setup.model_dump_json()).budget == Budget(model_calls=4)
-
-
-async def test_a_run_whose_budget_is_used_up_asks_nobody_when_it_goes_on() -> None:
-    """It was left while two calls were under way: they are lost, and there is none left."""
-    slow = {"delay_s": 0.6}
-    config = team(slow, slow, slow, budget={"model_calls": 2})
-    run_id, _ = await left(config, "budget_reached")
-    records: list[Record] = []
-    result = await massgen_bridge.aresume(run_id, on_record=records.append)
-
-    assert not calls(records)
-    assert not events(records, BudgetReached)  # it was told before
-    assert (result.status, result.budget, result.calls) == ("failed", "model_calls", 2)
-    assert result.message == "the run has used its budget of 2 model calls, before any answer"
-
-
-@pytest.mark.parametrize("name", sorted(ALL))
-async def test_the_journal_leads_to_the_same_end(name: str) -> None:
-    strategy = {"type": name, **ALL[name]}
-    config = team({}, {}, {}, strategy=strategy, budget={"model_calls": 2})
-    result, _ = await play(config, keep=True)
-    kept = await anyio.to_thread.run_sync(lambda: list(read_run(RunIndex().path(result.run_id))))
-    spec = PluginHost(entry_points=False).strategy(name)
-    past = past_of(kept, spec.create(spec.options(**ALL[name])))
-
-    finish = past.course.finish
-    if result.budget is None:
-        assert name == "single"
-        return
-    assert finish is not None
-    assert (finish.status, finish.budget, finish.message) == (
-        result.status,
-        result.budget,
-        result.message,
-    )
-    assert [one.budget for one in past.course.reached] == ["model_calls"]
-    assert past.ledger.calls == result.calls == 2
-
-
-async def test_money_and_time_are_read_from_the_records_too() -> None:
-    """Of each agent, and of turns that did not end well as well."""
-    result, records = await play(team({"delay_s": 0.2}, {"fails": "server"}))
-
-    def cents(agent: str, model: str | None, usage: Usage) -> Decimal:
-        assert (agent, model) == ("a1", "scripted")
-        return Decimal(usage.output_tokens)
-
-    ledger = Ledger(["a1", "a2"], price=cents)
-    for record in records:
-        ledger.add(record)
-    assert ledger.cost_usd == ledger.agents["a1"].cost_usd == result.usage.output_tokens
-    assert ledger.agents["a2"].cost_usd == 0
-    assert ledger.agents["a1"].calls + ledger.agents["a2"].calls == ledger.calls == result.calls
-    assert 0.2 <= ledger.agents["a1"].turns_s < 2
-    assert ledger.turns_s == pytest.approx(sum(one.turns_s for one in ledger.agents.values()))
