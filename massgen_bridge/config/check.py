@@ -344,8 +344,10 @@ class Check:
             return
         if not any("propose" in roles for roles in held):
             self._problems.add(("agents",), "no agent has the role 'propose': nobody answers")
-        if sum("propose" in roles for roles in held) > 1 and not any("vote" in r for r in held):
-            self._problems.add(("agents",), "no agent has the role 'vote': nothing is decided")
+        proposers = sum("propose" in roles for roles in held)
+        if proposers > 1 and not any({"vote", "break_ties"} & set(map(str, r)) for r in held):
+            message = "no agent has the role 'vote' or 'break_ties': nothing is decided"
+            self._problems.add(("agents",), message)
 
     # --- names -----------------------------------------------------------------------------------
 

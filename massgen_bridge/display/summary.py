@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import fsum
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from massgen_bridge.display.state import RunView
@@ -18,6 +19,7 @@ from massgen_bridge.display.words import (
     question_of,
     seconds,
     stage_words,
+    tie_breaker,
     tokens,
 )
 
@@ -113,10 +115,15 @@ def _verdict(view: RunView, result: RunResult) -> Iterator[Line]:
         return
     best = f" (best so far{said})" if result.status == "best_so_far" else ""
     for_it = [v for v in result.votes if (v.label, v.version) == (winning.label, winning.version)]
-    poll = _poll(result.votes, for_it)
+    poll = _poll(for_it, result.votes) if result.votes else ""
     yield Line(f"Winner: {names_of(view, winning.authors)}{poll}{best}", "good")
     if result.tie_broken_by is not None:
-        yield Line(f"tie broken by {_who_broke(result.tie_broken_by, view)}", indent=2)
+        by = tie_breaker(view.agents, result.tie_broken_by)
+        yield Line(f"tie broken by {by or name_of(view, result.tie_broken_by)}", indent=2)
+    if result.presented:
+        yield Line("it has presented its answer once more after the vote", indent=2)
+    elif result.status == "answered" and result.message:
+        yield Line(one_line(result.message), "bad", 2)
     if len(winning.authors) > 1:
         yield Line(f"{names_of(view, winning.authors)} gave the same answer", indent=2)
     if winning.stop_reason != "end":
@@ -124,7 +131,7 @@ def _verdict(view: RunView, result: RunResult) -> Iterator[Line]:
     for stage in result.stages:
         yield Line(stage_words(view, stage), indent=2)
     if for_it:
-        yield Line(f"for it: {listing(name_of(view, v.voter) for v in for_it)}", indent=2)
+        yield Line(f"for it: {listing(_voter(view, v) for v in for_it)}", indent=2)
     if result.dissent:
         for vote in for_it:
             yield Line(f"{name_of(view, vote.voter)}: {_reason(vote)}", "dim", 4)
@@ -132,20 +139,20 @@ def _verdict(view: RunView, result: RunResult) -> Iterator[Line]:
     yield from _without_vote(view, result)
 
 
-def _who_broke(tie_broken_by: str, view: RunView) -> str:
-    if tie_broken_by == "order":
-        return "the order of the configuration"
-    if tie_broken_by in view.agents:
-        return name_of(view, tie_broken_by)
-    return f"plugin {one_line(tie_broken_by)!r}"
-
-
-def _poll(votes: Sequence[VoteInfo], for_it: Sequence[VoteInfo]) -> str:
-    if not votes:
-        return ""
+def _poll(for_it: Sequence[VoteInfo], votes: Sequence[VoteInfo]) -> str:
+    """How the vote went; with the weights where votes weigh differently."""
     if votes[0].ranking:
         return f", first on {len(for_it)} of {count(len(votes), 'ballot')}"
-    return f", {len(for_it)} of {count(len(votes), 'vote')}"
+    poll = f", {len(for_it)} of {count(len(votes), 'vote')}"
+    if all(vote.weight == 1 for vote in votes):
+        return poll
+    mine, all_ = (fsum(vote.weight for vote in some) for some in (for_it, votes))
+    return f"{poll}, by weight {mine:g} of {all_:g}"
+
+
+def _voter(view: RunView, vote: VoteInfo) -> str:
+    weight = "" if vote.weight == 1 else f", weight {vote.weight:g}"
+    return f"{name_of(view, vote.voter)}{weight}"
 
 
 def _dissent(view: RunView, result: RunResult, winning: AnswerInfo) -> Iterator[Line]:
@@ -153,7 +160,7 @@ def _dissent(view: RunView, result: RunResult, winning: AnswerInfo) -> Iterator[
     for camp in result.dissent:
         for vote in camp.votes:
             own = " against its own answer" if vote.voter in winning.authors else ""
-            voter, author = name_of(view, vote.voter), name_of(view, vote.author)
+            voter, author = _voter(view, vote), name_of(view, vote.author)
             said = f"put {author} first{own}" if vote.ranking else f"voted{own} for {author}"
             yield Line(f"dissent: {voter} {said}: {_reason(vote)}", indent=2)
         if camp.text:

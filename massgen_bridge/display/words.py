@@ -8,7 +8,7 @@ from massgen_bridge.agent import AnswerRef
 from massgen_bridge.display.text import clip, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from massgen_bridge.agent import Usage
     from massgen_bridge.display.state import AgentView, RunView
@@ -28,6 +28,7 @@ __all__ = [
     "question_of",
     "seconds",
     "stage_words",
+    "tie_breaker",
     "tokens",
 ]
 
@@ -114,6 +115,14 @@ def made_of(seat: Seat) -> str:
     if seat.members:
         return f"{one_line(seat.kind)} of {listing(map(one_line, seat.members))}"
     return one_line(f"{seat.kind} {seat.model or ''}")
+
+
+def tie_breaker(agent_ids: Container[str], by: str) -> str | None:
+    """What broke a tie, in words; None where it was an agent."""
+    if by in agent_ids:
+        return None
+    known = {"order": "the order of the configuration", "earlier votes": "the votes before"}
+    return known.get(by) or f"the plugin {one_line(by)}"
 
 
 def names_of(view: RunView, agent_ids: Iterable[str]) -> str:

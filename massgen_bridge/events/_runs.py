@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field
@@ -183,7 +184,9 @@ class RunResult(Frozen):
             camps[ref] = (*camps.get(ref, ()), vote)
         camps.pop(won, None)
         found = []
-        for (label, version), votes in sorted(camps.items(), key=lambda camp: -len(camp[1])):
+        weights = {ref: math.fsum(vote.weight for vote in votes) for ref, votes in camps.items()}
+        for ref, votes in sorted(camps.items(), key=lambda camp: -weights[camp[0]]):
+            label, version = ref
             answer = known.get((label, version))
             who, text = (answer.authors, answer.text) if answer else ((), "")
             found.append(Dissent(label=label, version=version, authors=who, text=text, votes=votes))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from massgen_bridge.display.text import clip, one_line
-from massgen_bridge.display.words import count, dollars, listing, seconds
+from massgen_bridge.display.words import count, dollars, listing, seconds, tie_breaker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -143,13 +143,8 @@ def tie(run: RunExport) -> str | None:
     among = ""
     if len(run.tie.tied) > 1:
         among = f" between {listing(answer_name(run, one) for one in run.tie.tied)}"
-    if run.tie.by == "order":
-        by = "the order of the configuration"
-    elif any(agent.seat.agent_id == run.tie.by for agent in run.agents):
-        by = name(run.tie.by)
-    else:
-        by = f"the plugin {one_line(run.tie.by)}"
-    return f"The tie{among} was broken by {by}."
+    by = tie_breaker({agent.seat.agent_id for agent in run.agents}, run.tie.by)
+    return f"The tie{among} was broken by {by or name(run.tie.by)}."
 
 
 def dissent_title(run: RunExport) -> str:

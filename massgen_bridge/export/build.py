@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 from functools import cache
+from math import isclose
 from typing import TYPE_CHECKING
 
 from massgen_bridge.agent import AnswerRef, Usage
@@ -280,13 +281,10 @@ class _Story:
         if by is None:
             return None
         standing = [one for one in answers if one.standing in {"winner", "standing"}]
-        scores = [one.votes if one.score is None else one.score for one in standing]
-        most = max(scores, default=0)
+        most = max(map(_score, standing), default=0.0)
         return Tie(
             tied=tuple(
-                _ref(one.label, one.version)
-                for one, score in zip(standing, scores, strict=True)
-                if score == most
+                _ref(one.label, one.version) for one in standing if isclose(_score(one), most)
             ),
             winner=result.winning if result else self._tie.winner if self._tie else None,
             by=by,
@@ -311,6 +309,10 @@ def _why(agent: AgentView) -> str:
     if agent.phase == "out of budget" and agent.spent is not None:
         return agent.spent.message
     return agent.error.message if agent.error else ""
+
+
+def _score(answer: GivenAnswer) -> float:
+    return answer.votes if answer.score is None else answer.score
 
 
 def _ref(label: str, version: int) -> AnswerRef:

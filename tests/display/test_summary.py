@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from display.scenes import HOSTILE, Scene, real_run
 
-from massgen_bridge.agent import Usage
+from massgen_bridge.agent import AnswerRef, Usage
 from massgen_bridge.display import render_summary
 from massgen_bridge.display.summary import outcome
 from massgen_bridge.display.words import ADVICE, listing, seconds, tokens
 from massgen_bridge.errors import ERROR_KINDS
 from massgen_bridge.events import AnswerInfo, BallotSpoiled, ErrorInfo, TurnLost, VoteInfo
+
+FIRST = AnswerRef(label="agent1", version=1)
 
 
 def told(scene: Scene) -> list[str]:
@@ -114,7 +117,7 @@ def test_merged_answers_ties_and_cut_answers_are_told() -> None:
         "  a1 (agent1) and a2 (agent2) gave the same answer",
         "  the answer is not whole: its model stopped (length)",
     ]
-    assert "  tie broken by plugin 'judge'" in told(Scene().finish(**won(tie_broken_by="judge")))
+    assert "  tie broken by the plugin judge" in told(Scene().finish(**won(tie_broken_by="judge")))
     assert "  tie broken by a2 (agent2)" in told(Scene().finish(**won(tie_broken_by="a2")))
 
 
@@ -191,3 +194,28 @@ def test_numbers_read_well() -> None:
         "62 min 05 s",
     ]
     assert [listing(names) for names in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]
+
+
+def test_weights_are_told_where_votes_weigh_differently() -> None:
+    heavy = vote("a2", "a1").model_copy(update={"weight": 2.5})
+    lines = told(Scene(3).finish(**won(votes=(heavy, vote("a3", "a2")), winning=FIRST)))
+
+    assert "Winner: a1 (agent1), 1 of 2 votes, by weight 2.5 of 3.5" in lines
+    assert "  for it: a2 (agent2), weight 2.5" in lines
+
+
+@pytest.mark.parametrize(
+    ("by", "words"), [("a2", "a2 (agent2)"), ("earlier votes", "the votes before")]
+)
+def test_what_broke_a_tie_is_told(by: str, words: str) -> None:
+    lines = told(Scene(2).finish(**won(tie_broken_by=by, winning=FIRST)))
+
+    assert f"  tie broken by {words}" in lines
+
+
+def test_a_presentation_is_told_of_and_why_there_was_none() -> None:
+    presented = told(Scene(2).finish(**won(presented=True, winning=FIRST)))
+    lost = told(Scene(2).finish(**won(message="the presentation failed: x", winning=FIRST)))
+
+    assert "  it has presented its answer once more after the vote" in presented
+    assert "  the presentation failed: x" in lost

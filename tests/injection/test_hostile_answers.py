@@ -19,9 +19,12 @@ from massgen_bridge.strategy import Speaker, StartTurn
 MARK = ballots.mark_of("secret", "ada.2")
 PLAIN = "A plain answer."
 WAYS: tuple[Any, ...] = ("tools", "schema", "text")
-CHOICES: tuple[Purpose, ...] = ("evaluate", "judge", "chair")
+CHOICES: tuple[Purpose, ...] = ("evaluate", "judge", "chair", "break_tie")
 BALLOTS: tuple[Purpose, ...] = (*CHOICES, "rank")
-TEXTS: tuple[Purpose, ...] = ("improve", "continue", "debate", "reduce", "speak", "conclude")
+TEXTS: tuple[Purpose, ...] = (
+    *("improve", "continue", "debate", "reduce", "speak", "conclude"),
+    "present",
+)
 SPEAKERS = tuple(Speaker(label=f"agent{n}") for n in (1, 2, 3))
 
 

@@ -13,7 +13,7 @@ from strategies.driving import DEADLINE, NAMES, NEWS, OUTCOMES, Drive, outcome, 
 
 from massgen_bridge.agent import AnswerRef
 from massgen_bridge.cli._calls import expected_calls
-from massgen_bridge.events import Happening, TieBroken
+from massgen_bridge.events import Happening, Role, TieBroken
 from massgen_bridge.plugins import PluginHost
 
 if TYPE_CHECKING:
@@ -56,6 +56,28 @@ def most_turns(case: Case) -> int:
     return expected.most
 
 
+ROLES = st.lists(st.sampled_from(get_args(Role)), min_size=1, unique=True).map(tuple)
+TEAMS = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.fixed_dictionaries(
+            {},
+            optional={
+                # Somebody has to answer.
+                "roles": ROLES if name != "ada" else ROLES.map(lambda held: ("propose", *held)),
+                "weight": st.sampled_from([0.1, 0.3, 2.0]),
+                "has_tools": st.booleans(),
+            },
+        )
+        for name in NAMES
+    },
+)
+
+
+def heeds_roles(case: Case) -> bool:
+    return HOST.strategy(case[0]).roles
+
+
 def test_every_built_in_strategy_is_held_to_this() -> None:
     assert {info.name for info in HOST.strategies()} == {name for name, _ in CASES}
 
@@ -73,8 +95,8 @@ def test_a_run_ends_once_within_its_bound_and_keeps_its_promises(
     case: Case, data: st.DataObject
 ) -> None:
     """In any order, with any failures, restarted before each step, with or without a deadline."""
-    drive = Drive(strategy(case))
-    most = most_turns(case)
+    drive = Drive(strategy(case), **data.draw(TEAMS if heeds_roles(case) else st.just({})))
+    most = most_turns(case) + 2 * len(NAMES)  # each may break ties
     dice = st.tuples(st.integers(0, 9), st.sampled_from((*OUTCOMES, *NEWS)), st.integers(0, 9))
     while drive.finish is None:
         assert len(drive.started) <= most
