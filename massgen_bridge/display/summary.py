@@ -117,13 +117,7 @@ def _verdict(view: RunView, result: RunResult) -> Iterator[Line]:
     for_it = [v for v in result.votes if (v.label, v.version) == (winning.label, winning.version)]
     poll = _poll(for_it, result.votes) if result.votes else ""
     yield Line(f"Winner: {names_of(view, winning.authors)}{poll}{best}", "good")
-    if result.tie_broken_by is not None:
-        by = tie_breaker(view.agents, result.tie_broken_by)
-        yield Line(f"tie broken by {by or name_of(view, result.tie_broken_by)}", indent=2)
-    if result.presented:
-        yield Line("it has presented its answer once more after the vote", indent=2)
-    elif result.status == "answered" and result.message:
-        yield Line(one_line(result.message), "bad", 2)
+    yield from _after_the_vote(view, result)
     if len(winning.authors) > 1:
         yield Line(f"{names_of(view, winning.authors)} gave the same answer", indent=2)
     if winning.stop_reason != "end":
@@ -137,6 +131,17 @@ def _verdict(view: RunView, result: RunResult) -> Iterator[Line]:
             yield Line(f"{name_of(view, vote.voter)}: {_reason(vote)}", "dim", 4)
         yield from _dissent(view, result, winning)
     yield from _without_vote(view, result)
+
+
+def _after_the_vote(view: RunView, result: RunResult) -> Iterator[Line]:
+    """What else made the answer what it is: a decision between equals, a presentation."""
+    if result.tie_broken_by is not None:
+        by = tie_breaker(view.agents, result.tie_broken_by)
+        yield Line(f"tie broken by {by or name_of(view, result.tie_broken_by)}", indent=2)
+    if result.presented:
+        yield Line("it has presented its answer once more after the vote", indent=2)
+    elif result.status == "answered" and result.message:
+        yield Line(one_line(result.message), "bad", 2)
 
 
 def _poll(for_it: Sequence[VoteInfo], votes: Sequence[VoteInfo]) -> str:

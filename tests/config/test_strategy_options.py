@@ -104,3 +104,39 @@ def test_the_check_of_a_plugin_is_heard_and_may_break() -> None:
     host = PluginHost()
     host.register(Picky(broken))
     assert "its check of the options broke: LookupError(" in problem(f"{TEAM}picky", host)
+
+
+ROLES = """\
+version: 1
+agents:
+  - {id: ada, roles: [ADA], backend: {type: scripted}}
+  - {id: bob, roles: [BOB], backend: {type: scripted}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("ada", "bob", "expected"),
+    [
+        ("vote", "break_ties", "no agent has the role 'propose': nobody answers"),
+        ("propose", "propose", "no agent has the role 'vote' or 'break_ties': nothing is decided"),
+    ],
+)
+def test_a_team_needs_somebody_who_answers_and_somebody_who_decides(
+    ada: str, bob: str, expected: str
+) -> None:
+    assert problem(ROLES.replace("ADA", ada).replace("BOB", bob)).endswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("ada", "bob"), [("propose", "vote"), ("propose, break_ties", "propose"), ("vote", "propose")]
+)
+def test_any_other_team_will_do(ada: str, bob: str) -> None:
+    config = load_config(ROLES.replace("ADA", ada).replace("BOB", bob), PluginHost())
+
+    assert [agent.roles for agent in config.agents] == [tuple(ada.split(", ")), (bob,)]
+
+
+def test_a_strategy_that_heeds_no_roles_refuses_them() -> None:
+    text = ROLES.replace("ADA", "propose").replace("[BOB]", "[propose, vote]")
+    with pytest.raises(InvalidConfig, match="the strategy 'debate' knows no roles of agents"):
+        load_config(f"{text}strategy: debate\n", PluginHost())
