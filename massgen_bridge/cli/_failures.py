@@ -22,7 +22,7 @@ from massgen_bridge.cli._output import (
     print_json,
 )
 from massgen_bridge.cli._process import is_given, silence
-from massgen_bridge.cli._stdout import stdout
+from massgen_bridge.cli._stdout import is_full, stdout, unwritten
 from massgen_bridge.errors import (
     AgentError,
     BridgeError,
@@ -90,6 +90,10 @@ def guarded(app: typer.Typer, arguments: Sequence[str]) -> int:
             print_json(_object(failure, arguments, status="cancelled"))
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last boundary: what nobody foresaw ends here
+        if isinstance(error, OSError) and is_full(error):
+            silence()
+            typer.echo(f"Error: {unwritten(error)}", err=True)
+            return FAILED
         return _report(error, arguments, debug=debug)
     return code if isinstance(code, int) else 0
 

@@ -6,7 +6,10 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
 
-from massgen_bridge.cli._output import READER_GONE, Failure, print_json
+import typer
+
+from massgen_bridge.cli._output import FAILED, READER_GONE, Failure, print_json
+from massgen_bridge.cli._stdout import is_full, unwritten
 from massgen_bridge.events import Record, RunFinished
 from massgen_bridge.runtime.redact import Redactor
 from massgen_bridge.runtime.rewrite import encode
@@ -93,9 +96,11 @@ class LineWriter:
             while (record := self._queue.get()) is not None:
                 self._write(self._redactor.redact([record]))
             self._write(self._redactor.flush())
-        except OSError:  # a closed pipe, a full disk: nobody reads on
+        except OSError as error:  # a closed pipe, a full disk: nobody reads on
+            if is_full(error):
+                typer.echo(f"Error: {unwritten(error)}", err=True)
             if self.on_gone is not None:
-                self.on_gone(READER_GONE)
+                self.on_gone(FAILED if is_full(error) else READER_GONE)
 
     @staticmethod
     def _write(records: Iterable[Record]) -> None:

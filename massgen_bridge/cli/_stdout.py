@@ -6,6 +6,7 @@ What commands print goes to `stdout()`, which none of them knows of.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import TextIO
 
-__all__ = ["columns", "divert", "flush", "restore", "stdout"]
+__all__ = ["columns", "divert", "flush", "is_full", "restore", "stdout", "unwritten"]
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 class _Diverted:
@@ -93,6 +96,16 @@ def flush() -> None:
     """
     for stream in (stdout(), sys.stdout, sys.stderr):
         stream.flush()
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a stream, and not a file with a name, cannot be written."""
+    return error.filename is None and error.errno in _FULL
+
+
+def unwritten(error: OSError) -> str:
+    """What to say where stdout cannot be written."""
+    return f"stdout cannot be written ({error.strerror}): send it where there is room"
 
 
 def _is_descriptor(stream: TextIO) -> bool:

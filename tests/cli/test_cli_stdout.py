@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from fcntl import ioctl
+from pathlib import Path
 from termios import TIOCSWINSZ
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,6 @@ from cli.conftest import DATA, SCRIPT
 from massgen_bridge.cli._stdout import columns, divert, restore, stdout
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cli.conftest import Commands, Shell
 
 PRINTS = DATA / "prints.yaml"
@@ -68,6 +67,26 @@ def test_a_closed_stream_keeps_nobody_from_answering(shell: Shell, closed: tuple
     )
     assert (done.returncode, done.stdout) == (0, "" if 1 in closed else "Quiet.\n")
     assert noises(done.stderr) == (set() if 2 in closed else NOISES)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a device that is full")
+@pytest.mark.parametrize("output", ["text", "json", "jsonl"])
+def test_a_full_disk_behind_stdout_is_told_in_one_line(shell: Shell, output: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [SCRIPT, "run", DATA / "two.yaml", "q", "--display", "none", "--output", output],
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=110,
+            check=False,
+            cwd=shell.home,
+            env=shell.env,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: stdout cannot be written (No space left on device)")
+    assert done.stderr.count("\n") == 1
 
 
 def test_json_is_all_of_stdout(shell: Shell) -> None:
