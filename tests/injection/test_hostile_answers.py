@@ -234,6 +234,9 @@ def _happened(record: Record) -> tuple[str, ...]:
         case "voted":
             choice = f"{event.choice.label}.{event.choice.version}"
             return (event.type, event.agent_id, choice, event.reason)
+        case "ranked":
+            order = [f"{one.label}.{one.version}" for one in event.ranking]
+            return (event.type, event.agent_id, event.turn_id, *order)
         case "speaker_chosen":
             return (event.type, event.agent_id, event.turn_id, str(event.label))
         case "answered" | "ballot_spoiled" | "turn_lost" | "tie_broken":
@@ -262,3 +265,33 @@ def test_a_run_takes_the_course_that_it_takes_with_a_plain_answer(
         (one.label, one.version, one.authors, one.votes) for one in plain.answers
     ]
     assert (result.winning, result.votes) == (plain.winning, plain.votes)
+
+
+@cache
+def staged_course(way: Any, answer: str) -> tuple[RunResult, list[tuple[str, ...]]]:
+    """A vote in stages on answers of five, that of `eve` among them."""
+    team = Team(strategy={"type": "consensus", "ballot_size": 3})
+    liked = (("agent2", "agent4", "agent1", "agent3", "agent5"),)
+    for name in ("ada", "bob", "cyd", "dan", "eve"):
+        text = answer if name == "eve" else f"By {name}."
+        options = ScriptedOptions(answers=(text,), rankings=liked)
+        able = Capabilities(tools=True, structured=True)
+        team.add(name, ScriptedAgent(options), ballot=way, capabilities=able)
+    records: list[Record] = []
+    result = team.run("Which?", keep=False, on_record=records.append)
+    return result, sorted(one for one in map(_happened, records) if one)
+
+
+@each
+@pytest.mark.parametrize("way", ["tools", "text"])
+def test_stages_take_the_course_that_they_take_with_a_plain_answer(
+    hostile: Hostile, way: str
+) -> None:
+    result, happened = staged_course(way, hostile.text)
+    if not hostile.text.strip():
+        assert result.status == "answered"
+        return
+    plain, expected = staged_course(way, PLAIN)
+    assert happened == expected
+    assert (result.stages, result.votes) == (plain.stages, plain.votes)
+    assert result.winning == AnswerRef(label="agent2", version=1)
