@@ -42,7 +42,9 @@ def _lines(plan: dict[str, Any]) -> Iterator[str]:
 
 def _resolved(plan: dict[str, Any]) -> Iterator[str]:
     strategy, deadline = plan["strategy"], plan["deadline_s"]
-    options = ", ".join(f"{name} {value}" for name, value in strategy["options"].items())
+    options = ", ".join(
+        f"{name} {value}" for name, value in strategy["options"].items() if value is not None
+    )
     yield f"Strategy: {strategy['type']}{f' ({options})' if options else ''}"
     yield f"Deadline: {'none' if deadline is None else f'{deadline:g} s'}"
     yield f"Budget: {_amounts(plan['budget']) or 'none'}"
