@@ -150,7 +150,7 @@ class Chat:
             case "/file":
                 self._attach(line.removeprefix(command).strip())
             case "/new":
-                self._begin(rest[0] if rest else None)
+                self._begin(*rest)
             case _:
                 _tell(f"There is no {command!r}; /help lists what can be typed.")
 
@@ -162,8 +162,12 @@ class Chat:
         self._files.append(part)
         _tell(f"The next question takes {part.name} ({part.media_type}) along.")
 
-    def _begin(self, name: str | None) -> None:
+    def _begin(self, name: str | None = None, *more: str) -> None:
         """Turn to another conversation."""
+        if more:
+            raise BadUsage(
+                f"/new: expected one name at most, found {' '.join((name or '', *more))!r}"
+            )
         if name is not None and not self._asking.keep:
             raise BadUsage("--no-journal keeps no conversation, so none has a name")
         session = self._new() if name is None else Session(name)

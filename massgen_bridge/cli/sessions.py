@@ -63,6 +63,8 @@ def show(
         print_json({"name": name, "turns": [_turn(turn) for turn in turns]})
     elif turns:
         say(told(turns).rstrip("\n"))
+    else:
+        typer.echo("Nothing was asked yet.", err=True)
 
 
 @app.command()

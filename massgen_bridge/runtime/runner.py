@@ -180,13 +180,13 @@ class Runner:
         for agent_id, earlier in self._stage.earlier.items():
             if left_out := forgotten + earlier.left_out:
                 told.setdefault(left_out, []).append(repr(agent_id))
-                text = f"{left_out} older turns of the conversation do not fit and are left out"
+                text = f"the conversation does not fit; older turns left out: {left_out}"
                 self._recorder.record(LogLine(stream="log", text=text), agent_id=agent_id)
         for left_out, agents in told.items():
             _logger.warning(
-                "the conversation does not fit: %d older turns are left out for %s",
-                left_out,
+                "the conversation does not fit; older turns left out for %s: %d",
                 ", ".join(agents[:_NAMED]) + (", …" if len(agents) > _NAMED else ""),
+                left_out,
             )
 
     def _tell(self, happening: Happening) -> None:

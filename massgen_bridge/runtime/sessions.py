@@ -288,7 +288,8 @@ class Session:
         except (OSError, sqlite3.Error, ValidationError) as error:
             reason = str(error).partition("\n")[0]
             what = "" if self.name is None else f" {str(self._path)!r}"
-            raise JournalError(f"the session{what} cannot be used: {reason}") from error
+            todo = "; move the file away, or delete it" if _is_damaged(error) else ""
+            raise JournalError(f"the session{what} cannot be used: {reason}{todo}") from error
 
     @contextmanager
     def _opened(self, *, make: bool) -> Iterator[sqlite3.Connection]:
@@ -318,7 +319,9 @@ class Session:
             file.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             file.execute(f"PRAGMA user_version = {_FORMAT}")
         elif application != _APPLICATION_ID:
-            raise JournalError(f"{str(self._path)!r} is an SQLite file, but not a session")
+            raise JournalError(
+                f"{str(self._path)!r} is an SQLite file, but not a session; move it away"
+            )
         elif written > _FORMAT:
             raise JournalError(
                 f"a newer massgen-bridge wrote the session {str(self._path)!r}: update this one"
@@ -336,6 +339,12 @@ def _exchanges(turns: Iterable[SessionTurn]) -> tuple[Exchange, ...]:
 
 def _folder(base: Path) -> Path:
     return base / "sessions"
+
+
+def _is_damaged(error: Exception) -> bool:
+    # An error of the module itself has no code.
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return (code & 0xFF) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def _has_begun(journal: Path) -> bool:

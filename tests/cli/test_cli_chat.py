@@ -180,6 +180,7 @@ def test_commands_at_the_prompt(terminal: Terminal, commands: Commands) -> None:
     assert "There is no '/what'; /help lists what can be typed.\n" in terminal.ask("/what")
     assert "Error: 'a:b' is no name for a session" in terminal.ask("/new a:b")
     terminal.ask("One?")
+    assert "expected one name at most, found 'a b'" in terminal.ask("/new a b")
     assert "Session 'other': 0 turns so far.\n" in terminal.ask("/new other")
     assert "\nTwo?\n" in terminal.ask("Two?")
     assert "A new conversation.\n" in terminal.ask("/new")

@@ -140,7 +140,8 @@ def test_a_damaged_session_hides_none_of_the_others(commands: Commands, shell: S
     (shell.home / "data" / "sessions" / "broken.sqlite").write_bytes(b"no database " * 100)
     done = commands("sessions", "list", "--json")
     assert [row["name"] for row in json.loads(done.stdout)] == ["trip"]
-    assert "broken.sqlite' cannot be used: file is not a database" in done.stderr
+    said = "broken.sqlite' cannot be used: file is not a database; move the file away"
+    assert said in done.stderr
 
 
 def test_a_file_of_a_question_is_named(commands: Commands, shell: Shell) -> None:

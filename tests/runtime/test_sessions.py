@@ -176,7 +176,7 @@ def test_what_does_not_fit_is_left_out_and_said(caplog: pytest.LogCaptureFixture
     assert [str(text)[:11] for text in sent] == ["Question 2?", "x" * 11, "Now?"]
     (line,) = [one for one in records if isinstance(one.event, LogLine)]
     assert line.agent_id == "ada"
-    assert "2 older turns are left out for 'ada'" in caplog.text
+    assert "older turns left out for 'ada': 2" in caplog.text
     (first, *_) = [one.event for one in records if isinstance(one.event, RunStarted)]
     assert first.conversation is not None
     assert (len(first.conversation.earlier), first.conversation.forgotten) == (1, 2)
