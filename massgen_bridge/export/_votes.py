@@ -10,7 +10,7 @@ from massgen_bridge.display.words import count, listing
 from massgen_bridge.export._changes import changes
 from massgen_bridge.export._markup import Html, el, join, scrolling
 from massgen_bridge.export._prose import prose
-from massgen_bridge.export._words import answer_name, authors, by_answer, name, tie
+from massgen_bridge.export._words import answer_name, authors, by_answer, name, tie, voter_of
 from massgen_bridge.export.model import VoteCast
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _matrix(run: RunExport, columns: Sequence[GivenAnswer]) -> Html:
 
 
 def _row(run: RunExport, voter: str, cast: VoteCast | None, columns: Sequence[GivenAnswer]) -> Html:
-    head = el("th", name(voter), scope="row")
+    head = el("th", name(voter) if cast is None else voter_of(cast), scope="row")
     if cast is None:
         why = one_line(run.without_vote.get(voter, ""))
         text = f"no vote: {why}" if why else "no vote"

@@ -31,6 +31,7 @@ __all__ = [
     "outcome",
     "tie",
     "verdict",
+    "voter_of",
 ]
 
 _NAME = 40
@@ -46,6 +47,11 @@ _STATUS = {
 def name(agent_id: str) -> str:
     """An agent's id, short enough for a table."""
     return clip(one_line(agent_id), _NAME) or "?"
+
+
+def voter_of(vote: VoteCast) -> str:
+    """Who voted, and what the vote weighs where that is not 1."""
+    return name(vote.voter) if vote.weight == 1 else f"{name(vote.voter)} (weight {vote.weight:g})"
 
 
 def authors(agent_ids: Iterable[str], label: str) -> str:

@@ -24,6 +24,7 @@ from massgen_bridge.export._words import (
     outcome,
     tie,
     verdict,
+    voter_of,
 )
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _vote(run: RunExport) -> Iterator[str]:
     if broken:
         yield markdown_text(broken)
     rows = [
-        (name(one.voter), answer_name(run, one), clip(one_line(one.reason), _SAID))
+        (voter_of(one), answer_name(run, one), clip(one_line(one.reason), _SAID))
         for one in run.votes
     ]
     rows += [

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from display.scenes import Scene, real_run
 from export.test_build import split_run
 from markdown_it import MarkdownIt
 
-from massgen_bridge.export import as_markdown, export_of
+from massgen_bridge import run
+from massgen_bridge.export import as_markdown, as_html, export_of
+
+if TYPE_CHECKING:
+    from massgen_bridge.events import Record
 
 HOSTILE = "````\n# Fake\n<script>x</script>\n```\n</details>\n| a |"
 
@@ -53,3 +58,18 @@ def test_answers_and_reasons_stay_text() -> None:
 
 def test_a_run_without_end_is_written_too() -> None:
     assert "Not finished" in as_markdown(export_of(Scene(1).start("a1.1").records))
+
+
+def test_a_vote_that_weighs_more_says_so() -> None:
+    records: list[Record] = []
+    backends = [{"type": "scripted", "answers": [text]} for text in ("one", "two")]
+    agents = [
+        {"id": name, "weight": weight, "backend": backend}
+        for name, weight, backend in zip("ab", (2.5, 1), backends, strict=True)
+    ]
+    run({"version": 1, "agents": agents}, "Which?", keep=False, on_record=records.append)
+    exported = export_of(records)
+
+    for text in (as_markdown(exported), as_html(exported)):
+        assert "a (weight 2.5)" in text
+        assert "b (weight" not in text

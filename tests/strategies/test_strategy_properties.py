@@ -200,14 +200,15 @@ def test_when_everybody_fails_the_run_fails(case: Case) -> None:
 class Anything(RuleBasedStateMachine):
     """All that can reach a strategy, also what a sound host never sends it."""
 
-    @initialize(case=st.sampled_from(CASES), agents=st.integers(1, 4))
-    def begin(self, case: Case, agents: int) -> None:
+    @initialize(case=st.sampled_from(CASES), agents=st.integers(1, 4), team=TEAMS)
+    def begin(self, case: Case, agents: int, team: dict[str, dict[str, Any]]) -> None:
         spec = HOST.strategy(case[0])
         names = NAMES[:agents]
         options = spec.options(**case[1])
         if spec.check is not None and list(spec.check(options, names)):
             names = NAMES
-        self.drive = Drive(spec.create(options), *names)
+        others = {name: team[name] for name in team if name in names and spec.roles}
+        self.drive = Drive(spec.create(options), *names, **others)
 
     @rule(kind=st.sampled_from(OUTCOMES), which=st.integers(0, 99), choice=st.integers(0, 9))
     def news_of_any_turn(self, kind: str, which: int, choice: int) -> None:
