@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, assert_never
 import anyio
 
 from massgen_bridge.budget import Budget
-from massgen_bridge.events import BudgetReached
+from massgen_bridge.events import BudgetReached, ModelCallFinished, ModelCallStarted
 from massgen_bridge.runtime.recorder import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from massgen_bridge.budget import BudgetName
-    from massgen_bridge.events import Happening
+    from massgen_bridge.events import Happening, TurnEvent
     from massgen_bridge.runtime.plan import RunPlan
     from massgen_bridge.runtime.planning import Prepared
     from massgen_bridge.strategy import Finish
@@ -65,6 +65,11 @@ class Budgets:
             if reached is not None:
                 return reached
         return None
+
+    def count(self, event: TurnEvent, agent_id: str) -> bool:
+        """Whether a budget counts this: a request is sent only once that outlives the process."""
+        counted = isinstance(event, ModelCallStarted | ModelCallFinished)
+        return counted and (None in self._budgets or agent_id in self._budgets)
 
     def time_up(self, agent_id: str) -> BudgetReached | None:
         """What to tell when a turn has taken all the time that its agent had left."""

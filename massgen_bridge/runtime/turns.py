@@ -218,7 +218,7 @@ class TurnTask:
                 if refused is not None:
                     await self._refuse(refused, tell)
             self.stage.recorder.record(event, agent_id=turn.agent_id, turn_id=turn.turn_id)
-            if self.stage.recorder.is_crowded:
+            if self.stage.recorder.is_crowded or self.stage.budgets.count(event, turn.agent_id):
                 await self.stage.recorder.commit()
 
         run_turn = partial(

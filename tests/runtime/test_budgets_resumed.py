@@ -11,9 +11,10 @@ import pytest
 from runtime.test_budgets import ALL, calls, events, play, team
 
 import massgen_bridge
-from massgen_bridge import Budget, Usage
+from massgen_bridge import Budget, Team, TurnResult, Usage
 from massgen_bridge.config import load_config
-from massgen_bridge.events import BudgetReached, Record
+from massgen_bridge.events import BudgetReached, ModelCallStarted, Record
+from massgen_bridge.messages import assistant
 from massgen_bridge.plugins import PluginHost
 from massgen_bridge.runtime.course import past_of
 from massgen_bridge.runtime.index import RunIndex
@@ -23,6 +24,8 @@ from massgen_bridge.runtime.setup import RunSetup, setup_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from massgen_bridge import Emit, Turn
 
 pytestmark = pytest.mark.anyio
 
@@ -55,6 +58,32 @@ async def test_what_was_used_before_counts_when_a_run_goes_on() -> None:
     assert calls(records) == {"a3": 1}  # its turn begins anew
     assert (result.status, result.budget, result.calls) == ("best_so_far", "model_calls", 4)
     assert len(result.answers) == 3
+
+
+async def test_a_call_is_durable_before_it_is_made_where_calls_are_counted(tmp_path: Path) -> None:
+    """So a process that is killed with a request under way leaves it counted."""
+    found: list[int] = []
+
+    class Looks:
+        """Reads the journal of its own run in place of asking a model."""
+
+        async def run(self, turn: Turn, emit: Emit) -> TurnResult:
+            for _ in range(3):
+                await emit(ModelCallStarted(model="m"))
+                path = tmp_path / "runs" / f"{turn.run_id}.sqlite"
+                found.append(await anyio.to_thread.run_sync(_calls_in, path))
+            return TurnResult(message=assistant("Yes."))
+
+        async def aclose(self) -> None:
+            pass
+
+    built = Team(strategy="single", budget={"model_calls": 9}).add("a1", Looks())
+    assert (await built.arun("Which?")).status == "answered"
+    assert found == [1, 2, 3]
+
+
+def _calls_in(journal: Path) -> int:
+    return sum(isinstance(one.event, ModelCallStarted) for one in read_run(journal))
 
 
 def test_the_budget_of_the_command_line_holds_for_the_rest_too() -> None:
