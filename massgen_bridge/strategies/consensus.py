@@ -226,7 +226,8 @@ class Consensus:
         return self._start(state, member, "improve", "write")
 
     def _voted(self, state: ConsensusState, member: Member, job: Job, vote: Voted) -> Step:
-        chosen = next((c for c in state.candidates if c.ref == vote.choice), None)
+        choice = (vote.choice.label, vote.choice.version)
+        chosen = next((c for c in state.candidates if (c.label, c.version) == choice), None)
         if job.kind != "evaluate" or chosen is None:
             problem = f"{vote.choice.label!r} is not to be voted for"
             return self._spoiled(state, member, job, problem)

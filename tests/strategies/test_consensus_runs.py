@@ -225,5 +225,10 @@ def test_what_is_gone_on_from_stands_in_the_journal() -> None:
         told = past.histories.of(asked.turn_id)
         assert told is not None
         assert told.before == again.messages[:-1]
+    # Wherever the records break off, what was stopped is not taken up again.
+    for length in range(1, len(records)):
+        course = past_of(records[:length], Consensus(ConsensusOptions())).course
+        assert course.finish is not None or course.open
+        assert "bob.2" not in course.open or "bob.3" not in course.known
     follows = [r.event.follows for r in records if r.event.type == "turn_started"]
     assert follows == [None, None, None, None, "ada.2", "bob.2"]
