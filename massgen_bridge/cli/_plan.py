@@ -172,6 +172,8 @@ def _team(prepared: Prepared) -> dict[str, Any]:
                 "provider": connection.provider if connection else None,
                 "where": _where(connection.provider, connection.base_url) if connection else None,
                 "votes_by": agent.way,
+                "roles": list(agent.seat.roles),
+                "weight": agent.seat.weight,
                 "budget": agent.budget.model_dump(exclude_none=True),
                 "tools": [tool.definition.name for tool in agent.tools],
                 "team": None if team is None else _team(team),

@@ -51,6 +51,7 @@ def _resolved(plan: dict[str, Any]) -> Iterator[str]:
     for one in plan["agents"]:
         if one["budget"]:
             yield f"Budget of {one['id']}: {_amounts(one['budget'])}"
+    yield from map(_part, filter(_has_a_part, plan["agents"]))
     yield ""
     rows = list(_rows(plan["agents"]))
     yield table(("AGENT", "KIND", "MODEL", "PROVIDER", "VOTES BY", "WHERE"), rows)
@@ -62,6 +63,16 @@ def _resolved(plan: dict[str, Any]) -> Iterator[str]:
             f"Model calls: {expected['least']} at least, {expected['usual']} usually, "
             f"{expected['most']} at most; tool calls and retries come on top"
         )
+
+
+def _has_a_part(agent: dict[str, Any]) -> bool:
+    """Whether an agent is not one that answers and votes like the others."""
+    return sorted(agent["roles"]) != ["propose", "vote"] or agent["weight"] != 1
+
+
+def _part(agent: dict[str, Any]) -> str:
+    weight = f", weight {agent['weight']:g}" if agent["weight"] != 1 else ""
+    return f"Roles of {agent['id']}: {', '.join(agent['roles'])}{weight}"
 
 
 def _amounts(budget: dict[BudgetName, float]) -> str:

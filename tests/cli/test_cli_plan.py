@@ -87,6 +87,27 @@ def test_a_strategy_of_a_plugin_has_no_figures(commands: Commands) -> None:
     assert "Model calls: not known for this strategy" in done.stdout
 
 
+def test_roles_and_weights_are_told_where_they_are_not_the_usual_ones(
+    commands: Commands, tmp_path: Path
+) -> None:
+    file = tmp_path / "roles.yaml"
+    file.write_text(
+        "version: 1\n"
+        "agents:\n"
+        "  - {id: ada, backend: {type: scripted}}\n"
+        "  - {id: bob, roles: [vote], weight: 2.5, backend: {type: scripted}}\n"
+    )
+    done = commands("run", file, "q", "--dry-run")
+    found = json.loads(commands("run", file, "q", "--dry-run", "--output", "json").stdout)
+
+    assert "Roles of bob: vote, weight 2.5\n" in done.stdout
+    assert "Roles of ada" not in done.stdout
+    assert [(one["roles"], one["weight"]) for one in found["agents"]] == [
+        (["propose", "vote"], 1.0),
+        (["vote"], 2.5),
+    ]
+
+
 def test_the_timeout_counts(commands: Commands) -> None:
     assert plan(commands, "two.yaml", "--timeout", "7")["deadline_s"] == 7
 
