@@ -144,6 +144,7 @@ def parse(
         return model.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         details = error.errors(include_url=False)
+    members: dict[KeyPath, list[ErrorDetails]] = {}
     for detail in details:
         inner = _real_path(detail["loc"], data)
         if detail["type"] == "too_short" and any(
@@ -151,7 +152,19 @@ def parse(
             for other in details
         ):
             continue  # pydantic counts only the items that are valid
-        _add(model, detail, (path, inner), problems, also)
+        if _expected(detail) is None:
+            _add(model, detail, (path, inner), problems, also)
+        else:
+            members.setdefault(inner, []).append(detail)
+    for inner, same in members.items():
+        # What fits no member of a union is one mistake, not one for each member.
+        if any(len(other) > len(inner) and other[: len(inner)] == inner for other in members):
+            continue  # it has the form of one, whose own mistakes are told
+        wanted = list(dict.fromkeys(filter(None, map(_expected, same))))
+        last = wanted.pop()
+        expected = f"{', '.join(wanted)} or {last}" if wanted else last
+        whole = (*path, *inner)
+        problems.add(whole, f"expected {expected}, found {described(same[0]['input'], whole)}")
     return None
 
 
@@ -174,25 +187,30 @@ def _add(
     elif detail["type"] == "missing":
         problems.add(whole[:-1], f"the key {str(whole[-1])!r} is missing", at_key=True)
     else:
-        problems.add(whole, _explained(detail, whole))
+        problems.add(whole, _explained(detail))
 
 
-def _explained(detail: ErrorDetails, path: KeyPath) -> str:
+def _explained(detail: ErrorDetails) -> str:
     message = detail["msg"]
     if detail["type"] in {"value_error", "assertion_error"}:
         return message.partition(", ")[2]
-    if detail["type"] == "string_pattern_mismatch":
-        expected = f"text that matches {detail['ctx']['pattern']}"
-    elif detail["type"] == "too_short":
-        expected = "at least one item"
-    elif detail["type"] == "string_too_short":
-        expected = "a longer text"
-    elif message.startswith("Input should be "):
-        expected = message.removeprefix("Input should be ")
-        expected = _PLAINER.get(expected, expected)
-    else:
-        return f"{message[:1].lower()}{message[1:]}"
-    return f"expected {expected}, found {described(detail['input'], path)}"
+    return f"{message[:1].lower()}{message[1:]}"
+
+
+def _expected(detail: ErrorDetails) -> str | None:
+    """What was expected instead of a value; None where something else is wrong."""
+    message = detail["msg"]
+    match detail["type"]:
+        case "string_pattern_mismatch":
+            return f"text that matches {detail['ctx']['pattern']}"
+        case "too_short":
+            return "at least one item"
+        case "string_too_short":
+            return "a longer text"
+        case _ if message.startswith("Input should be "):
+            expected = message.removeprefix("Input should be ")
+            return _PLAINER.get(expected, expected)
+    return None
 
 
 def described(value: Any, path: KeyPath = ()) -> str:

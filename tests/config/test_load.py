@@ -235,6 +235,10 @@ def test_another_version_is_an_error(version: str) -> None:
         (_team(top="budget: {model_calls: 1.5}"), "5:23: budget.model_calls: expected a whole num"),
         (_team(top="budget: {model_calls: true}"), "5:23: budget.model_calls: expected a whole nu"),
         (_team(top="budget: {cost_usd: $1}"), "5:20: budget.cost_usd: expected a number, found t"),
+        (
+            _team("{type: human, default: [1]}"),
+            "4:38: agents[0].backend.default[0]: expected text, found the number 1",
+        ),
         (_team(top="budget: 5"), "5:9: budget: expected a mapping, found the number 5"),
         (_team(more="    system_message: 5\n"), "5:21: agents[0].system_message: expected text, f"),
         (_team("5"), "4:14: agents[0].backend: expected a mapping, found the number 5"),

@@ -31,6 +31,10 @@ def problem(text: str, host: PluginHost | None = None) -> str:
     ("strategy", "expected"),
     [
         (
+            "{type: consensus, quorum: x}",
+            "5:37: strategy.quorum: expected 'all', a whole number or a number, found the text 'x'",
+        ),
+        (
             "{type: debate, judge: eve}",
             "5:33: strategy.judge: there is no agent 'eve' (there are: ada, bob)",
         ),
