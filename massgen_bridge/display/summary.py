@@ -34,6 +34,7 @@ Tone = Literal["plain", "head", "good", "bad", "dim"]
 
 _QUESTION = 2000
 _ANSWER = 160
+_TOLD = 10  # voters on one side; the export has all of them
 
 
 class Line(NamedTuple):
@@ -125,9 +126,9 @@ def _verdict(view: RunView, result: RunResult) -> Iterator[Line]:
     for stage in result.stages:
         yield Line(stage_words(view, stage), indent=2)
     if for_it:
-        yield Line(f"for it: {listing(_voter(view, v) for v in for_it)}", indent=2)
+        yield Line(f"for it: {_some(_voter(view, v) for v in for_it)}", indent=2)
     if result.dissent:
-        for vote in for_it:
+        for vote in for_it[:_TOLD]:
             yield Line(f"{name_of(view, vote.voter)}: {_reason(vote)}", "dim", 4)
         yield from _dissent(view, result, winning)
     yield from _without_vote(view, result)
@@ -163,13 +164,23 @@ def _voter(view: RunView, vote: VoteInfo) -> str:
 def _dissent(view: RunView, result: RunResult, winning: AnswerInfo) -> Iterator[Line]:
     """Who voted for what else and why, and what that answer says."""
     for camp in result.dissent:
-        for vote in camp.votes:
+        for vote in camp.votes[:_TOLD]:
             own = " against its own answer" if vote.voter in winning.authors else ""
             voter, author = _voter(view, vote), name_of(view, vote.author)
             said = f"put {author} first{own}" if vote.ranking else f"voted{own} for {author}"
             yield Line(f"dissent: {voter} {said}: {_reason(vote)}", indent=2)
+        if len(camp.votes) > _TOLD:
+            more = [name_of(view, vote.voter) for vote in camp.votes[_TOLD:]]
+            yield Line(f"dissent: likewise {_some(more)}", indent=2)
         if camp.text:
             yield Line(f"that answer: {clip(one_line(camp.text), _ANSWER)}", "dim", 4)
+
+
+def _some(names: Iterable[str]) -> str:
+    """Names, those of large teams not all."""
+    told = list(names)
+    more = len(told) - _TOLD
+    return listing(told if more <= 0 else [*told[:_TOLD], f"{more} more"])
 
 
 def _reason(vote: VoteInfo) -> str:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SMALL", "measure"]
 
-SMALL: Mapping[str, Any] = {"sizes": (12, 15)}
+SMALL: Mapping[str, Any] = {"sizes": (8, 9)}
 """Arguments that make `measure` quick; the figures then say nothing."""
 
 _QUESTION = "How many words does it take?"

@@ -95,6 +95,47 @@ def test_the_records_lead_to_the_same_course_wherever_the_run_is_left() -> None:
     assert (finish.stages, finish.votes) == (result.stages, result.votes)
 
 
+def test_whoever_is_silent_is_left_behind_in_each_stage() -> None:
+    backend = {"type": "scripted", "rankings": [["agent2"]]}
+    agents: list[dict[str, Any]] = [
+        {"id": f"a{number}", "backend": {**backend, "answers": [f"Answer {number}."]}}
+        for number in range(1, 7)
+    ]
+    agents[4]["backend"]["delay_s"] = 30
+    options = {"ballot_size": 3, "quorum": 0.8, "straggler_idle_s": 0.2}
+    config = {"version": 1, "agents": agents, "strategy": {"type": "consensus", **options}}
+    result = run(config, "Which?", keep=False)
+
+    assert (result.status, result.winner) == ("answered", "a2")
+    assert result.duration_s < 20
+    assert [(one.asked, one.ballots) for one in result.stages] == [(6, 5), (6, 5)]
+    assert "a5" not in {vote.voter for vote in result.votes}
+
+
+def test_the_summary_of_a_large_team_is_short() -> None:
+    backend = {"type": "scripted", "rankings": [["agent2", "agent30"]]}
+    agents: list[dict[str, Any]] = [
+        {"id": f"a{number}", "backend": {**backend, "answers": [f"Answer {number}."]}}
+        for number in range(1, 41)
+    ]
+    for one in agents[20:]:
+        one["backend"]["rankings"] = [["agent30", "agent2"]]
+    config = {
+        "version": 1,
+        "agents": agents,
+        "strategy": {"type": "consensus", "ballot_size": 4},
+    }
+    records: list[Record] = []
+    run(config, "Which?", keep=False, on_record=records.append)
+    summary = render_summary(records)
+    end = summary[summary.index("\nWinner: ") :]
+
+    assert len(end.splitlines()) < 50
+    assert "  for it: a1 (agent1), a2 (agent2)," in end
+    assert "a10 (agent10) and 10 more\n" in end
+    assert "  dissent: likewise a31 (agent31)," in end
+
+
 def test_displays_tell_who_went_on() -> None:
     _, records = played()
     view = RunView()
