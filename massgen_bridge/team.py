@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from massgen_bridge.agent import Emit, Turn, TurnResult
     from massgen_bridge.ballots import BallotChoice
-    from massgen_bridge.events import Record, RunResult
+    from massgen_bridge.events import Record, Role, RunResult
     from massgen_bridge.messages import Message
     from massgen_bridge.people import Ask, Desk
     from massgen_bridge.plugins import PluginHost
@@ -73,6 +73,8 @@ class Team:
         model: str | None = None,
         system_message: str = "",
         ballot: BallotChoice = "auto",
+        roles: Iterable[Role] | None = None,
+        weight: float | None = None,
         tools: Iterable[str] = (),
         limits: Limits | None = None,
         budget: Budget | Mapping[str, Any] | None = None,
@@ -90,6 +92,9 @@ class Team:
             model: Its model, as `backend.model` in YAML.
             system_message: What it is told before every task.
             ballot: How it votes.
+            roles: What it does in a team that votes: `propose`, `vote`, `break_ties`; the first two
+                where nothing is said.
+            weight: What its vote counts; 1 where nothing is said.
             tools: Names of tools that plugins offer and this agent may call.
             limits: What one of its turns may use.
             budget: What all its turns may use, as `agents[].budget` in YAML.
@@ -113,6 +118,8 @@ class Team:
                 "id": agent_id,
                 "system_message": system_message or None,
                 "ballot": ballot,
+                **({} if roles is None else {"roles": list(roles)}),
+                **({} if weight is None else {"weight": weight}),
                 "tools": list(tools),
                 "limits": (limits or Limits()).model_dump(mode="json", exclude_defaults=True),
                 "budget": _as_values(budget),

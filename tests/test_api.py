@@ -212,6 +212,20 @@ def _vote_second(task: str, answers: dict[str, str]) -> str:
     return sorted(answers)[1]
 
 
+def test_a_team_has_roles_and_weights() -> None:
+    team = (
+        Team()
+        .add("ada", "scripted", answers=["hers"], roles=["propose"])
+        .add("lin", "scripted", answers=["his"], votes=["agent1"])
+        .add("judge", "scripted", votes=["agent2"], roles=["vote"], weight=2)
+    )
+    result = team.run("Which?", keep=False)
+
+    assert {answer.authors for answer in result.answers} == {("ada",), ("lin",)}
+    assert {vote.voter: vote.weight for vote in result.votes} == {"lin": 1.0, "judge": 2.0}
+    assert result.answer == "his"
+
+
 async def test_a_team_runs_and_streams_in_a_loop() -> None:
     team = Team().add("ada", "scripted", answers=["hello"])
 
