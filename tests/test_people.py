@@ -59,8 +59,8 @@ async def test_only_so_many_questions_are_open_at_once(at_once: int) -> None:
 
 
 async def test_time_does_not_run_while_a_question_waits_for_its_place() -> None:
-    person = Slow(0.15)
-    replies = await ask_three(Desk(person), limit_s=0.3)
+    person = Slow(0.3)
+    replies = await ask_three(Desk(person), limit_s=0.8)
 
     assert None not in replies.values()
     assert person.void == []

@@ -237,7 +237,7 @@ def team(**person: Any) -> dict[str, Any]:
         {"id": name, "backend": {"type": "scripted", "answers": [name], "votes": ["agent1"]}}
         for name in ("ada", "bob")
     ]
-    ann = {"id": "ann", "limits": {"idle_s": 0.2}, "backend": {"type": "human", **person}}
+    ann = {"id": "ann", "limits": {"idle_s": 0.5}, "backend": {"type": "human", **person}}
     return {"version": 1, "agents": [*others, ann]}
 
 
@@ -258,7 +258,7 @@ async def test_a_person_answers_and_votes_like_the_others() -> None:
 async def test_a_person_who_thinks_longer_than_agents_may_be_silent_is_waited_for() -> None:
     class Thinker(Person):
         async def __call__(self, question: Question, /) -> Reply:
-            await anyio.sleep(0.7)
+            await anyio.sleep(1.2)
             return await super().__call__(question)
 
     person = Thinker(Written(text="late"), Declined())

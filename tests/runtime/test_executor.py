@@ -80,7 +80,7 @@ class Asks:
 
     async def run(self, _turn: Turn, emit: Any) -> Any:
         await emit(PersonAsked())
-        await anyio.sleep(0.8)
+        await anyio.sleep(1.2)
         if self._replies:
             await emit(PersonReplied())
             await anyio.sleep(30)
@@ -93,7 +93,7 @@ class Asks:
 @pytest.mark.parametrize(("replies", "status"), [(False, "answered"), (True, "failed")])
 async def test_an_agent_is_not_idle_while_a_person_thinks(*, replies: bool, status: str) -> None:
     host = new_host(Own(Asks(replies=replies)))
-    result = await play(plan_for(host, {"kind": "own", "limits": Limits(idle_s=0.2)}), host)
+    result = await play(plan_for(host, {"kind": "own", "limits": Limits(idle_s=0.5)}), host)
 
     assert result.status == status
 

@@ -93,28 +93,28 @@ async def watched(
 
 
 async def test_a_silent_turn_is_told_of_and_the_others_are_not() -> None:
-    chatty = {"answers": ["one two three four five six seven"], "tokens_per_second": 10}
-    records, result = await watched({"delay_s": 30}, chatty, {}, idle_s=0.4)
+    chatty = {"answers": [" ".join(["word"] * 14)], "tokens_per_second": 10}
+    records, result = await watched({"delay_s": 30}, chatty, {}, idle_s=1.0)
 
     (idle,) = of_type(records, TurnIdle)
-    assert (idle.agent_id, idle.turn_id, idle.idle_s) == ("a1", "a1.1", 0.4)
+    assert (idle.agent_id, idle.turn_id, idle.idle_s) == ("a1", "a1.1", 1.0)
     assert {one.agent_id for one in of_type(records, Answered)} == {"a2", "a3"}
     assert [one.reason for one in of_type(records, TurnCancelled)] == ["silent"]
-    assert 0.4 <= result.duration_s < 5
+    assert 1.0 <= result.duration_s < 15
 
 
 async def test_a_turn_that_ends_before_is_never_told_of() -> None:
-    records, _ = await watched({"delay_s": 0.1}, {"delay_s": 0.5}, idle_s=0.3)
+    records, _ = await watched({"delay_s": 0.05}, {"delay_s": 30}, idle_s=1.0)
 
     assert [one.agent_id for one in of_type(records, TurnIdle)] == ["a2"]
 
 
 async def test_silence_from_before_the_command_counts() -> None:
     """When the other one answers, it has been silent for longer than that already."""
-    records, _ = await watched({"delay_s": 30}, {"delay_s": 0.6}, idle_s=0.4, late=True)
+    records, _ = await watched({"delay_s": 30}, {"delay_s": 1.1}, idle_s=1.0, late=True)
 
     at = {type(one.event): one.at for one in records}
-    assert at[TurnIdle] - at[Answered] < 0.25
+    assert at[TurnIdle] - at[Answered] < 0.9
 
 
 async def test_many_silent_turns_are_told_of_once_each() -> None:
@@ -122,7 +122,7 @@ async def test_many_silent_turns_are_told_of_once_each() -> None:
 
     told = [one.agent_id for one in of_type(records, TurnIdle)]
     assert sorted(told) == sorted({f"a{i}" for i in range(1, 61)})
-    assert result.duration_s < 10
+    assert result.duration_s < 20
 
 
 async def test_a_run_that_is_resumed_watches_anew(
@@ -136,7 +136,7 @@ async def test_a_run_that_is_resumed_watches_anew(
             spec = StrategySpec(
                 name="watching",
                 summary="Watches.",
-                create=lambda _options: Watching(0.6),
+                create=lambda _options: Watching(1.0),
                 options=NoOptions,
             )
             return [spec]
@@ -145,7 +145,7 @@ async def test_a_run_that_is_resumed_watches_anew(
     records = team.stream("Which?")
     async for record in records:
         if isinstance(record.event, TurnStarted):
-            await anyio.sleep(0.4)
+            await anyio.sleep(0.2)
             break
     await records.aclose()  # type: ignore[attr-defined]  # an async generator
 
@@ -153,7 +153,7 @@ async def test_a_run_that_is_resumed_watches_anew(
     result = await massgen_bridge.aresume(record.run_id, team, on_record=again.append)
 
     at = {type(one.event): one.at for one in again}
-    assert at[TurnIdle] - at[RunResumed] >= 0.6
+    assert at[TurnIdle] - at[RunResumed] > 0.9
     assert result.message == "all have ended"
 
 
@@ -179,7 +179,7 @@ async def test_an_agent_that_hangs_ends_at_its_idle_limit_not_at_the_timeout(str
             "strategy": {"type": strategy, **({"max_turns": 3} if strategy == "group" else {})},
             "models": {"hangs": model},
             "agents": [
-                {"id": "a1", "backend": hanging, "limits": {"idle_s": 0.5}},
+                {"id": "a1", "backend": hanging, "limits": {"idle_s": 1.0}},
                 {"id": "a2", "backend": {"type": "scripted", "answers": ["It is so."]}},
             ],
             "timeout_settings": {"orchestrator_timeout_seconds": 40},
@@ -188,10 +188,10 @@ async def test_an_agent_that_hangs_ends_at_its_idle_limit_not_at_the_timeout(str
         result = await massgen_bridge.arun(config, "?", keep=False)
 
         assert server.calls == 1
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
     assert (result.status, result.answer) == ("answered", "It is so.")
     assert [(one.agent_id, one.kind, one.message) for one in result.errors] == [
-        ("a1", "timeout", "no progress for 0.5 s")
+        ("a1", "timeout", "no progress for 1 s")
     ]
 
 
@@ -202,5 +202,5 @@ async def test_when_all_hang_the_run_fails_at_their_idle_limit() -> None:
     result = await play(plan_for(host, silent, silent, deadline_s=20), host, records)
 
     assert (result.status, len(result.errors)) == ("failed", 2)
-    assert result.duration_s < 5
+    assert result.duration_s < 15
     assert isinstance(records[0].event, RunStarted)
