@@ -10,7 +10,7 @@ from export.test_build import split_run
 from markdown_it import MarkdownIt
 
 from massgen_bridge import run
-from massgen_bridge.export import as_markdown, as_html, export_of
+from massgen_bridge.export import as_html, as_markdown, export_of
 
 if TYPE_CHECKING:
     from massgen_bridge.events import Record
