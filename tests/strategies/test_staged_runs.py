@@ -190,3 +190,17 @@ def test_a_run_that_is_broken_off_is_told_as_far_as_it_came() -> None:
     assert told.status == "unfinished"
     assert len(told.stages) == 1
     assert "### Stage 1: 12 ballots" in as_markdown(told)
+
+
+@pytest.mark.parametrize(
+    ("calls", "stages", "votes"), [(12, [], 0), (20, [8], 0), (24, [12], 0), (30, [12, 6], 6)]
+)
+def test_a_budget_ends_it_with_the_best_so_far(calls: int, stages: list[int], votes: int) -> None:
+    data: dict[str, Any] = YAML(typ="safe").load(BASIC / "many-agents.yaml")
+    data["budget"] = {"model_calls": calls}
+    result = run(data, "How can I drive less?", keep=False)
+
+    assert (result.status, result.budget, result.calls) == ("best_so_far", "model_calls", calls)
+    assert result.winner == ("gus" if stages else "ada")  # without a ballot, the first of the file
+    assert [stage.ballots for stage in result.stages] == stages
+    assert len(result.votes) == votes
