@@ -11,7 +11,7 @@ from massgen_bridge.messages import Frozen
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Budget", "BudgetName", "spending"]
+__all__ = ["Budget", "BudgetName", "money", "spending"]
 
 BudgetName = Literal["model_calls", "tokens", "cost_usd", "wall_s"]
 """What is counted: calls, tokens (input and output), US dollars, seconds."""
@@ -69,6 +69,13 @@ class Budget(Frozen):
         return self.model_copy(update=other.model_dump(exclude_none=True))
 
 
+def money(usd: float) -> str:
+    """US dollars in words: `$1,204.50`, `$0.00123`."""
+    if usd >= _CENT:
+        return f"${usd:,.2f}"
+    return f"${usd:.6f}".rstrip("0").rstrip(".")
+
+
 def spending(budget: BudgetName, amount: float) -> str:
     """An amount of a budget in words: `12 model calls`, `4,000 tokens`, `$0.50`, `90 s`."""
     match budget:
@@ -76,7 +83,7 @@ def spending(budget: BudgetName, amount: float) -> str:
             noun = budget.replace("_", " ")
             return f"{amount:,.0f} {noun.removesuffix('s') if amount == 1 else noun}"
         case "cost_usd":
-            return f"${amount:,.2f}" if amount >= _CENT else f"${amount:.2g}"
+            return money(amount)
         case "wall_s":
             return f"{round(amount, 1):g} s"
     assert_never(budget)

@@ -20,6 +20,7 @@ from massgen_bridge.cli._running import Running, with_people
 from massgen_bridge.cli._stdout import stdout
 from massgen_bridge.cli._tables import table
 from massgen_bridge.display import choose_display
+from massgen_bridge.display.words import count
 from massgen_bridge.errors import BridgeError
 from massgen_bridge.messages import user
 from massgen_bridge.runtime.execution import execute
@@ -175,7 +176,7 @@ class Chat:
         self._say_where_it_is()
         self._session = session
         _tell(
-            f"Session {name!r}: {_count(turns, 'turn')} so far." if name else "A new conversation."
+            f"Session {name!r}: {count(turns, 'turn')} so far." if name else "A new conversation."
         )
 
     def _new(self) -> Session:
@@ -199,9 +200,9 @@ class Chat:
     def _who(self) -> str:
         agents = [agent.seat.agent_id for agent in self._plan.agents]
         some = ", ".join(agents[:5]) + (", …" if len(agents) > 5 else "")  # noqa: PLR2004 - enough to know the team
-        said = f"{_count(len(agents), 'agent')} ({some}), strategy {self._plan.strategy_name}"
+        said = f"{count(len(agents), 'agent')} ({some}), strategy {self._plan.strategy_name}"
         turns = len(self._session.turns)
-        return said if not turns else f"{said}; {_count(turns, 'turn')} so far"
+        return said if not turns else f"{said}; {count(turns, 'turn')} so far"
 
     def _team(self) -> str:
         rows = [
@@ -256,7 +257,3 @@ def _typed() -> str | None:
 
 def _tell(text: str) -> None:
     typer.echo(text, err=True)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

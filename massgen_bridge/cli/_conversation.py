@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from massgen_bridge.cli._output import DONE, Stopped
 from massgen_bridge.display.text import clean, clip, one_line
+from massgen_bridge.display.words import moment
 from massgen_bridge.messages import MediaPart
 from massgen_bridge.runtime.sessions import Session
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from massgen_bridge.messages import Message
     from massgen_bridge.runtime.sessions import SessionTurn
 
-__all__ = ["SessionName", "entered", "moment", "note_unfinished", "told", "turn_lines"]
+__all__ = ["SessionName", "entered", "note_unfinished", "told", "turn_lines"]
 
 SessionName = Annotated[
     str | None,
@@ -83,11 +83,6 @@ def turn_lines(turn: SessionTurn) -> list[str]:
         return [*lines, *_said("Team", turn.answer)]
     why = _NO_ANSWER.get(turn.status, turn.status).format(run_id=turn.run_id)
     return [*lines, f"(no answer: {why})"]
-
-
-def moment(at: float) -> str:
-    """A time as the user's clock showed it."""
-    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _question(question: Message) -> str:

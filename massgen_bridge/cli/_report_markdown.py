@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from massgen_bridge.cli._report_words import (
     by_guarantee,
     by_reason,
-    counted,
     facts,
     shown,
     verdict,
 )
 from massgen_bridge.display.text import clean
+from massgen_bridge.display.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,7 +47,7 @@ def report_markdown(report: Report, *, verbose: bool) -> str:
     missing = report.of("not_run")
     if missing:
         reason = _escaped(missing[0].reason)
-        parts += ["## Not run", f"{counted(len(missing), 'check')}: {reason}"]
+        parts += ["## Not run", f"{count(len(missing), 'check')}: {reason}"]
     return "\n\n".join(parts) + "\n"
 
 

@@ -9,7 +9,6 @@ from massgen_bridge.cli._report_words import (
     COLUMNS,
     by_guarantee,
     by_reason,
-    counted,
     facts,
     shown,
     verdict,
@@ -17,6 +16,7 @@ from massgen_bridge.cli._report_words import (
 from massgen_bridge.cli._stdout import columns
 from massgen_bridge.cli._tables import table
 from massgen_bridge.display.text import clean
+from massgen_bridge.display.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,7 +82,7 @@ def _broken(guarantee: str, checks: Sequence[CheckResult], *, verbose: bool) -> 
 def _not_run(report: Report) -> Iterator[str]:
     missing = report.of("not_run")
     if missing:
-        yield "\n".join([f"NOT RUN {counted(len(missing), 'check')}", *_wrapped(missing[0].reason)])
+        yield "\n".join([f"NOT RUN {count(len(missing), 'check')}", *_wrapped(missing[0].reason)])
 
 
 def _wrapped(text: str) -> list[str]:

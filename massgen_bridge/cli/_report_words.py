@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from massgen_bridge.display.words import count
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -14,7 +16,6 @@ __all__ = [
     "abilities",
     "by_guarantee",
     "by_reason",
-    "counted",
     "facts",
     "shown",
     "verdict",
@@ -38,30 +39,25 @@ _ABILITIES = {
 }
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def verdict(report: Report) -> str:
     """The verdict in one line."""
     kind, totals = report.adapter.kind, report.totals
     checks = sum(totals.checks.model_dump().values())
     if report.interrupted:
-        so_far = f"{checks - totals.checks.not_run} of {counted(checks, 'check')}"
+        so_far = f"{checks - totals.checks.not_run} of {count(checks, 'check')}"
         failed = totals.checks.failed
         return f"{kind}: interrupted after {so_far}, {failed} failed, so this is no verdict"
     if report.verdict == "none":
         failed = totals.checks.failed + totals.checks.not_run
-        of = counted(checks, "check")
+        of = count(checks, "check")
         return f"{kind}: {failed} of {of} failed in a part of the suite, so this is no verdict"
     if report.verdict == "does_not_conform":
-        of = counted(totals.guarantees, "guarantee")
+        of = count(totals.guarantees, "guarantee")
         and_open = f", {totals.open} not run" if totals.open else ""
         return f"{kind} does not conform ({totals.broken} of {of} broken{and_open})"
     excused = len({one.guarantee for one in report.of("expected_failure")})
     but = f", but for {excused} expected to fail" if excused else ""
-    return f"{kind} conforms ({counted(totals.guarantees, 'guarantee')} hold{but})"
+    return f"{kind} conforms ({count(totals.guarantees, 'guarantee')} hold{but})"
 
 
 def facts(report: Report) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,7 +18,8 @@ from massgen_bridge.cli._runs_replay import replay
 from massgen_bridge.cli._runs_resume import resume
 from massgen_bridge.cli._tables import table
 from massgen_bridge.display import render_summary
-from massgen_bridge.display.text import one_line
+from massgen_bridge.display.text import clip, one_line
+from massgen_bridge.display.words import count, moment
 from massgen_bridge.events import RunFinished
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.journal import read_run
@@ -116,12 +117,13 @@ def prune(
     if dry_run or not yes:
         say(_listing(rows), nl=False)
     if dry_run:
-        typer.echo(f"{_count(rows)} would be deleted.", err=True)
+        typer.echo(f"{count(len(rows), 'run')} would be deleted.", err=True)
         return
-    if not yes and not confirm(f"Delete {_count(rows)}?"):
+    if not yes and not confirm(f"Delete {count(len(rows), 'run')}?"):
         typer.echo("Nothing was deleted.", err=True)
         return
-    typer.echo(f"{_count(index.prune(older_than=age, keep=keep))} deleted.", err=True)
+    deleted = index.prune(older_than=age, keep=keep)
+    typer.echo(f"{count(len(deleted), 'run')} deleted.", err=True)
 
 
 def _result(row: RunRow, path: Path) -> dict[str, Any]:
@@ -130,10 +132,6 @@ def _result(row: RunRow, path: Path) -> dict[str, Any]:
         return result_object(ends[1].event.result)
     failure = Failure(row.status, "this run has no end: it still goes on, or was broken off")
     return failed_run(failure, run_id=row.run_id, status=row.status)
-
-
-def _count(rows: tuple[RunRow, ...]) -> str:
-    return "1 run" if len(rows) == 1 else f"{len(rows)} runs"
 
 
 def _duration(text: str) -> timedelta:
@@ -152,21 +150,16 @@ def _listing(rows: tuple[RunRow, ...]) -> str:
     lines = [
         (
             row.run_id,
-            datetime.fromtimestamp(row.started_at, UTC).astimezone().strftime("%Y-%m-%d %H:%M"),
+            moment(row.started_at),
             row.status,
             row.winner or "-",
             str(row.calls),
             f"{row.duration_s:.1f} s",
-            _short(row.question),
+            clip(one_line(row.question), _QUESTION),
         )
         for row in rows
     ]
     return table(("ID", "STARTED", "STATUS", "WINNER", "CALLS", "TIME", "QUESTION"), lines)
-
-
-def _short(question: str) -> str:
-    line = one_line(question)
-    return line if len(line) <= _QUESTION else f"{line[: _QUESTION - 1]}…"
 
 
 def _plain(row: RunRow) -> dict[str, Any]:

@@ -8,11 +8,12 @@ import typer
 
 from massgen_bridge.cli._app import COMMANDS
 from massgen_bridge.cli._asking import confirm
-from massgen_bridge.cli._conversation import moment, told
+from massgen_bridge.cli._conversation import told
 from massgen_bridge.cli._options import AsJson, Debug, new_app
 from massgen_bridge.cli._output import print_json, say
 from massgen_bridge.cli._tables import table
 from massgen_bridge.display.text import clip, one_line
+from massgen_bridge.display.words import moment
 from massgen_bridge.errors import JournalError
 from massgen_bridge.messages import MediaPart
 from massgen_bridge.runtime.sessions import Session

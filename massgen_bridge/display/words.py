@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from massgen_bridge.agent import AnswerRef
+from massgen_bridge.budget import money
 from massgen_bridge.display.text import clip, one_line
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ __all__ = [
     "dollars",
     "listing",
     "made_of",
+    "moment",
     "name_of",
     "names_of",
     "phase_of",
@@ -51,7 +54,6 @@ ADVICE: dict[ErrorKind, str] = {
 }
 """What a person can do about an error, by its kind."""
 
-_CENT = 0.01
 _MINUTE = 60
 _KILO = 1000
 _FOREMOST = 5
@@ -70,6 +72,11 @@ def seconds(value: float) -> str:
     return f"{minutes} min {rest:02} s"
 
 
+def moment(unix_time: float) -> str:
+    """A time as the user's clock showed it: `2026-11-22 09:30`."""
+    return datetime.fromtimestamp(unix_time, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
 def dollars(usd: float | None, unpriced_calls: int) -> str:
     """What calls cost, as far as it is known: `$1.20`, `free`, `unknown`, `at least $0.50`.
 
@@ -81,7 +88,7 @@ def dollars(usd: float | None, unpriced_calls: int) -> str:
         return "unknown" if unpriced_calls else "-"
     if usd == 0 and not unpriced_calls:
         return "free"
-    shown = f"${usd:,.2f}" if usd >= _CENT else f"${usd:.6f}".rstrip("0").rstrip(".")
+    shown = money(usd)
     return f"at least {shown}" if unpriced_calls else shown
 
 
