@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["order_in", "question_text", "whom"]
 
 _BAR = "  │ "
+_NUMBER = re.compile(r"[0-9]+$")
 _TITLES = {
     "answer": "your answer is asked for",
     "choice": "your choice is asked for",
@@ -37,18 +38,29 @@ def question_text(question: Question) -> str:
 
 def whom(question: Question) -> str:
     """What can be typed for a choice."""
-    numbers = [f"{n} {one_line(c)}" for n, c in enumerate(question.choices, start=1)]
+    numbers = [f"{n} {one_line(c)}" for n, c in _numbered(question.choices).items()]
     better = ["b write a better answer"] if question.may_improve else []
     return " · ".join([*numbers, *better, "a abstain"])
 
 
 def order_in(typed: str, choices: Sequence[str]) -> tuple[str, ...]:
     """The choices that numbers or labels name, in the order typed; empty where one is unknown."""
-    known = {str(number): choice for number, choice in enumerate(choices, start=1)}
+    known = _numbered(choices)
     known |= {choice.lower(): choice for choice in choices}
     words = [word for word in re.split(r"[\s,>]+", typed) if word]
     found = tuple(known[word] for word in words if word in known)
     return found if len(found) == len(words) else ()
+
+
+def _numbered(choices: Sequence[str]) -> dict[str, str]:
+    """Choices by what is typed for them: a label's own number; what has none comes after all."""
+    own = {choice: int(found[0]) for choice in choices if (found := _NUMBER.search(choice))}
+    if len(set(own.values())) < len(own):
+        own = {}
+    last = max(own.values(), default=0)
+    others = [choice for choice in choices if choice not in own]
+    own |= {choice: number for number, choice in enumerate(others, start=last + 1)}
+    return {str(own[choice]): choice for choice in choices}
 
 
 def _lines(question: Question, width: int) -> Iterator[str]:
@@ -78,8 +90,8 @@ def _asked(question: Question) -> Iterator[str]:
     elif question.kind == "choice":
         yield f"Type one of: {whom(question)}"
     else:
-        labels = ", ".join(f"{n} {one_line(c)}" for n, c in enumerate(question.choices, start=1))
-        yield f"Type the numbers in that order, such as 2 1 3 ({labels}); or a to abstain."
+        labels = ", ".join(f"{n} {one_line(c)}" for n, c in _numbered(question.choices).items())
+        yield f"Type their numbers, the best one first ({labels}); or a to abstain."
     if question.time_limit_s is not None:
         yield f"You have {question.time_limit_s:g} s; after that {question.default}."
 

@@ -96,7 +96,9 @@ def test_a_person_breaks_a_tie(shell: Shell, tmp_path: Path) -> None:
     with seated(shell, path, *PLAIN) as ann:
         shown = ann.wait_for("ann, choice (")
         assert "answer is asked for" not in shown
-        ann.type("agent2\r")
+        # It is shown in another order to each; a label is typed by its own number all the same.
+        assert "Type one of: 2 agent2 · 1 agent1 · a abstain" in shown
+        ann.type("2\r")
         ann.wait_for("why (Enter: no reason)")
         ann.type("Fewer.\r")
         assert ann.end() == 0
