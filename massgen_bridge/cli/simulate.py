@@ -11,34 +11,35 @@ import typer
 from massgen_bridge.cli._options import Debug, new_app
 from massgen_bridge.cli._output import print_json, say
 from massgen_bridge.cli._tables import table
+from massgen_bridge.display.markdown import markdown_table
 from massgen_bridge.strategies.simulation import simulate as simulated
 
 if TYPE_CHECKING:
     from massgen_bridge.strategies.simulation import Found, TeamFigures
 
-__all__ = ["Form", "app", "simulate"]
+__all__ = ["SimulateOutput", "app", "simulate"]
 
 app = new_app()
 
 _HEAD = (
-    "agents",
-    "stages",
-    "best wins",
-    "all rank all",
-    "all see all",
-    "top 3 wins",
-    "all rank all ",
-    "all see all ",
-    "tokens",
-    "all see all  ",
-    "ratio",
+    "AGENTS",
+    "STAGES",
+    "BEST WINS",
+    "BEST, ALL RANK",
+    "BEST, ALL VOTE",
+    "TOP 3 WINS",
+    "TOP 3, ALL RANK",
+    "TOP 3, ALL VOTE",
+    "TOKENS",
+    "TOKENS, ALL VOTE",
+    "RATIO",
 )
 _SIZES = [5, 10, 30, 100, 300]
 _EVERY = 50
 
 
-class Form(StrEnum):
-    """What goes to stdout."""
+class SimulateOutput(StrEnum):
+    """The form of what goes to stdout."""
 
     TEXT = "text"
     MARKDOWN = "markdown"
@@ -52,27 +53,32 @@ def simulate(
         list[int] | None,
         typer.Option(
             "--agents",
-            min=2,
             metavar="N",
-            help="A team's size; may be repeated. Default: 5, 10, 30, 100 and 300.",
+            min=2,
+            help="A team's size; repeatable. Default: 5, 10, 30, 100 and 300.",
         ),
     ] = None,
     ballot_size: Annotated[
-        int, typer.Option("--ballot-size", min=3, help="Answers on one ballot at most.")
+        int,
+        typer.Option("--ballot-size", metavar="N", min=3, help="Answers on one ballot at most."),
     ] = 7,
     seeds: Annotated[
-        int, typer.Option("--seeds", min=1, help="Made-up teams of each size.")
+        int, typer.Option("--seeds", metavar="N", min=1, help="Made-up teams of each size.")
     ] = 1000,
     answer_tokens: Annotated[
-        int, typer.Option("--answer-tokens", min=1, help="Tokens of one answer.")
+        int, typer.Option("--answer-tokens", metavar="N", min=1, help="Tokens of one answer.")
     ] = 400,
-    output: Annotated[Form, typer.Option("--output", help="What goes to stdout.")] = Form.TEXT,
+    output: Annotated[
+        SimulateOutput, typer.Option("--output", help="On stdout: a table, or one object a size.")
+    ] = SimulateOutput.TEXT,
     _debug: Debug = False,
 ) -> None:
     """Show how well a vote in stages finds the best answer, and what it costs.
 
     Teams are made up: true quality and each voter's error are drawn from the same normal
     distribution. What deals, counts and decides is the code of real runs. No model is asked.
+
+    Exit codes: 0 done, 2 bad usage, 130 interrupted.
     """
     found = []
     for size in agents or _SIZES:
@@ -81,11 +87,14 @@ def simulate(
         ):
             _tell(figures, seeds)
         found.append(figures)
-    if output is Form.JSON:
+    if output is SimulateOutput.JSON:
         print_json([_plain(one) for one in found])
         return
     rows = [_row(one) for one in found]
-    say(_markdown(rows) if output is Form.MARKDOWN else table(_HEAD, rows), nl=False)
+    if output is SimulateOutput.MARKDOWN:
+        say(markdown_table([one.capitalize() for one in _HEAD], rows, numbers=True))
+    else:
+        say(table(_HEAD, rows), nl=False)
 
 
 def _tell(figures: TeamFigures, seeds: int) -> None:
@@ -119,9 +128,3 @@ def _row(one: TeamFigures) -> tuple[str, ...]:
 
 def _share(found: Found, name: str) -> str:
     return f"{getattr(found, name):.3f}"
-
-
-def _markdown(rows: list[tuple[str, ...]]) -> str:
-    rule = ("--:", "---", *(["--:"] * (len(_HEAD) - 2)))
-    lines = [tuple(map(str.strip, _HEAD)), rule, *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

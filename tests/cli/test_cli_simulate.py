@@ -14,7 +14,7 @@ def test_it_prints_a_row_for_each_size(shell: Shell) -> None:
     assert done.returncode == 0
     assert not done.stderr
     head, *rows = done.stdout.splitlines()
-    assert head.startswith("agents  stages")
+    assert head.startswith("AGENTS  STAGES")
     assert [row.split()[0] for row in rows] == ["4", "9"]
     assert "9 → 4" in rows[1]
 
