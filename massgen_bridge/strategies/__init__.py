@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.specs import StrategySpec
-from massgen_bridge.strategies.consensus import Consensus, ConsensusOptions
+from massgen_bridge.strategies.consensus import Consensus, ConsensusOptions, check_consensus
 from massgen_bridge.strategies.debate import Debate, DebateOptions, check_debate
 from massgen_bridge.strategies.group import Group, GroupOptions, check_group
 from massgen_bridge.strategies.map_reduce import MapReduce, MapReduceOptions, check_map_reduce
@@ -45,6 +45,7 @@ def bridge_strategies() -> Iterable[StrategySpec]:
             summary="All answer in parallel, see each other's answers, vote or improve, converge.",
             create=Consensus,
             options=ConsensusOptions,
+            check=check_consensus,
             roles=True,
         ),
         StrategySpec(

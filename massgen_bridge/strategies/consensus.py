@@ -73,12 +73,12 @@ from massgen_bridge.strategies._narrowing import (
 from massgen_bridge.strategy import Command, StartTurn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from massgen_bridge.agent import ShownAnswer
     from massgen_bridge.strategies._staged import Rules
 
-__all__ = ["Consensus", "ConsensusOptions", "ConsensusState", "Member"]
+__all__ = ["Consensus", "ConsensusOptions", "ConsensusState", "Member", "check_consensus"]
 
 
 class ConsensusOptions(NoOptions):
@@ -407,3 +407,13 @@ def _budget_reached(state: ConsensusState, reached: BudgetReached) -> Step:
 def _votes(member: Member) -> bool:
     """Whether a member can be asked to vote now."""
     return "vote" in member.seat.roles and member.job is None and not member.out
+
+
+def check_consensus(
+    options: ConsensusOptions, agent_ids: Sequence[str]
+) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """What is wrong with the options for these agents."""
+    quorum, there = options.quorum, len(agent_ids)
+    if quorum != "all" and quorum > there:
+        agents = f"{there} agent{'' if there == 1 else 's'}"
+        yield ("quorum",), f"a quorum of {quorum} cannot be reached: the team has {agents}"

@@ -35,6 +35,10 @@ def problem(text: str, host: PluginHost | None = None) -> str:
             "5:37: strategy.quorum: expected 'all', a whole number or a number, found the text 'x'",
         ),
         (
+            "{type: consensus, quorum: 3}",
+            "5:37: strategy.quorum: a quorum of 3 cannot be reached: the team has 2 agents",
+        ),
+        (
             "{type: debate, judge: eve}",
             "5:33: strategy.judge: there is no agent 'eve' (there are: ada, bob)",
         ),
