@@ -17,6 +17,7 @@ from massgen_bridge.models.tape import rolling
 from massgen_bridge.runtime.cassette.replaying import Replay
 from massgen_bridge.runtime.index import new_run_id
 from massgen_bridge.runtime.inner import crew_of
+from massgen_bridge.runtime.inner_past import with_finished
 from massgen_bridge.runtime.recorded import begin, go_on, here, taken_over
 from massgen_bridge.runtime.redact import Redactor
 from massgen_bridge.runtime.runner import opening
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from massgen_bridge.events import RunResult
     from massgen_bridge.messages import Message
     from massgen_bridge.runtime.cassette.recording import Recording
-    from massgen_bridge.runtime.course import Past
-    from massgen_bridge.runtime.plan import PlannedAgent
     from massgen_bridge.runtime.planning import Prepared
     from massgen_bridge.runtime.stopped import StoppedRun
 
@@ -138,7 +137,7 @@ async def resume(
     with here(run.run_id):
         past = await taken_over(prepared, run)
         session = await to_thread.run_sync(_session_of, past.started, run.run_id)
-        agents = [_with_past(agent, past) for agent in prepared.plan.agents]
+        agents = [with_finished(agent, past.finished) for agent in prepared.plan.agents]
         again = replace(prepared, plan=replace(prepared.plan, agents=agents))
         async with again.pool, crew_of(again, keep=True, begun=(run.run_id,)) as crew:
             return await go_on(again, run, past, crew, listeners=listeners, session=session)
@@ -175,8 +174,3 @@ def _session_of(started: RunStarted, run_id: str) -> Session | None:
         return None
     session = Session(name)
     return session if session.resume(run_id) else None
-
-
-def _with_past(agent: PlannedAgent, past: Past) -> PlannedAgent:
-    finished = tuple(past.finished.get(agent.seat.agent_id, ()))
-    return replace(agent, setup=agent.setup.model_copy(update={"finished": finished}))

@@ -25,7 +25,7 @@ from massgen_bridge.events import (
 from massgen_bridge.kinds import team as kind
 from massgen_bridge.messages import ImagePart, Message, TextPart, assistant
 from massgen_bridge.runtime.index import RunIndex
-from massgen_bridge.runtime.inner import inner_run_id
+from massgen_bridge.runtime.inner_past import inner_run_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

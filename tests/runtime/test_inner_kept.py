@@ -19,7 +19,7 @@ from massgen_bridge.events import (
     Record,
 )
 from massgen_bridge.kinds.scripted import ScriptedAgent, ScriptedOptions
-from massgen_bridge.runtime.inner import inner_run_id
+from massgen_bridge.runtime.inner_past import inner_run_id
 
 if TYPE_CHECKING:
     pass
