@@ -29,8 +29,8 @@ from massgen_bridge.strategies._consensus_state import (
     stop_all,
     with_member,
 )
-from massgen_bridge.strategies._crew import PASSING, budget_of
 from massgen_bridge.strategies._staged import result_of
+from massgen_bridge.strategies._workers import PASSING, budget_of
 from massgen_bridge.strategy import BreakTie, Finish, StartTurn
 
 if TYPE_CHECKING:

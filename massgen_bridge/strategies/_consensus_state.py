@@ -17,8 +17,8 @@ from massgen_bridge.strategies._candidates import (
     leaders_of,
     merge,
 )
-from massgen_bridge.strategies._crew import InTheRun
 from massgen_bridge.strategies._staged import Stages, result_of
+from massgen_bridge.strategies._workers import InTheRun
 from massgen_bridge.strategy import Announce, CancelTurn, Command, WatchIdle
 
 __all__ = [

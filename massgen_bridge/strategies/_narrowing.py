@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from massgen_bridge.strategies._closing import concluded, counted, finished_early
 from massgen_bridge.strategies._consensus_state import ConsensusState, Step, Verdict, stop_all
-from massgen_bridge.strategies._crew import budget_of, busy, spent
 from massgen_bridge.strategies._staged import Rules, Stages, open_stages, result_of, step_stages
+from massgen_bridge.strategies._workers import budget_of, busy, spent
 
 if TYPE_CHECKING:
     from massgen_bridge.events import BudgetReached, TurnHappening, TurnIdle
@@ -47,15 +47,15 @@ def narrowed(state: ConsensusState, rules: Rules, presentation: Presentation) ->
 
 def is_ranking(state: ConsensusState) -> bool:
     """Whether somebody is busy with a ballot of a stage."""
-    return state.stages is not None and busy(state.stages.crew)
+    return state.stages is not None and busy(state.stages.workers)
 
 
 def cut_short(state: ConsensusState, reached: BudgetReached) -> Stages | None:
     """The stages after a budget is used up: whoever it is for gets no further ballot."""
     if state.stages is None:
         return None
-    crew = spent(state.stages.crew, reached)
-    return state.stages.model_copy(update={"crew": crew})
+    workers = spent(state.stages.workers, reached)
+    return state.stages.model_copy(update={"workers": workers})
 
 
 def ranked(
@@ -74,7 +74,7 @@ def ranked(
     members = {
         agent_id: member.model_copy(update={"turns": worker.turns, "out": worker.out, "job": None})
         for agent_id, member in state.members.items()
-        if (worker := stages.crew.get(agent_id)) is not None
+        if (worker := stages.workers.get(agent_id)) is not None
     }
     outcome = result_of(stages)
     changes = {"members": {**state.members, **members}, "votes": outcome.votes}

@@ -23,7 +23,7 @@ from massgen_bridge.events import (
 )
 from massgen_bridge.messages import Frozen
 from massgen_bridge.strategies._candidates import Candidate
-from massgen_bridge.strategies._crew import (
+from massgen_bridge.strategies._workers import (
     Nothing,
     Ordered,
     Worker,
@@ -74,7 +74,7 @@ class Stages(Frozen):
         candidates: All answers, in the order of the configuration.
         field: The labels of those that are still in the race, in the same order.
         number: The stage that is open, from 1; the last one when all are closed.
-        crew: Who votes, and the turn that each is busy with.
+        workers: Who votes, and the turn that each is busy with.
         pending: Ballots that their voters get after the one that they have.
         asked: How many ballots were dealt in this stage.
         casts: What is valid of them.
@@ -87,7 +87,7 @@ class Stages(Frozen):
     candidates: tuple[Candidate, ...]
     field: tuple[str, ...]
     number: int = 0
-    crew: dict[str, Worker]
+    workers: dict[str, Worker]
     pending: dict[str, tuple[tuple[str, ...], ...]] = Field(default_factory=dict)
     asked: int = 0
     casts: tuple[Cast, ...] = ()
@@ -122,13 +122,13 @@ def open_stages(
         voters: Who votes, each with the number of turns it has had.
         rules: How the stages are held.
     """
-    crew = {seat.agent_id: Worker(seat=seat, turns=turns) for seat, turns in voters}
-    named = "\n".join((str(rules.ballot_size), *crew, *(c.label for c in candidates)))
+    workers = {seat.agent_id: Worker(seat=seat, turns=turns) for seat, turns in voters}
+    named = "\n".join((str(rules.ballot_size), *workers, *(c.label for c in candidates)))
     stages = Stages(
         seed=hashlib.sha256(named.encode()).hexdigest()[:16],
         candidates=candidates,
         field=tuple(candidate.label for candidate in candidates),
-        crew=crew,
+        workers=workers,
     )
     return _open(stages, rules)
 
@@ -139,8 +139,8 @@ def step_stages(stages: Stages, happening: TurnHappening | TurnIdle, rules: Rule
         return stages, ()
     if isinstance(happening, TurnIdle):
         return _silent(stages, happening, rules)
-    crew, news = hear(stages.crew, happening)
-    stages = stages.model_copy(update={"crew": crew})
+    workers, news = hear(stages.workers, happening)
+    stages = stages.model_copy(update={"workers": workers})
     match news:
         case StartTurn():
             # A straggler that tries again is watched like the others.
@@ -165,7 +165,7 @@ def step_stages(stages: Stages, happening: TurnHappening | TurnIdle, rules: Rule
 def _open(stages: Stages, rules: Rules) -> _Step:
     """Deal the field to all who can still vote."""
     number = stages.number + 1
-    voters = [agent_id for agent_id, worker in stages.crew.items() if not worker.out]
+    voters = [agent_id for agent_id, worker in stages.workers.items() if not worker.out]
     stages = stages.model_copy(
         update={"number": number, "casts": (), "pending": {}, "asked": 0, "watched": False}
     )
@@ -194,11 +194,11 @@ def _open(stages: Stages, rules: Rules) -> _Step:
 def _next_ballot(stages: Stages, voter: str, rules: Rules) -> _Step:
     """Give a voter the next of its ballots, if there is one; whoever failed for good gets none."""
     ballots = stages.pending.get(voter, ())
-    if not ballots or stages.crew[voter].out:
+    if not ballots or stages.workers[voter].out:
         return stages, ()
     known = {candidate.label: candidate for candidate in stages.candidates}
-    crew, task = assign(
-        stages.crew,
+    workers, task = assign(
+        stages.workers,
         voter,
         "rank",
         round=stages.number,
@@ -206,24 +206,24 @@ def _next_ballot(stages: Stages, voter: str, rules: Rules) -> _Step:
     )
     pending = {**stages.pending, voter: ballots[1:]}
     watch = [_watch(task.turn_id, rules)] if stages.watched else []
-    return stages.model_copy(update={"crew": crew, "pending": pending}), (task, *watch)
+    return stages.model_copy(update={"workers": workers, "pending": pending}), (task, *watch)
 
 
 def _settled(stages: Stages, rules: Rules) -> _Step:
     """Count the stage once nobody is busy, or watch the stragglers once enough have voted."""
-    if not busy(stages.crew):
+    if not busy(stages.workers):
         return _close(stages, rules)
     enough = rules.quorum is not None and _done(stages) >= rules.quorum
     if stages.watched or not enough:
         return stages, ()
-    turns = [worker.task.turn_id for worker in stages.crew.values() if worker.task is not None]
+    turns = [worker.task.turn_id for worker in stages.workers.values() if worker.task is not None]
     watches = tuple(_watch(turn_id, rules) for turn_id in turns)
     return stages.model_copy(update={"watched": True}), watches
 
 
 def _done(stages: Stages) -> int:
     """How many voters have a valid ranking and nothing left to rank."""
-    return len({c.voter for c in stages.casts if stages.crew[c.voter].task is None})
+    return len({c.voter for c in stages.casts if stages.workers[c.voter].task is None})
 
 
 def _watch(turn_id: str, rules: Rules) -> WatchIdle:
@@ -231,13 +231,13 @@ def _watch(turn_id: str, rules: Rules) -> WatchIdle:
 
 
 def _silent(stages: Stages, happening: TurnIdle, rules: Rules) -> _Step:
-    worker = stages.crew.get(happening.agent_id)
+    worker = stages.workers.get(happening.agent_id)
     task = worker.task if worker is not None else None
     if worker is None or task is None or task.turn_id != happening.turn_id or not stages.watched:
         return stages, ()
-    crew = {**stages.crew, happening.agent_id: worker.model_copy(update={"task": None})}
+    workers = {**stages.workers, happening.agent_id: worker.model_copy(update={"task": None})}
     pending = {**stages.pending, happening.agent_id: ()}
-    stages = stages.model_copy(update={"crew": crew, "pending": pending})
+    stages = stages.model_copy(update={"workers": workers, "pending": pending})
     stop = CancelTurn(turn_id=task.turn_id, reason="enough have voted, and it was silent")
     stages, rest = _settled(stages, rules)
     return stages, (stop, *rest)
@@ -250,7 +250,7 @@ def _close(stages: Stages, rules: Rules) -> _Step:
         return stages.model_copy(update={"is_over": True}), ()
     tallies = _tallies(stages)
     order = sorted(stages.field, key=lambda label: -_points(tallies, label))  # ties: as they stand
-    voters = sum(1 for worker in stages.crew.values() if not worker.out)
+    voters = sum(1 for worker in stages.workers.values() if not worker.out)
     if is_run_off:
         best = _points(tallies, order[0])
         on = {label for label in order if _points(tallies, label) == best}
@@ -267,7 +267,7 @@ def _close(stages: Stages, rules: Rules) -> _Step:
 
 
 def _tallies(stages: Stages) -> dict[str, Tally]:
-    weights = {agent_id: worker.seat.weight for agent_id, worker in stages.crew.items()}
+    weights = {agent_id: worker.seat.weight for agent_id, worker in stages.workers.items()}
     return borda((cast.ranking, weights[cast.voter]) for cast in stages.casts)
 
 
@@ -340,7 +340,7 @@ def _votes(stages: Stages) -> tuple[VoteInfo, ...]:
     known = {candidate.label: candidate for candidate in stages.candidates}
     cast = {one.voter: one for one in stages.casts}
     votes = []
-    for voter, worker in stages.crew.items():
+    for voter, worker in stages.workers.items():
         if voter not in cast:
             continue
         one = cast[voter]

@@ -62,7 +62,6 @@ from massgen_bridge.strategies._consensus_state import (
     watched,
     with_member,
 )
-from massgen_bridge.strategies._crew import PASSING, budget_of, ends_at_once, spent
 from massgen_bridge.strategies._narrowing import (
     cut_short,
     is_ranking,
@@ -70,6 +69,7 @@ from massgen_bridge.strategies._narrowing import (
     ranked,
     rules_of,
 )
+from massgen_bridge.strategies._workers import PASSING, budget_of, ends_at_once, spent
 from massgen_bridge.strategy import Command, StartTurn
 
 if TYPE_CHECKING:

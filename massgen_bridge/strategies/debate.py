@@ -30,7 +30,7 @@ from massgen_bridge.strategies._candidates import (
     same_text,
     votes_for,
 )
-from massgen_bridge.strategies._crew import (
+from massgen_bridge.strategies._workers import (
     Chose,
     Gave,
     Nothing,
@@ -38,10 +38,10 @@ from massgen_bridge.strategies._crew import (
     assign,
     budget_of,
     busy,
-    crew_of,
     ends_at_once,
     hear,
     unknown_agents,
+    workers_of,
 )
 from massgen_bridge.strategy import Announce, BreakTie, Command, Finish, StartTurn
 
@@ -75,7 +75,7 @@ class DebateState(Frozen):
     v: Literal[1] = 1
     phase: Literal["debating", "judging", "voting", "tie", "finished"] = "debating"
     round: int = 0
-    crew: dict[str, Worker]
+    workers: dict[str, Worker]
     judge: str | None = None
     positions: dict[str, Candidate] = Field(default_factory=dict)
     changed: bool = False
@@ -90,14 +90,14 @@ class Debate:
 
     def begin(self, seats: tuple[Seat, ...]) -> _Step:
         """Ask everybody but the judge."""
-        crew = crew_of(seats)
-        judge = self._options.judge if len(crew) > 1 else None
-        state = DebateState(crew=crew, judge=judge if judge in crew else None)
+        workers = workers_of(seats)
+        judge = self._options.judge if len(workers) > 1 else None
+        state = DebateState(workers=workers, judge=judge if judge in workers else None)
         commands = []
         for agent_id in _debaters(state):
-            crew, command = assign(crew, agent_id, "answer")
+            workers, command = assign(workers, agent_id, "answer")
             commands.append(command)
-        return state.model_copy(update={"crew": crew}), tuple(commands)
+        return state.model_copy(update={"workers": workers}), tuple(commands)
 
     def step(self, state: DebateState, happening: Happening) -> _Step:
         """Take in a position or a vote; go on once nobody is busy any more."""
@@ -107,10 +107,10 @@ class Debate:
             return _best_so_far(state, "the deadline passed")
         if isinstance(happening, TieBroken):
             return _tie_broken(state, happening)
-        crew, news = hear(state.crew, happening)
-        state = state.model_copy(update={"crew": crew})
+        workers, news = hear(state.workers, happening)
+        state = state.model_copy(update={"workers": workers})
         if isinstance(happening, BudgetReached) and ends_at_once(
-            crew, happening, is_busy=busy(crew)
+            workers, happening, is_busy=busy(workers)
         ):
             return _best_so_far(state, "a budget is used up")
         match news:
@@ -124,10 +124,10 @@ class Debate:
                 pass
             case _:
                 return state, ()
-        return (state, ()) if busy(state.crew) else self._go_on(state)
+        return (state, ()) if busy(state.workers) else self._go_on(state)
 
     def _go_on(self, state: DebateState) -> _Step:
-        if budget_of(state.crew) is not None:
+        if budget_of(state.workers) is not None:
             return _best_so_far(state, "a budget is used up")
         if state.phase == "judging":
             return _count(state) if state.votes else _vote(state)
@@ -142,7 +142,7 @@ class Debate:
         if open_still and state.round < self._options.rounds and any(_active(state)):
             return _next_round(state)
         judge = state.judge
-        if judge is not None and state.crew[judge].out:
+        if judge is not None and state.workers[judge].out:
             judge = None
         state, commands = _judge(state, judge) if judge is not None else _vote(state)
         news = tuple(
@@ -153,17 +153,17 @@ class Debate:
 
 
 def _debaters(state: DebateState) -> list[str]:
-    return [agent_id for agent_id in state.crew if agent_id != state.judge]
+    return [agent_id for agent_id in state.workers if agent_id != state.judge]
 
 
 def _active(state: DebateState) -> list[str]:
-    return [agent_id for agent_id in _debaters(state) if not state.crew[agent_id].out]
+    return [agent_id for agent_id in _debaters(state) if not state.workers[agent_id].out]
 
 
 def _standing(state: DebateState) -> tuple[Candidate, ...]:
     """The positions in the order of the configuration; equal ones are one, with all authors."""
     same: dict[str, Candidate] = {}
-    for agent_id in state.crew:
+    for agent_id in state.workers:
         if (own := state.positions.get(agent_id)) is not None:
             key = own.text.strip()
             first = same.get(key)
@@ -176,17 +176,17 @@ def _standing(state: DebateState) -> tuple[Candidate, ...]:
 def _rotated(state: DebateState, agent_id: str) -> tuple[Candidate, ...]:
     """The positions, rotated by reader and round: small models judge by position."""
     standing = _standing(state)
-    shift = (list(state.crew).index(agent_id) + state.round) % len(standing)
+    shift = (list(state.workers).index(agent_id) + state.round) % len(standing)
     return (*standing[shift:], *standing[:shift])
 
 
 def _next_round(state: DebateState) -> _Step:
     state = state.model_copy(update={"round": state.round + 1, "changed": False})
-    crew, commands = state.crew, []
+    workers, commands = state.workers, []
     for agent_id in _active(state):
         positions = _rotated(state, agent_id)
-        crew, command = assign(
-            crew,
+        workers, command = assign(
+            workers,
             agent_id,
             "debate",
             round=state.round,
@@ -194,7 +194,7 @@ def _next_round(state: DebateState) -> _Step:
             label=next((one.label for one in positions if agent_id in one.authors), None),
         )
         commands.append(command)
-    return state.model_copy(update={"crew": crew}), tuple(commands)
+    return state.model_copy(update={"workers": workers}), tuple(commands)
 
 
 def _moved(state: DebateState, gave: Gave) -> DebateState:
@@ -213,18 +213,18 @@ def _moved(state: DebateState, gave: Gave) -> DebateState:
 
 def _judge(state: DebateState, judge: str) -> _Step:
     shown = tuple(one.shown() for one in _standing(state))
-    crew, command = assign(state.crew, judge, "judge", round=state.round + 1, shown=shown)
-    return state.model_copy(update={"crew": crew, "phase": "judging"}), (command,)
+    workers, command = assign(state.workers, judge, "judge", round=state.round + 1, shown=shown)
+    return state.model_copy(update={"workers": workers, "phase": "judging"}), (command,)
 
 
 def _vote(state: DebateState) -> _Step:
     state = state.model_copy(update={"phase": "voting"})
-    crew, commands = state.crew, []
+    workers, commands = state.workers, []
     for agent_id in _active(state):
         shown = tuple(one.shown() for one in _rotated(state, agent_id))
-        crew, command = assign(crew, agent_id, "evaluate", round=state.round + 1, shown=shown)
+        workers, command = assign(workers, agent_id, "evaluate", round=state.round + 1, shown=shown)
         commands.append(command)
-    state = state.model_copy(update={"crew": crew})
+    state = state.model_copy(update={"workers": workers})
     return (state, tuple(commands)) if commands else _count(state)
 
 
@@ -282,7 +282,7 @@ def _finish(
         tie_broken_by=by,
         message=message,
     )
-    budget = budget_of(state.crew)
+    budget = budget_of(state.workers)
     if budget is not None:
         command = by_budget(command, budget)
     return state.model_copy(update={"phase": "finished"}), (command,)

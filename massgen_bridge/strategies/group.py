@@ -16,7 +16,7 @@ from massgen_bridge.events import BudgetReached, DeadlinePassed, Happening, RunS
 from massgen_bridge.messages import Frozen
 from massgen_bridge.specs import NoOptions
 from massgen_bridge.strategies._candidates import Candidate, ended
-from massgen_bridge.strategies._crew import (
+from massgen_bridge.strategies._workers import (
     Chose,
     Gave,
     Nothing,
@@ -24,10 +24,10 @@ from massgen_bridge.strategies._crew import (
     assign,
     budget_of,
     busy,
-    crew_of,
     ends_at_once,
     hear,
     unknown_agents,
+    workers_of,
 )
 from massgen_bridge.strategy import Command, Speaker, StartTurn
 
@@ -70,7 +70,7 @@ class GroupState(Frozen):
 
     v: Literal[1] = 1
     phase: Literal["choosing", "speaking", "concluding", "finished"] = "speaking"
-    crew: dict[str, Worker]
+    workers: dict[str, Worker]
     turn: int = 0
     place: int = 0
     said: tuple[Candidate, ...] = ()
@@ -85,7 +85,7 @@ class Group:
 
     def begin(self, seats: tuple[Seat, ...]) -> _Step:
         """Let the first one speak."""
-        return self._next(GroupState(crew=crew_of(seats)))
+        return self._next(GroupState(workers=workers_of(seats)))
 
     def step(self, state: GroupState, happening: Happening) -> _Step:
         """Let the next one speak, or end."""
@@ -93,10 +93,10 @@ class Group:
             return state, ()
         if isinstance(happening, DeadlinePassed):
             return _finish(state, "best_so_far", "the deadline passed")
-        crew, news = hear(state.crew, happening)
-        state = state.model_copy(update={"crew": crew})
+        workers, news = hear(state.workers, happening)
+        state = state.model_copy(update={"workers": workers})
         if isinstance(happening, BudgetReached) and ends_at_once(
-            crew, happening, is_busy=busy(crew)
+            workers, happening, is_busy=busy(workers)
         ):
             return _finish(state, "best_so_far")
         match news:
@@ -129,15 +129,15 @@ class Group:
         chair = self._chair(state)
         if chair is None or (len(speakers) == 1 and not state.said):
             return self._by_order(state)
-        crew, command = assign(
-            state.crew,
+        workers, command = assign(
+            state.workers,
             chair,
             "chair",
             shown=_shown(state),
             speakers=tuple(self._speaker(state, agent_id) for agent_id in speakers),
             may_end=bool(state.said),
         )
-        return state.model_copy(update={"crew": crew, "phase": "choosing"}), (command,)
+        return state.model_copy(update={"workers": workers, "phase": "choosing"}), (command,)
 
     def _by_order(self, state: GroupState) -> _Step:
         speakers, order = self._speakers(state), self._order(state)
@@ -149,18 +149,18 @@ class Group:
         return self._speak(following, order[place % len(order)])
 
     def _speak(self, state: GroupState, agent_id: str) -> _Step:
-        if state.crew[agent_id].out:
+        if state.workers[agent_id].out:
             return self._by_order(state)
-        crew, command = assign(
-            state.crew,
+        workers, command = assign(
+            state.workers,
             agent_id,
             "speak",
             shown=_shown(state),
-            label=state.crew[agent_id].seat.label,
+            label=state.workers[agent_id].seat.label,
             speakers=tuple(self._speaker(state, one) for one in self._speakers(state)),
             stop_phrase=self._options.stop_phrase,
         )
-        changes = {"crew": crew, "phase": "speaking", "turn": state.turn + 1}
+        changes = {"workers": workers, "phase": "speaking", "turn": state.turn + 1}
         return state.model_copy(update=changes), (command,)
 
     def _heard(self, state: GroupState, gave: Gave) -> _Step:
@@ -181,30 +181,30 @@ class Group:
         chair = self._chair(state)
         if chair is None or not state.said:
             return _finish(state, "answered", None if state.said else "nobody said anything")
-        crew, command = assign(state.crew, chair, "conclude", shown=_shown(state))
-        return state.model_copy(update={"crew": crew, "phase": "concluding"}), (command,)
+        workers, command = assign(state.workers, chair, "conclude", shown=_shown(state))
+        return state.model_copy(update={"workers": workers, "phase": "concluding"}), (command,)
 
     # --- who ------------------------------------------------------------------------------------
 
     def _chair(self, state: GroupState) -> str | None:
-        worker = state.crew.get(self._options.chair or "")
+        worker = state.workers.get(self._options.chair or "")
         return None if worker is None or worker.out else worker.seat.agent_id
 
     def _order(self, state: GroupState) -> list[str]:
-        named = [agent_id for agent_id in self._options.order if agent_id in state.crew]
-        return named or [one for one in state.crew if one != self._options.chair]
+        named = [agent_id for agent_id in self._options.order if agent_id in state.workers]
+        return named or [one for one in state.workers if one != self._options.chair]
 
     def _speakers(self, state: GroupState) -> list[str]:
         """Who can speak, in the order of the configuration."""
         order = self._order(state)
-        return [one for one, worker in state.crew.items() if one in order and not worker.out]
+        return [one for one, worker in state.workers.items() if one in order and not worker.out]
 
     def _speaker(self, state: GroupState, agent_id: str) -> Speaker:
-        label = state.crew[agent_id].seat.label
+        label = state.workers[agent_id].seat.label
         return Speaker(label=label, role=self._options.roles.get(agent_id, ""))
 
     def _id_of(self, state: GroupState, label: str) -> str:
-        return next(one for one, worker in state.crew.items() if worker.seat.label == label)
+        return next(one for one, worker in state.workers.items() if worker.seat.label == label)
 
 
 def _shown(state: GroupState) -> tuple[ShownAnswer, ...]:
@@ -220,7 +220,7 @@ def _contribution(state: GroupState, gave: Gave, text: str) -> Candidate:
 def _finish(state: GroupState, status: RunStatus, message: str | None = None) -> _Step:
     everything = (*state.said, *([state.conclusion] if state.conclusion else []))
     last = everything[-1] if everything else None
-    command = ended(status, everything, last, message, budget_of(state.crew))
+    command = ended(status, everything, last, message, budget_of(state.workers))
     return state.model_copy(update={"phase": "finished"}), (command,)
 
 

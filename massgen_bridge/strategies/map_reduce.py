@@ -13,17 +13,17 @@ from massgen_bridge.events import BudgetReached, DeadlinePassed, Happening, RunS
 from massgen_bridge.messages import Frozen
 from massgen_bridge.specs import NoOptions
 from massgen_bridge.strategies._candidates import Candidate, ended
-from massgen_bridge.strategies._crew import (
+from massgen_bridge.strategies._workers import (
     Gave,
     Nothing,
     Worker,
     assign,
     budget_of,
     busy,
-    crew_of,
     ends_at_once,
     hear,
     unknown_agents,
+    workers_of,
 )
 from massgen_bridge.strategy import Command, StartTurn
 
@@ -54,7 +54,7 @@ class MapReduceState(Frozen):
     """Who works, and what was given so far, by agent id."""
 
     v: Literal[1] = 1
-    crew: dict[str, Worker]
+    workers: dict[str, Worker]
     reducer: str
     given: dict[str, Candidate] = Field(default_factory=dict)
     phase: Literal["mapping", "reducing", "finished"] = "mapping"
@@ -68,16 +68,16 @@ class MapReduce:
 
     def begin(self, seats: tuple[Seat, ...]) -> _Step:
         """Ask all but the reducer."""
-        crew = crew_of(seats)
+        workers = workers_of(seats)
         named = self._options.reducer
-        reducer = named if named in crew else seats[-1].agent_id
+        reducer = named if named in workers else seats[-1].agent_id
         commands = []
-        for agent_id in crew:
+        for agent_id in workers:
             if agent_id != reducer:
                 part = self._options.parts.get(agent_id)
-                crew, command = assign(crew, agent_id, "answer", instruction=part)
+                workers, command = assign(workers, agent_id, "answer", instruction=part)
                 commands.append(command)
-        state = MapReduceState(crew=crew, reducer=reducer)
+        state = MapReduceState(workers=workers, reducer=reducer)
         return (state, tuple(commands)) if commands else self._reduce(state)
 
     def step(self, state: MapReduceState, happening: Happening) -> _Step:
@@ -86,10 +86,10 @@ class MapReduce:
             return state, ()
         if isinstance(happening, DeadlinePassed):
             return _finish(state, "best_so_far", "the deadline passed")
-        crew, news = hear(state.crew, happening)
-        state = state.model_copy(update={"crew": crew})
+        workers, news = hear(state.workers, happening)
+        state = state.model_copy(update={"workers": workers})
         if isinstance(happening, BudgetReached) and ends_at_once(
-            crew, happening, is_busy=busy(crew)
+            workers, happening, is_busy=busy(workers)
         ):
             return _finish(state, "best_so_far")
         match news:
@@ -104,17 +104,17 @@ class MapReduce:
                     return _finish(state, "best_so_far", problem)
             case _:
                 return state, ()
-        if busy(state.crew):
+        if busy(state.workers):
             return state, ()
         return _finish(state, "answered") if state.phase == "reducing" else self._reduce(state)
 
     def _reduce(self, state: MapReduceState) -> _Step:
         if not state.given:
             return _finish(state, "failed", "no agent gave an answer to make one of")
-        if state.crew[state.reducer].out:
+        if state.workers[state.reducer].out:
             return _finish(state, "best_so_far", f"{state.reducer} gets no further turn")
-        crew, command = assign(
-            state.crew,
+        workers, command = assign(
+            state.workers,
             state.reducer,
             "reduce",
             round=1,
@@ -123,20 +123,22 @@ class MapReduce:
                 for agent_id in _in_order(state)
             ),
         )
-        return state.model_copy(update={"crew": crew, "phase": "reducing"}), (command,)
+        return state.model_copy(update={"workers": workers, "phase": "reducing"}), (command,)
 
 
 def _in_order(state: MapReduceState) -> list[str]:
     """Who gave something, in the order of the configuration, whatever came first."""
-    return [agent_id for agent_id in state.crew if agent_id in state.given]
+    return [agent_id for agent_id in state.workers if agent_id in state.given]
 
 
 def _finish(state: MapReduceState, status: RunStatus, message: str | None = None) -> _Step:
     given = tuple(state.given[agent_id] for agent_id in _in_order(state))
     winner = state.given.get(state.reducer, given[0] if given else None)
-    budget = budget_of(state.crew)
+    budget = budget_of(state.workers)
     if budget is None and status == "best_so_far":
-        budget = state.crew[state.reducer].spent  # without the reducer there is nothing more to do
+        budget = state.workers[
+            state.reducer
+        ].spent  # without the reducer there is nothing more to do
     command = ended(status, given, winner, message, budget)
     return state.model_copy(update={"phase": "finished"}), (command,)
 

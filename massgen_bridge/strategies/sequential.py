@@ -13,17 +13,17 @@ from massgen_bridge.events import BudgetReached, DeadlinePassed, Happening, RunS
 from massgen_bridge.messages import Frozen
 from massgen_bridge.specs import NoOptions
 from massgen_bridge.strategies._candidates import Candidate, ended
-from massgen_bridge.strategies._crew import (
+from massgen_bridge.strategies._workers import (
     Gave,
     Nothing,
     Worker,
     assign,
     budget_of,
     busy,
-    crew_of,
     ends_at_once,
     hear,
     unknown_agents,
+    workers_of,
 )
 from massgen_bridge.strategy import Command, StartTurn
 
@@ -57,7 +57,7 @@ class SequentialState(Frozen):
     """Whose step it is, and what was given so far."""
 
     v: Literal[1] = 1
-    crew: dict[str, Worker]
+    workers: dict[str, Worker]
     position: int = -1
     given: tuple[Candidate, ...] = ()
     finished: bool = False
@@ -71,7 +71,7 @@ class Sequential:
 
     def begin(self, seats: tuple[Seat, ...]) -> _Step:
         """Ask the first agent."""
-        return self._next(SequentialState(crew=crew_of(seats)), "no agent takes part")
+        return self._next(SequentialState(workers=workers_of(seats)), "no agent takes part")
 
     def step(self, state: SequentialState, happening: Happening) -> _Step:
         """Hand on what was given."""
@@ -79,10 +79,10 @@ class Sequential:
             return state, ()
         if isinstance(happening, DeadlinePassed):
             return _finish(state, "best_so_far", "the deadline passed")
-        crew, news = hear(state.crew, happening)
-        state = state.model_copy(update={"crew": crew})
+        workers, news = hear(state.workers, happening)
+        state = state.model_copy(update={"workers": workers})
         if isinstance(happening, BudgetReached) and ends_at_once(
-            crew, happening, is_busy=busy(crew)
+            workers, happening, is_busy=busy(workers)
         ):
             return _finish(state, "best_so_far")
         match news:
@@ -93,7 +93,7 @@ class Sequential:
                 return self._next(state.model_copy(update={"given": given}))
             case Nothing(seat, message):
                 if self._options.on_failure == "stop":
-                    spent = state.crew[seat.agent_id].spent
+                    spent = state.workers[seat.agent_id].spent
                     why = f"{seat.agent_id} failed: {message}"
                     return _finish(state, "best_so_far", why, spent)
                 return self._next(state, message)
@@ -102,18 +102,18 @@ class Sequential:
 
     def _next(self, state: SequentialState, problem: str | None = None) -> _Step:
         position = state.position + 1
-        if position >= len(state.crew) or budget_of(state.crew) is not None:
+        if position >= len(state.workers) or budget_of(state.workers) is not None:
             return _finish(state, "answered", None if state.given else problem)
-        agent_id = list(state.crew)[position]
+        agent_id = list(state.workers)[position]
         shown = state.given if self._options.show == "all" else state.given[-1:]
-        crew, command = assign(
-            state.crew,
+        workers, command = assign(
+            state.workers,
             agent_id,
             "continue" if shown else "answer",
             shown=tuple(answer.shown() for answer in shown),
             instruction=self._options.instructions.get(agent_id),
         )
-        return state.model_copy(update={"crew": crew, "position": position}), (command,)
+        return state.model_copy(update={"workers": workers, "position": position}), (command,)
 
 
 def _finish(
@@ -123,7 +123,7 @@ def _finish(
     spent: BudgetReached | None = None,
 ) -> _Step:
     last = state.given[-1] if state.given else None
-    command = ended(status, state.given, last, message, budget_of(state.crew) or spent)
+    command = ended(status, state.given, last, message, budget_of(state.workers) or spent)
     return state.model_copy(update={"finished": True}), (command,)
 
 

@@ -43,11 +43,11 @@ __all__ = [
     "assign",
     "budget_of",
     "busy",
-    "crew_of",
     "ends_at_once",
     "hear",
     "spent",
     "unknown_agents",
+    "workers_of",
 ]
 
 PASSING: frozenset[ErrorKind] = frozenset(
@@ -119,59 +119,59 @@ class Nothing(NamedTuple):
     message: str
 
 
-Crew = dict[str, Worker]
+Workers = dict[str, Worker]
 News = Gave | Chose | Ordered | Nothing | StartTurn | None
 
 
-def crew_of(seats: Iterable[Seat]) -> Crew:
+def workers_of(seats: Iterable[Seat]) -> Workers:
     """Everybody at leisure, by agent id, in the order of the configuration."""
     return {seat.agent_id: Worker(seat=seat) for seat in seats}
 
 
-def busy(crew: Mapping[str, Worker]) -> bool:
+def busy(workers: Mapping[str, Worker]) -> bool:
     """Whether a turn is running."""
-    return any(worker.task is not None for worker in crew.values())
+    return any(worker.task is not None for worker in workers.values())
 
 
 def assign(
-    crew: Mapping[str, Worker], agent_id: str, purpose: Purpose, **about: Any
-) -> tuple[Crew, StartTurn]:
-    """Give an agent a turn: the crew with it, and the command; `about` is the rest of that."""
-    worker = crew[agent_id]
+    workers: Mapping[str, Worker], agent_id: str, purpose: Purpose, **about: Any
+) -> tuple[Workers, StartTurn]:
+    """Give an agent a turn: the workers with it, and the command; `about` is the rest of that."""
+    worker = workers[agent_id]
     turns = worker.turns + 1
     task = StartTurn(turn_id=f"{agent_id}.{turns}", agent_id=agent_id, purpose=purpose, **about)
     repaired = purpose == "repair"
     changed = worker.model_copy(update={"task": task, "turns": turns, "repaired": repaired})
-    return {**crew, agent_id: changed}, task
+    return {**workers, agent_id: changed}, task
 
 
-def hear(crew: Crew, happening: Happening) -> tuple[Crew, News]:
+def hear(workers: Workers, happening: Happening) -> tuple[Workers, News]:
     """Take in what came of a turn.
 
     Returns:
-        The crew, and what there is to know: what the agent gave or chose, nothing, or a second
+        The workers, and what there is to know: what the agent gave or chose, nothing, or a second
         try that was started. None: no running turn has ended.
     """
     if isinstance(happening, BudgetReached):
-        return spent(crew, happening), None
+        return spent(workers, happening), None
     if isinstance(happening, DeadlinePassed | TieBroken | TurnIdle):
-        return crew, None
-    worker = crew.get(happening.agent_id)
+        return workers, None
+    worker = workers.get(happening.agent_id)
     if worker is None or worker.task is None or worker.task.turn_id != happening.turn_id:
-        return crew, None
+        return workers, None
     if isinstance(happening, TurnLost):
         lost = Nothing(worker.seat, happening.message)
-        return _settled(crew, worker, out=happening.kind not in PASSING), lost
+        return _settled(workers, worker, out=happening.kind not in PASSING), lost
     if isinstance(happening, Abstained):
         # It has been asked and has spoken: asking it once more would not be heeding that.
         why = f"it abstained: {happening.reason}" if happening.reason else "it abstained"
-        return _settled(crew, worker), Nothing(worker.seat, why)
+        return _settled(workers, worker), Nothing(worker.seat, why)
     news = _said(worker.seat, worker.task, happening)
     if not isinstance(news, str):
-        return _settled(crew, worker), news
+        return _settled(workers, worker), news
     if worker.repaired or worker.out:
-        return _settled(crew, worker), Nothing(worker.seat, news)
-    return _again(crew, worker.task, news)
+        return _settled(workers, worker), Nothing(worker.seat, news)
+    return _again(workers, worker.task, news)
 
 
 def _said(seat: Seat, task: StartTurn, happening: TurnHappening) -> Gave | Chose | Ordered | str:
@@ -217,7 +217,7 @@ def _ordered(task: StartTurn, ranking: tuple[AnswerRef, ...]) -> str | None:
     return None
 
 
-def _again(crew: Crew, task: StartTurn, problem: str) -> tuple[Crew, StartTurn]:
+def _again(workers: Workers, task: StartTurn, problem: str) -> tuple[Workers, StartTurn]:
     """The same turn once more, with what was wrong."""
     kept = {
         name: getattr(task, name)
@@ -225,38 +225,43 @@ def _again(crew: Crew, task: StartTurn, problem: str) -> tuple[Crew, StartTurn]:
         if name not in {"type", "turn_id", "agent_id", "purpose", "problem", "repairs"}
     }
     return assign(
-        crew, task.agent_id, "repair", problem=problem, repairs=task.repairs or task.purpose, **kept
+        workers,
+        task.agent_id,
+        "repair",
+        problem=problem,
+        repairs=task.repairs or task.purpose,
+        **kept,
     )
 
 
-def _settled(crew: Crew, worker: Worker, *, out: bool = False) -> Crew:
+def _settled(workers: Workers, worker: Worker, *, out: bool = False) -> Workers:
     changed = worker.model_copy(update={"task": None, "out": out or worker.out})
-    return {**crew, worker.seat.agent_id: changed}
+    return {**workers, worker.seat.agent_id: changed}
 
 
-def spent(crew: Mapping[str, AgentT], reached: BudgetReached) -> dict[str, AgentT]:
+def spent(workers: Mapping[str, AgentT], reached: BudgetReached) -> dict[str, AgentT]:
     """Nobody whom the budget is for gets a further turn; what runs goes on."""
     return {
         agent_id: one.model_copy(update={"out": True, "spent": reached})
         if reached.agent_id is None or (reached.agent_id == agent_id and one.spent is None)
         else one
-        for agent_id, one in crew.items()
+        for agent_id, one in workers.items()
     }
 
 
-def budget_of(crew: Mapping[str, InTheRun]) -> BudgetReached | None:
+def budget_of(workers: Mapping[str, InTheRun]) -> BudgetReached | None:
     """The budget that ends the run: its own, or that of one of the agents if all of them are out.
 
     Then nothing more can be done than to take what there is, once nobody is busy any more.
     """
-    if not all(one.out for one in crew.values()):
+    if not all(one.out for one in workers.values()):
         return None
-    return next((one.spent for one in crew.values() if one.spent), None)
+    return next((one.spent for one in workers.values() if one.spent), None)
 
 
-def ends_at_once(crew: Mapping[str, InTheRun], reached: BudgetReached, *, is_busy: bool) -> bool:
+def ends_at_once(workers: Mapping[str, InTheRun], reached: BudgetReached, *, is_busy: bool) -> bool:
     """Whether a budget leaves nothing to wait for: that of the run's time, or nobody is busy."""
-    if budget_of(crew) is None:
+    if budget_of(workers) is None:
         return False
     return not is_busy or (reached.agent_id is None and reached.budget == "wall_s")
 
