@@ -91,7 +91,7 @@ def _asked(question: Question) -> Iterator[str]:
         yield f"Type one of: {whom(question)}"
     else:
         labels = ", ".join(f"{n} {one_line(c)}" for n, c in _numbered(question.choices).items())
-        yield f"Type their numbers, the best one first ({labels}); or a to abstain."
+        yield f"Type their numbers in that order ({labels}); or a to abstain."
     if question.time_limit_s is not None:
         yield f"You have {question.time_limit_s:g} s; after that {question.default}."
 
