@@ -39,7 +39,7 @@ plugins: [./hooks.py]
 agents:
   - id: ann
     backend:
-      {type: scripted, answers: [first, better], votes: [improve, agent1], delay_s: 0.05}
+      {type: scripted, answers: [first, better], votes: [improve, agent1], delay_s: 0.15}
   - id: ben
     ballot: text
     backend: {type: scripted, answers: [of ben], votes: [agent9, agent1], delay_s: 0.008}
