@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, Self
 from pydantic import Field, TypeAdapter, ValidationError
 
 from massgen_bridge.errors import ConfigError, JournalError
+from massgen_bridge.locks import try_lock
 from massgen_bridge.messages import Frozen
 from massgen_bridge.runtime.index import data_path
 from massgen_bridge.runtime.owner import Owner
 
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import BinaryIO
 
 __all__ = ["Begun", "Cell", "Graded", "Opening", "Results", "find_results", "new_results"]
 
@@ -268,32 +270,50 @@ def _read(path: Path) -> tuple[list[Opening | Begun | Graded], int]:
 
 
 class _Lock:
-    """A file beside the results that names the process that writes to them."""
+    """A file beside the results that names the process that writes to them.
+
+    Whoever holds the system's lock on it is the one; the name is for whoever comes second.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(f"{path.name}.lock")
-        self._mine = False
+        self._file: BinaryIO | None = None
 
     def take(self) -> None:
-        holder = self._holder()
-        if holder is not None and not holder.is_gone:
-            raise JournalError(
-                f"another evaluation writes to these results: process {holder.pid} of"
-                f" {holder.host!r}; if that is known to be gone, delete {str(self._path)!r}"
-            )
-        self._path.unlink(missing_ok=True)
-        made = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(made, "wb") as file:
-            file.write(Owner.this_process().model_dump_json().encode())
-        self._mine = True
+        """Be the only process.
+
+        Raises:
+            JournalError: Another one is.
+        """
+        while self._file is None:
+            file = os.fdopen(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600), "r+b")
+            if not try_lock(file.fileno()):
+                with file:
+                    raise JournalError(f"another evaluation writes to these results{_by(file)}")
+            if self._is_there(file):
+                self._file = file
+            else:  # its last holder took it away between our opening and our locking it
+                file.close()
+        self._file.truncate(0)
+        self._file.write(Owner.this_process().model_dump_json().encode())
+        self._file.flush()
 
     def give_back(self) -> None:
-        if self._mine:
+        if self._file is not None:
             self._path.unlink(missing_ok=True)
-            self._mine = False
+            self._file.close()
+            self._file = None
 
-    def _holder(self) -> Owner | None:
+    def _is_there(self, file: BinaryIO) -> bool:
         try:
-            return Owner.model_validate_json(self._path.read_bytes())
-        except (FileNotFoundError, ValidationError):  # not there, or torn by a crash
-            return None
+            return os.path.samestat(os.fstat(file.fileno()), self._path.stat())
+        except FileNotFoundError:
+            return False
+
+
+def _by(file: BinaryIO) -> str:
+    try:
+        holder = Owner.model_validate_json(file.read())
+    except ValidationError:  # it has only just begun
+        return ""
+    return f": process {holder.pid} of {holder.host!r}"

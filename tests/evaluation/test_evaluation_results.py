@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -115,6 +118,27 @@ def test_the_lock_of_a_process_that_is_gone_holds_nobody_up(tmp_path: Path) -> N
     path.with_name("results.jsonl.lock").write_text(gone.model_dump_json())
     with Results(path, OPENING) as results:
         results.append(BEGUN)
+
+
+@pytest.mark.parametrize("left_behind", [False, True])
+def test_of_many_that_begin_at_once_one_writes(tmp_path: Path, *, left_behind: bool) -> None:
+    path = tmp_path / "results.jsonl"
+    if left_behind:
+        path.with_name("results.jsonl.lock").write_text("torn")
+    together = Barrier(8)
+
+    def begin() -> Results | None:
+        together.wait()
+        with suppress(JournalError):
+            return Results(path, OPENING).__enter__()
+        return None
+
+    with ThreadPoolExecutor(8) as threads:
+        begun = [job.result() for job in [threads.submit(begin) for _ in range(8)]]
+    (only,) = [results for results in begun if results is not None]
+    only.__exit__(None, None, None)
+    with Results(path, OPENING):
+        pass
 
 
 def test_results_that_cannot_be_written_are_told() -> None:

@@ -24,11 +24,7 @@ from anyio import to_thread
 from platformdirs import user_cache_path
 
 from massgen_bridge.errors import LocalModelError
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from massgen_bridge.locks import try_lock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -201,22 +197,11 @@ async def _only_installer(folder: Path) -> AsyncIterator[None]:
     """Be the only process that installs here; the OS frees the lock if its holder is killed."""
     lock = await to_thread.run_sync((folder / ".install.lock").open, "ab")
     try:
-        while not _try_lock(lock.fileno()):  # noqa: ASYNC110  # another process tells no event
+        while not try_lock(lock.fileno()):  # noqa: ASYNC110  # another process tells no event
             await anyio.sleep(_WATCH_INTERVAL_S)
         yield
     finally:
         lock.close()
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        if sys.platform == "win32":
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
 
 
 async def _fetch(path: Path, on_progress: Callable[[int, int], object]) -> None:
