@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from massgen_bridge import Happening
 
+Step = tuple["FastestState", tuple[Command, ...]]
+
 
 class FastestState(Frozen):
     """Who takes part, and whose turns are running; nobody's once the run has ended."""
@@ -39,18 +41,15 @@ class FastestState(Frozen):
 class Fastest:
     """The first answer wins."""
 
-    def begin(self, seats: tuple[Seat, ...]) -> tuple[FastestState, tuple[Command, ...]]:
+    def begin(self, seats: tuple[Seat, ...]) -> Step:
         """Start everybody."""
         turns = tuple(
             StartTurn(turn_id=f"{seat.agent_id}.1", agent_id=seat.agent_id, purpose="answer")
             for seat in seats
         )
-        running = tuple(turn.turn_id for turn in turns)
-        return FastestState(seats=seats, running=running), turns
+        return FastestState(seats=seats, running=tuple(turn.turn_id for turn in turns)), turns
 
-    def step(
-        self, state: FastestState, happening: Happening
-    ) -> tuple[FastestState, tuple[Command, ...]]:
+    def step(self, state: FastestState, happening: Happening) -> Step:
         """Finish with the first answer, or when nobody is left who could give one."""
         ended = state.model_copy(update={"running": ()})
         if isinstance(happening, DeadlinePassed) and state.running:
@@ -74,10 +73,7 @@ class Fastest:
 @hookimpl
 def bridge_strategies() -> Iterable[StrategySpec]:
     """Register the strategy `fastest`."""
-    return [
-        StrategySpec(
-            name="fastest",
-            summary="The first answer wins.",
-            create=lambda _options: Fastest(),
-        )
-    ]
+    spec = StrategySpec(
+        name="fastest", summary="The first answer wins.", create=lambda _options: Fastest()
+    )
+    return [spec]

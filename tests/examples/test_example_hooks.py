@@ -65,6 +65,12 @@ def test_csv_sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(int(row[3]) for row in rows) == result.usage.input_tokens
 
 
+def test_a_strategy_takes_less_than_80_lines() -> None:
+    strategy = ROOT / "examples" / "hooks" / "fastest_strategy.py"
+
+    assert len(strategy.read_text().splitlines()) < 80
+
+
 def test_fastest_strategy() -> None:
     records: list[Record] = []
     result = _run("fastest.yaml", records)
