@@ -26,6 +26,7 @@ _STEPS = (
 )
 _SAID = 160
 _COLOURS = {
+    "break_tie": "judge",
     "evaluate": "judge",
     "judge": "judge",
     "rank": "judge",
