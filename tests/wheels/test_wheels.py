@@ -105,7 +105,7 @@ def test_testing_an_adapter_says_what_it_needs(tmp_path: Path) -> None:
 def test_the_command_lists_the_kinds_that_are_installed(name: str, tmp_path: Path) -> None:
     listing = json.loads(_run(name, "massgen-bridge", "adapters", "--json", cwd=tmp_path))
     installed = {a["kind"] for a in listing["adapters"] if a["state"] == "installed"}
-    assert installed == {"python", "scripted"} | ({name} - {"core"})
+    assert installed == {"human", "python", "scripted", "team"} | ({name} - {"core"})
 
 
 @pytest.mark.parametrize("name", NAMES)
