@@ -10,7 +10,6 @@ from pydantic import Field
 
 from massgen_bridge.agent import Capabilities, Turn, TurnResult
 from massgen_bridge.errors import ProtocolFailed
-from massgen_bridge.events import PersonAsked, PersonReplied
 from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.messages import TextPart, assistant
 from massgen_bridge.people import Better, Chosen, Declined, Ordered, Question, Reply, Written
@@ -100,6 +99,8 @@ class HumanAgent:
         Raises:
             ProtocolFailed: The turn wants JSON other than a vote, and the reply is none.
         """
+        from massgen_bridge.events import PersonAsked, PersonReplied  # noqa: PLC0415 - a kind is cheap to import
+
         _ABLE.check(turn)
         default = self._default(turn)
         limit_s = self._options.time_limit_s
@@ -120,6 +121,8 @@ class HumanAgent:
         """Nothing to give back."""
 
     async def _by_default(self, turn: Turn, default: Reply, reason: str, emit: Emit) -> TurnResult:
+        from massgen_bridge.events import PersonReplied  # noqa: PLC0415 - a kind is cheap to import
+
         await emit(PersonReplied(by_default=True, reason=reason))
         told = f"{reason}: default"
         if isinstance(default, Chosen | Declined):

@@ -18,7 +18,6 @@ from pydantic import Field
 
 from massgen_bridge.agent import Agent, Capabilities, Turn, TurnResult
 from massgen_bridge.errors import AgentCrashed, ConfigError, ProtocolFailed
-from massgen_bridge.events import TextDelta
 from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.messages import assistant
 from massgen_bridge.specs import AdapterSpec, AgentContext, NoOptions
@@ -131,7 +130,8 @@ class PythonAgent:
             return _result(await _stream(value, emit), self._function)
         result = _result(value, self._function)
         if "emit" not in self._takes and result.text:
-            await emit(TextDelta(text=result.text))  # whoever takes `emit` tells of it himself
+            # Whoever takes `emit` tells of it himself.
+            await _tell(result.text, emit)
         return result
 
     async def aclose(self) -> None:
@@ -190,7 +190,7 @@ async def _stream(pieces: AsyncGenerator[str], emit: Emit) -> str:
     async with aclosing(pieces):
         async for piece in pieces:
             text.append(piece)
-            await emit(TextDelta(text=piece))
+            await _tell(piece, emit)
     return "".join(text)
 
 
@@ -215,3 +215,9 @@ def _structured(value: dict[str, Any], function: Callable[..., Any]) -> TurnResu
     except TypeError as error:
         raise AgentCrashed(f"{function!r} returned a dict that is no JSON: {error}") from error
     return TurnResult(message=message, new_messages=(message,), structured=value)
+
+
+async def _tell(text: str, emit: Emit) -> None:
+    from massgen_bridge.events import TextDelta  # noqa: PLC0415 - a kind is cheap to import
+
+    await emit(TextDelta(text=text))

@@ -11,13 +11,6 @@ from pydantic import Field
 
 from massgen_bridge.agent import Agent, Capabilities, Turn, TurnResult, Usage
 from massgen_bridge.errors import ErrorKind, ProtocolFailed, error_of_kind
-from massgen_bridge.events import (
-    ModelCallFinished,
-    ModelCallStarted,
-    TextDelta,
-    ToolCallFinished,
-    ToolCallStarted,
-)
 from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.messages import (
     JsonValue,
@@ -112,6 +105,8 @@ class ScriptedAgent:
 
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
         """Say the next thing of the script."""
+        from massgen_bridge.events import ModelCallStarted  # noqa: PLC0415 - a kind is cheap to import
+
         _ABLE.check(turn)
         await emit(ModelCallStarted(model=_MODEL))
         if self._options.delay_s:
@@ -218,6 +213,8 @@ class ScriptedAgent:
         )
 
     async def _say(self, text: str, turn: Turn, emit: Emit) -> TurnResult:
+        from massgen_bridge.events import TextDelta  # noqa: PLC0415 - a kind is cheap to import
+
         pace = self._options.tokens_per_second
         for piece in _PIECES.findall(text) if pace else [text]:
             if pace:
@@ -230,6 +227,8 @@ class ScriptedAgent:
     @staticmethod
     async def _count(turn: Turn, text: str, emit: Emit) -> Usage:
         """Words stand for tokens."""
+        from massgen_bridge.events import ModelCallFinished  # noqa: PLC0415 - a kind is cheap to import
+
         prompt = sum(
             len(part.text.split())
             for message in turn.messages
@@ -242,6 +241,8 @@ class ScriptedAgent:
 
 
 async def _call(call: ToolCall, turn: Turn, emit: Emit) -> ToolResult:
+    from massgen_bridge.events import ToolCallFinished, ToolCallStarted  # noqa: PLC0415 - a kind is cheap to import
+
     await emit(ToolCallStarted(call=call))
     result = await turn.call_tool(call)
     await emit(ToolCallFinished(result=result))
