@@ -26,6 +26,7 @@ __all__ = [
     "VideoPart",
     "assistant",
     "system",
+    "unbroken",
     "user",
 ]
 
@@ -163,3 +164,8 @@ def user(text: str) -> Message:
 def assistant(text: str) -> Message:
     """An assistant message of one text part."""
     return Message(role="assistant", parts=(TextPart(text=text),))
+
+
+def unbroken(text: str) -> str:
+    """`text` as UTF-8 can hold it: pairs of surrogates joined, single ones replaced."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from massgen_bridge.agent import Emit, Turn, TurnResult
     from massgen_bridge.ballots import BallotChoice
-    from massgen_bridge.events import Record, Role, RunResult
+    from massgen_bridge.events import Record, RunResult, TeamRole
     from massgen_bridge.messages import Message
     from massgen_bridge.people import Ask, Desk
     from massgen_bridge.plugins import PluginHost
@@ -73,7 +73,7 @@ class Team:
         model: str | None = None,
         system_message: str = "",
         ballot: BallotChoice = "auto",
-        roles: Iterable[Role] | None = None,
+        roles: Iterable[TeamRole] | None = None,
         weight: float | None = None,
         tools: Iterable[str] = (),
         limits: Limits | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, TypeGuard
 
 import pytest
@@ -133,6 +134,15 @@ def test_a_public_module_lists_its_public_names(path: Path) -> None:
 def test_every_public_name_of_the_package_can_be_had() -> None:
     missing = [name for name in massgen_bridge.__all__ if not hasattr(massgen_bridge, name)]
     assert missing == []
+
+
+def test_every_public_name_of_the_package_means_one_thing() -> None:
+    """The first module that lists a name gives it, so no other may mean something else by it."""
+    modules = [resolve_name(f"massgen_bridge.{name}") for name in massgen_bridge._MODULES]
+    for name in massgen_bridge.__all__:
+        for module in modules:
+            if name in module.__all__:
+                assert getattr(module, name) is getattr(massgen_bridge, name), name
 
 
 def test_no_public_name_is_hidden_by_a_module_of_that_name() -> None:

@@ -23,7 +23,7 @@ from massgen_bridge.ballots.papers import (
     Spoiled,
     VoteCast,
 )
-from massgen_bridge.messages import ToolCall, ToolResult
+from massgen_bridge.messages import ToolCall, ToolResult, unbroken
 
 __all__ = ["read", "take_vote"]
 
@@ -60,7 +60,7 @@ def read(paper: Paper | None, result: TurnResult, cast: Choice | None = None) ->
     if cast is not None:
         return cast
     if result.abstained is not None:
-        return Abstention(reason=_whole(result.abstained))
+        return Abstention(reason=unbroken(result.abstained))
     if paper is None:
         return _answer(result.text)
     match paper.way:
@@ -77,16 +77,11 @@ def read(paper: Paper | None, result: TurnResult, cast: Choice | None = None) ->
 
 
 def _answer(text: str) -> Cast:
-    return Improvement(text=_whole(text)) if text.strip() else Spoiled(problem="it was empty")
-
-
-def _whole(text: str) -> str:
-    """The text as a journal can keep it, so that a replay sees what the run saw."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return Improvement(text=unbroken(text)) if text.strip() else Spoiled(problem="it was empty")
 
 
 def _checked(paper: Paper, chosen: object, reason: object) -> Choice | Spoiled:
-    why = _whole(reason.strip()) if isinstance(reason, str) else ""
+    why = unbroken(reason.strip()) if isinstance(reason, str) else ""
     if paper.ranks:
         return _ranked(paper, chosen, why)
     if not isinstance(chosen, str) or chosen not in paper.labels:

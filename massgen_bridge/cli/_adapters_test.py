@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from massgen_bridge.cli._options import Debug, new_app
+from massgen_bridge.cli._options import Debug, Trust, new_app
 from massgen_bridge.cli._output import DONE, FAILED, BadUsage, Stopped, print_json, say
 from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._progress import Progress
@@ -78,9 +78,7 @@ def adapters_test(
         list[Path] | None,
         typer.Option("--plugin", metavar="FILE", help="A file that holds the adapter; repeatable."),
     ] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Allow the code that the configuration imports.")
-    ] = False,
+    trust: Trust = False,
     without_model: Annotated[
         bool,
         typer.Option("--without-model", help="For a kind that can do without, and uses none here."),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-__all__ = ["AsJson", "Debug", "Output", "RunId", "new_app"]
+__all__ = ["AsJson", "Debug", "Output", "RunId", "Timeout", "Trust", "new_app"]
 
 
 class Output(StrEnum):
@@ -24,6 +24,15 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
 RunId = Annotated[
     str, typer.Argument(metavar="ID", help="A run's id, its beginning, or 'last' for the newest.")
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout", metavar="SECONDS", help="Longest run; then the best answer so far counts."
+    ),
+]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Allow the code that the configuration imports.")
 ]
 
 

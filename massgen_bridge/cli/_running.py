@@ -6,7 +6,9 @@ import math
 from contextlib import nullcontext
 from dataclasses import replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from massgen_bridge.cli._options import Output
 from massgen_bridge.cli._output import (
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     Job = Callable[[Sequence[Callable[[Record], None]]], Awaitable[RunResult]]
 
-__all__ = ["DisplayChoice", "Running", "with_people", "with_timeout"]
+__all__ = ["DisplayChoice", "Running", "ShownAs", "with_people", "with_timeout"]
 
 
 class DisplayChoice(StrEnum):
@@ -43,6 +45,12 @@ class DisplayChoice(StrEnum):
     RICH = "rich"
     PLAIN = "plain"
     NONE = "none"
+
+
+ShownAs = Annotated[
+    DisplayChoice | None,
+    typer.Option("--display", help="How the run is shown on stderr. Default: `ui.display`."),
+]
 
 
 class Running:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from massgen_bridge.cli._asking import asker
-from massgen_bridge.cli._options import Debug, Output, RunId
+from massgen_bridge.cli._options import Debug, Output, RunId, Trust
 from massgen_bridge.cli._output import DONE
 from massgen_bridge.cli._plugins import plugin_host
-from massgen_bridge.cli._running import DisplayChoice, Running, with_people
+from massgen_bridge.cli._running import Running, ShownAs, with_people
 from massgen_bridge.cli._stdout import stdout
 from massgen_bridge.cli._weights import note_local_model
 from massgen_bridge.config import open_config
@@ -44,13 +44,8 @@ def resume(
         Output,
         typer.Option("--output", help="On stdout: the answer, one JSON object, or new records."),
     ] = Output.TEXT,
-    display: Annotated[
-        DisplayChoice | None,
-        typer.Option("--display", help="How the run is shown on stderr. Default: `ui.display`."),
-    ] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Allow the code that the configuration imports.")
-    ] = False,
+    display: ShownAs = None,
+    trust: Trust = False,
     config: Annotated[
         Path | None,
         typer.Option(

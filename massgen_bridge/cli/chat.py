@@ -13,7 +13,7 @@ from massgen_bridge.cli._asking import asker
 from massgen_bridge.cli._budgets import BudgetOption, with_budget
 from massgen_bridge.cli._chat import Asking, Chat
 from massgen_bridge.cli._conversation import SessionName, note_unfinished
-from massgen_bridge.cli._options import Debug, Output, new_app
+from massgen_bridge.cli._options import Debug, Output, Timeout, Trust, new_app
 from massgen_bridge.cli._output import BadUsage
 from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._running import DisplayChoice, with_timeout
@@ -44,16 +44,9 @@ def chat(
         DisplayChoice | None,
         typer.Option("--display", help="How runs are shown on stderr. Default: `ui.display`."),
     ] = None,
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            "--timeout", metavar="SECONDS", help="Longest run; then the best answer so far counts."
-        ),
-    ] = None,
+    timeout: Timeout = None,
     budget: BudgetOption = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Allow the code that the configuration imports.")
-    ] = False,
+    trust: Trust = False,
     no_journal: Annotated[
         bool, typer.Option("--no-journal", help="Keep nothing: neither runs nor the conversation.")
     ] = False,

@@ -14,7 +14,7 @@ from massgen_bridge.cli._asking import asker
 from massgen_bridge.cli._eval_plan import EvalPlan, eval_plan, eval_plan_text
 from massgen_bridge.cli._eval_run import EvalRun
 from massgen_bridge.cli._eval_text import eval_markdown, eval_text
-from massgen_bridge.cli._options import Debug, new_app
+from massgen_bridge.cli._options import Debug, Trust, new_app
 from massgen_bridge.cli._output import DONE, FAILED, BadUsage, Stopped, print_json, say
 from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._running import DisplayChoice
@@ -115,9 +115,7 @@ def evaluate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show how many runs it takes, and do nothing.")
     ] = False,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Allow the code that the configuration imports.")
-    ] = False,
+    trust: Trust = False,
     _debug: Debug = False,
 ) -> int:
     """Ask a team and each of its agents alone a set of questions, and compare.

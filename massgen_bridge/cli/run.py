@@ -13,13 +13,13 @@ from massgen_bridge.cli._asking import asker
 from massgen_bridge.cli._budgets import BudgetOption, with_budget
 from massgen_bridge.cli._cassette import RecordTo, ReplayFrom, opened_tape, recorded_hosts
 from massgen_bridge.cli._conversation import SessionName, entered, note_unfinished
-from massgen_bridge.cli._options import Debug, Output, new_app
+from massgen_bridge.cli._options import Debug, Output, Timeout, Trust, new_app
 from massgen_bridge.cli._output import BAD_USAGE, DONE, BadUsage, print_json, say
 from massgen_bridge.cli._plan import plan_of, trusted_or_read
 from massgen_bridge.cli._plan_text import plan_text
 from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._question import read_question
-from massgen_bridge.cli._running import DisplayChoice, Running, with_people, with_timeout
+from massgen_bridge.cli._running import Running, ShownAs, with_people, with_timeout
 from massgen_bridge.cli._stdout import stdout
 from massgen_bridge.cli._weights import note_local_model
 from massgen_bridge.config import open_config
@@ -59,20 +59,10 @@ def run(
         Output,
         typer.Option("--output", help="On stdout: the answer, one JSON object, or all records."),
     ] = Output.TEXT,
-    display: Annotated[
-        DisplayChoice | None,
-        typer.Option("--display", help="How the run is shown on stderr. Default: `ui.display`."),
-    ] = None,
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            "--timeout", metavar="SECONDS", help="Longest run; then the best answer so far counts."
-        ),
-    ] = None,
+    display: ShownAs = None,
+    timeout: Timeout = None,
     budget: BudgetOption = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Allow the code that the configuration imports.")
-    ] = False,
+    trust: Trust = False,
     session: SessionName = None,
     record: RecordTo = None,
     replay: ReplayFrom = None,

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from massgen_bridge.agent import Limits
 from massgen_bridge.budget import Budget
 from massgen_bridge.config.source import KeyPath, Source
-from massgen_bridge.events import Role
+from massgen_bridge.events import TeamRole
 from massgen_bridge.messages import Frozen, JsonValue
 from massgen_bridge.models.settings import ModelConfig
 
@@ -82,7 +82,7 @@ class AgentConfig(_Settings):
         description="How the agent votes: by calling a tool, by structured output, or by a "
         "marked block of text. `auto` takes the first of these that the agent can do.",
     )
-    roles: tuple[Role, ...] = Field(
+    roles: tuple[TeamRole, ...] = Field(
         default=("propose", "vote"),
         min_length=1,
         description="What the agent does in a team that votes: `propose` answers, `vote` on them, "

@@ -7,7 +7,7 @@ line may be torn by a crash; it is then as if it had not been written.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, Self
 
@@ -169,12 +169,11 @@ class Results:
     def __enter__(self) -> Self:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock.take()
-            try:
+            with ExitStack() as undoing:
+                undoing.callback(self.__exit__, None, None, None)
+                self._lock.take()
                 self._open()
-            except BaseException:
-                self.__exit__(None, None, None)
-                raise
+                undoing.pop_all()
         except OSError as error:
             raise self._unusable(error) from error
         return self

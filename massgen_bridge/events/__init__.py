@@ -40,7 +40,6 @@ from massgen_bridge.events._runs import (
     ErrorInfo,
     Exchange,
     OuterTurn,
-    Role,
     RunFinished,
     RunResult,
     RunResumed,
@@ -50,6 +49,7 @@ from massgen_bridge.events._runs import (
     StageClosed,
     StageInfo,
     StageStanding,
+    TeamRole,
     VoteInfo,
 )
 from massgen_bridge.events._turns import (
@@ -108,7 +108,6 @@ __all__ = [
     "Ranked",
     "ReasoningDelta",
     "Record",
-    "Role",
     "RunFinished",
     "RunResult",
     "RunResumed",
@@ -119,6 +118,7 @@ __all__ = [
     "StageClosed",
     "StageInfo",
     "StageStanding",
+    "TeamRole",
     "TextDelta",
     "TieBroken",
     "ToolCallFinished",

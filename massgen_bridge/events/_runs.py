@@ -12,7 +12,7 @@ from massgen_bridge.budget import BudgetName
 from massgen_bridge.errors import ErrorKind, RunFailed
 from massgen_bridge.messages import Frozen, JsonValue, Message
 
-Role = Literal["propose", "vote", "break_ties"]
+TeamRole = Literal["propose", "vote", "break_ties"]
 """What an agent does in a team: give answers, vote on them, decide between equals."""
 
 
@@ -29,7 +29,7 @@ class Seat(Frozen):
     kind: str
     model: str | None = None
     provider: str | None = None
-    roles: tuple[Role, ...] = ("propose", "vote")
+    roles: tuple[TeamRole, ...] = ("propose", "vote")
     weight: float = Field(default=1.0, gt=0)
     has_tools: bool = False
     members: tuple[str, ...] = ()

@@ -21,10 +21,9 @@ from pydantic import ValidationError
 
 from massgen_bridge.errors import JournalError
 from massgen_bridge.events import RunFinished, RunResult, RunStarted, RunStatus
-from massgen_bridge.messages import Frozen
+from massgen_bridge.messages import Frozen, unbroken
 from massgen_bridge.runtime.journal_file import read_ends, read_header
 from massgen_bridge.runtime.owner import Owner
-from massgen_bridge.runtime.rewrite import unbroken
 from massgen_bridge.runtime.secret_forms import SecretForms
 
 if TYPE_CHECKING:

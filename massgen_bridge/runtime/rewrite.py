@@ -9,12 +9,13 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
 
 from massgen_bridge.events import Record
+from massgen_bridge.messages import unbroken
 from massgen_bridge.runtime.deltas import Joined, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["encode", "rewrite", "unbroken"]
+__all__ = ["encode", "rewrite"]
 
 _DEEPEST = 100
 _RECORD: TypeAdapter[Record] = TypeAdapter(Record)
@@ -72,11 +73,6 @@ def _walk(
     if isinstance(value, (list, tuple)):
         return [_walk(part, text, data, above) for part in value]
     return text(repr(value))
-
-
-def unbroken(text: str) -> str:
-    """`text` as UTF-8 can hold it: pairs of surrogates joined, single ones replaced."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @cache

@@ -9,7 +9,7 @@ import pytest
 from cli.conftest import DATA
 
 from massgen_bridge.cli._calls import Expected, expected_calls
-from massgen_bridge.events import Role, Seat
+from massgen_bridge.events import Seat, TeamRole
 from massgen_bridge.strategies import ConsensusOptions
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def test_calls_to_expect(
     ],
 )
 def test_calls_follow_the_roles(
-    roles: tuple[tuple[Role, ...], ...], options: dict[str, Any], expected: Expected
+    roles: tuple[tuple[TeamRole, ...], ...], options: dict[str, Any], expected: Expected
 ) -> None:
     seats = [Seat(agent_id="a", label="a", kind="k", roles=held) for held in roles]
     assert expected_calls("consensus", options, ["text"] * len(seats), seats) == expected

@@ -13,7 +13,7 @@ from strategies.driving import DEADLINE, NAMES, NEWS, OUTCOMES, Drive, outcome, 
 
 from massgen_bridge.agent import AnswerRef
 from massgen_bridge.cli._calls import expected_calls
-from massgen_bridge.events import Happening, Role, TieBroken
+from massgen_bridge.events import Happening, TeamRole, TieBroken
 from massgen_bridge.plugins import PluginHost
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def most_turns(case: Case) -> int:
     return expected.most
 
 
-ROLES = st.lists(st.sampled_from(get_args(Role)), min_size=1, unique=True).map(tuple)
+ROLES = st.lists(st.sampled_from(get_args(TeamRole)), min_size=1, unique=True).map(tuple)
 TEAMS = st.fixed_dictionaries(
     {},
     optional={

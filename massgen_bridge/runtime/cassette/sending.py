@@ -78,7 +78,7 @@ class Sending:
         except anyio.get_cancelled_exc_class():
             await self._tape.end(call, left=True)
             raise
-        except Exception as error:
+        except Exception as error:  # whatever the HTTP library raises is noted, and goes on
             await self._tape.end(call, error)
             raise
         call.answered(response)
@@ -92,7 +92,7 @@ class Sending:
         call = self._call(request, request.read())
         try:
             response = self._synchronous.send(request, stream=True, auth=None)
-        except Exception as error:
+        except Exception as error:  # whatever the HTTP library raises is noted, and goes on
             self._tape.end_now(call, error)
             raise
         call.answered(response)
@@ -152,7 +152,7 @@ class _Body:
         except anyio.get_cancelled_exc_class():
             await self._tape.end(self._call, left=True)
             raise
-        except Exception as error:
+        except Exception as error:  # whatever the HTTP library raises is noted, and goes on
             await self._tape.end(self._call, error)
             raise
         await self._tape.end(self._call)
@@ -178,7 +178,7 @@ class _BodyNow:
             for data in self._pieces:
                 self._call.content += data
                 yield data
-        except Exception as error:
+        except Exception as error:  # whatever the HTTP library raises is noted, and goes on
             self._tape.end_now(self._call, error)
             raise
         self._tape.end_now(self._call)
