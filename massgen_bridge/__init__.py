@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         ConfigError,
         ContextOverflow,
         DuplicateName,
+        EnvironmentFailed,
         ErrorKind,
         HookFailed,
         JournalError,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         Truncated,
         TrustRequired,
         UnsupportedContent,
+        WorkerCrashed,
     )
     from massgen_bridge.events import (
         Abstained,
@@ -124,6 +126,7 @@ if TYPE_CHECKING:
         Voted,
         VoteInfo,
     )
+    from massgen_bridge.group_chat import GroupChat, GroupMember, Termination, Transition
     from massgen_bridge.hookspecs import (
         hookimpl,
     )
@@ -232,6 +235,7 @@ __all__ = [
     "DocumentPart",
     "DuplicateName",
     "Emit",
+    "EnvironmentFailed",
     "ErrorInfo",
     "ErrorKind",
     "Event",
@@ -239,6 +243,8 @@ __all__ = [
     "Finish",
     "FinishedTurn",
     "Frozen",
+    "GroupChat",
+    "GroupMember",
     "Happening",
     "HookFailed",
     "ImagePart",
@@ -306,6 +312,7 @@ __all__ = [
     "StrategySpec",
     "Team",
     "TeamRole",
+    "Termination",
     "TextDelta",
     "TextPart",
     "TieBroken",
@@ -320,6 +327,7 @@ __all__ = [
     "ToolResult",
     "ToolSpec",
     "ToolVerdict",
+    "Transition",
     "Truncated",
     "TrustRequired",
     "Turn",
@@ -338,6 +346,7 @@ __all__ = [
     "VoteInfo",
     "Voted",
     "WatchIdle",
+    "WorkerCrashed",
     "Written",
     "__version__",
     "aresume",
@@ -359,6 +368,7 @@ _MODULES = (
     "messages",
     "agent",
     "budget",
+    "group_chat",
     "connection",
     "specs",
     "verdicts",

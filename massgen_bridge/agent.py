@@ -22,6 +22,7 @@ from massgen_bridge.messages import (
 )
 
 if TYPE_CHECKING:
+    from massgen_bridge.connection import Connection
     from massgen_bridge.events import TurnEvent
 
 __all__ = [
@@ -198,6 +199,7 @@ class Turn(Frozen):
     earlier: int = Field(default=0, ge=0)
 
     _call_tool: ToolCaller | None = PrivateAttr(default=None)
+    _connection: Connection | None = PrivateAttr(default=None)
 
     @property
     def question(self) -> str:
@@ -217,10 +219,28 @@ class Turn(Frozen):
             raise ToolFailed(f"tool {call.name!r} was called in a turn without tools")
         return await self._call_tool(call)
 
-    def bind(self, call_tool: ToolCaller) -> Self:
-        """The same turn, with its tools reachable through `call_tool`; for executors."""
+    def connection_for(self, connection: Connection) -> Connection:
+        """How this turn reaches the agent's model.
+
+        Where the host stands between an agent and its model, each turn has an address and a key
+        of its own, which end with the turn. An adapter makes every model call of a turn by what
+        this returns; it is `connection` itself where the agent may call the model directly.
+
+        Args:
+            connection: The connection of the agent's `AgentContext`.
+        """
+        return self._connection or connection
+
+    def bind(self, call_tool: ToolCaller, *, connection: Connection | None = None) -> Self:
+        """The same turn with its ways back to the host; for executors.
+
+        Args:
+            call_tool: Calls the turn's tools.
+            connection: How the turn reaches its model; None: by the agent's own connection.
+        """
         bound = self.model_copy()
         bound._call_tool = call_tool  # noqa: SLF001 - our own private attribute
+        bound._connection = connection or self._connection  # noqa: SLF001 - likewise
         return bound
 
 

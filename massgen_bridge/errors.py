@@ -11,6 +11,7 @@
     │   ├── DuplicateName           two plugins register one name
     │   └── HookFailed              a decision hook raised
     ├── LocalModelError             the built-in model cannot be fetched or served
+    ├── EnvironmentFailed           an agent's own environment is missing or cannot be built
     ├── JournalError                a run cannot be written or read
     ├── ReplayDiverged              a replayed run asks for what its cassette does not hold
     ├── RunFailed                   no answer came out of a run
@@ -30,6 +31,7 @@
         ├── ToolFailed              a tool broke in a way that the model cannot mend
         ├── LimitReached            a limit of the turn is used up
         └── AgentCrashed            the agent's own code raised something unforeseen
+            └── WorkerCrashed       the agent's own process ended in the middle of a turn
 
 Cancellation is no error of ours: it is anyio's own exception and always passes through.
 """
@@ -50,6 +52,7 @@ __all__ = [
     "ConfigError",
     "ContextOverflow",
     "DuplicateName",
+    "EnvironmentFailed",
     "ErrorKind",
     "HookFailed",
     "JournalError",
@@ -69,6 +72,7 @@ __all__ = [
     "Truncated",
     "TrustRequired",
     "UnsupportedContent",
+    "WorkerCrashed",
     "error_of_kind",
     "error_words",
 ]
@@ -89,6 +93,7 @@ ErrorKind = Literal[
     "tool",
     "limit",
     "crash",
+    "worker_crashed",
 ]
 ERROR_KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
 
@@ -149,6 +154,10 @@ class HookFailed(PluginError):
 
 class LocalModelError(BridgeError):
     """The built-in model cannot be fetched or served."""
+
+
+class EnvironmentFailed(BridgeError):
+    """An agent's own environment is missing, cannot be built, or no worker starts in it."""
 
 
 class JournalError(BridgeError):
@@ -278,6 +287,13 @@ class AgentCrashed(AgentError):
     kind: ClassVar[ErrorKind] = "crash"
 
 
+class WorkerCrashed(AgentCrashed):
+    """The process that the agent runs in ended, or was killed, in the middle of a turn."""
+
+    kind: ClassVar[ErrorKind] = "worker_crashed"
+    retryable = True
+
+
 _BY_KIND: dict[ErrorKind, type[AgentError]] = {
     error.kind: error
     for error in (
@@ -296,6 +312,7 @@ _BY_KIND: dict[ErrorKind, type[AgentError]] = {
         ToolFailed,
         LimitReached,
         AgentCrashed,
+        WorkerCrashed,
     )
 }
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from massgen_bridge.agent import Agent, Capabilities, FinishedTurn, ToolDefinition
 from massgen_bridge.connection import Connection, ModelCaller, ModelTraits, Protocols
+from massgen_bridge.errors import AgentCrashed
 from massgen_bridge.messages import JsonValue
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ class NoOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _no_workspace() -> Path:
+    raise AgentCrashed("this agent has no workspace: its host gave it none")
+
+
 @dataclass(frozen=True, kw_only=True)
 class AgentContext:
     """What a factory gets to make one agent.
@@ -57,6 +62,8 @@ class AgentContext:
             agent that remembers its own turns needs them.
         ask: Asks a person; None where nobody can be asked.
         team: The team that this agent is, which the host runs; None but for kinds with `is_team`.
+        workspace: Gives the agent's own folder within the run's, which it makes when it is first
+            asked for: what the framework stores and what code execution writes goes there.
     """
 
     agent_id: str
@@ -68,6 +75,7 @@ class AgentContext:
     finished: Sequence[FinishedTurn] = ()
     team: Agent | None = None
     ask: Asking | None = None
+    workspace: Callable[[], Path] = _no_workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +91,13 @@ class AdapterSpec:
         refine: Narrows the capabilities for given options and model; None keeps them, cut down
             to what the model can do.
         requires: pip requirements of the framework, with floors.
+        framework: The distribution among them whose version is the framework's, such as
+            `crewai`; None for a kind without one.
+        python: Which Python versions the framework runs on, as a version specifier (`>=3.11`).
+        own_process: Whether agents run in a process of their own unless `isolation: none` is
+            given, because the framework cannot be stopped within a process, or changes it.
+        redirects: Whether the models of the user's own objects that these options name are to be
+            reached through the host's gateway; such an agent runs in a process of its own.
         protocols: Wire protocols by which it can speak to a model; empty when it uses none.
         needs_model: Whether `backend.model` must be given.
         default_provider: Provider of a `backend.model` that is no named connection.
@@ -99,6 +114,10 @@ class AdapterSpec:
     capabilities: Capabilities = field(default_factory=Capabilities)
     refine: Callable[[Any, ModelTraits | None], Capabilities] | None = None
     requires: Sequence[str] = ()
+    framework: str | None = None
+    python: str = ">=3.11"
+    own_process: bool = False
+    redirects: Callable[[Any], bool] | None = None
     protocols: Sequence[Protocols] = ()
     needs_model: bool = False
     default_provider: str | None = None

@@ -51,6 +51,7 @@ ADVICE: dict[ErrorKind, str] = {
     "tool": "check the tool's own message and its settings",
     "limit": "raise the agent's limits",
     "crash": "this is a fault in the agent's own code or in its adapter: report it there",
+    "worker_crashed": "look at what its process wrote last, and at the memory it may use",
 }
 """What a person can do about an error, by its kind."""
 

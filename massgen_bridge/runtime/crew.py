@@ -12,6 +12,7 @@ from anyio import to_thread
 
 from massgen_bridge.agent import Agent, FinishedTurn
 from massgen_bridge.errors import AgentCrashed
+from massgen_bridge.isolation.placement import Placement
 from massgen_bridge.messages import Frozen, JsonValue
 from massgen_bridge.specs import AdapterSpec, AgentContext
 
@@ -32,7 +33,7 @@ T = TypeVar("T")
 class AgentSetup(Frozen):
     """Everything that makes an agent, as a value: it can cross a process or a network.
 
-    `finished` holds its turns of before the run was resumed.
+    `finished` holds its turns of before the run was resumed; `place` says where it runs.
     """
 
     agent_id: str
@@ -41,6 +42,7 @@ class AgentSetup(Frozen):
     model: str | None = None
     base_dir: str = "."
     finished: tuple[FinishedTurn, ...] = ()
+    place: Placement = Placement()
 
 
 class ModelAccess(Protocol):
