@@ -104,7 +104,8 @@ def tests(session: nox.Session) -> None:
     """The core's tests, with every document, example and configuration."""
     sync(session, compiled=True)
     session.run_install("massgen-bridge", "local", "install")  # so that no test has to
-    session.run("pytest", *session.posargs)
+    # On all cores; the tests of one file stay together, for they share servers and models.
+    session.run("pytest", "--numprocesses", "logical", "--dist", "loadfile", *session.posargs)
 
 
 @nox.session
