@@ -16,6 +16,10 @@ from massgen_bridge.models.chat_forms import (
     chat_response_format,
     chat_tools,
 )
+from massgen_bridge.models.chat_loop import ChatLoop
+from massgen_bridge.models.chat_messages import chat_assistant, chat_messages
+from massgen_bridge.models.chat_sdk import ChatSdk
+from massgen_bridge.models.chat_stream import ChatAnswer, read_chat_answer
 from massgen_bridge.models.content import check_input, check_traits, misplaced_part, only_text
 from massgen_bridge.models.model_loop import ModelLoop
 from massgen_bridge.models.retry import retry_after_s
@@ -32,6 +36,9 @@ from massgen_bridge.models.sdk_errors import SDK_ERRORS, error_text, model_call_
 __all__ = [
     "AGENTS_PER_CLIENT",
     "SDK_ERRORS",
+    "ChatAnswer",
+    "ChatLoop",
+    "ChatSdk",
     "ClientPool",
     "Endpoint",
     "Lease",
@@ -39,8 +46,10 @@ __all__ = [
     "ModelLoop",
     "StreamedToolCalls",
     "ambient_headers",
+    "chat_assistant",
     "chat_limit_parameter",
     "chat_media",
+    "chat_messages",
     "chat_response_format",
     "chat_tools",
     "check_finish",
@@ -51,6 +60,7 @@ __all__ = [
     "misplaced_part",
     "model_call_error",
     "only_text",
+    "read_chat_answer",
     "retry_after_s",
     "sdk_error",
     "structured_answer",

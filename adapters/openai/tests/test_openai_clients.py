@@ -8,7 +8,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from massgen_bridge_openai import bridge_adapters
-from massgen_bridge_openai._clients import CLIENTS
+from massgen_bridge_openai._agent import SDK
 
 from massgen_bridge import Connection
 from massgen_bridge.testing.agents import TEST_KEY, collect, connection_to, make_agent, turn
@@ -36,13 +36,13 @@ async def test_agents_of_one_connection_share_a_client(model_server: StartModelS
     for agent in agents:
         await _ask(agent)
     assert server.connections_opened == 1
-    assert CLIENTS.users() == [[10]]
+    assert SDK.clients.users() == [[10]]
     for agent in agents[:-1]:
         await agent.aclose()
     await _ask(agents[-1])
-    assert CLIENTS.users() == [[1]]
+    assert SDK.clients.users() == [[1]]
     await agents[-1].aclose()
-    assert CLIENTS.users() == []
+    assert SDK.clients.users() == []
     await _closed(server)
 
 

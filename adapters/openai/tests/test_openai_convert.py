@@ -6,7 +6,6 @@ import base64
 from typing import Any
 
 import pytest
-from massgen_bridge_openai._convert import chat_messages
 
 from massgen_bridge import (
     AudioPart,
@@ -24,6 +23,7 @@ from massgen_bridge import (
     system,
     user,
 )
+from massgen_bridge.adapting import chat_messages
 
 ALL: frozenset[InputKind] = frozenset({"image", "audio", "video", "document"})
 DATA = b"\x00\xffdata"

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection, Iterable, Iterator
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
-from massgen_bridge import (
+from massgen_bridge.messages import (
     AudioPart,
     DocumentPart,
     ImagePart,
-    InputKind,
-    MediaPart,
-    Message,
-    Part,
     TextPart,
     ToolCall,
     ToolResult,
 )
-from massgen_bridge.adapting import chat_media, misplaced_part, only_text
+from massgen_bridge.models.chat_forms import chat_media
+from massgen_bridge.models.content import misplaced_part, only_text
 
-__all__ = ["assistant_message", "chat_messages"]
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from massgen_bridge.agent import InputKind
+    from massgen_bridge.messages import MediaPart, Message, Part
+
+__all__ = ["chat_assistant", "chat_messages"]
 
 _CARRIER = "Chat Completions"
 
@@ -52,7 +54,7 @@ def _convert(message: Message, inputs: Collection[InputKind]) -> Iterator[dict[s
         case "assistant":
             calls = message.tool_calls
             text = only_text(message, carrier=_CARRIER, besides=ToolCall)
-            yield _named(assistant_message(text, calls), message)
+            yield _named(chat_assistant(text, calls), message)
         case "tool":
             for part in message.parts:
                 if not isinstance(part, ToolResult):
@@ -66,7 +68,7 @@ def _named(converted: dict[str, Any], message: Message) -> dict[str, Any]:
     return converted if message.name is None else {**converted, "name": message.name}
 
 
-def assistant_message(text: str, calls: Iterable[ToolCall]) -> dict[str, Any]:
+def chat_assistant(text: str, calls: Iterable[ToolCall]) -> dict[str, Any]:
     """A message of the model, as it goes back to it."""
     wire_calls = [
         {

@@ -1,22 +1,22 @@
-"""Reading one streamed answer: the hot path."""
+"""Reading one streamed answer of Chat Completions: the hot path."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from massgen_bridge import (
-    Emit,
-    ProtocolFailed,
-    ReasoningDelta,
-    StopReason,
-    TextDelta,
-    Usage,
-)
-from massgen_bridge.adapting import ModelAnswer, StreamedToolCalls, check_finish
+from massgen_bridge.agent import Usage
+from massgen_bridge.errors import ProtocolFailed
+from massgen_bridge.events import ReasoningDelta, TextDelta
+from massgen_bridge.models.answers import ModelAnswer
+from massgen_bridge.models.chat_answers import StreamedToolCalls, check_finish
 
-__all__ = ["Answer", "read_answer"]
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Mapping
+
+    from massgen_bridge.agent import Emit, StopReason
+
+__all__ = ["ChatAnswer", "read_chat_answer"]
 
 # Servers that speak the protocol have their own words beside OpenAI's.
 _STOP_REASONS: Mapping[str, StopReason] = {
@@ -29,7 +29,7 @@ _NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer(ModelAnswer):
+class ChatAnswer(ModelAnswer):
     """What one model call gave.
 
     `reasoning` is what DeepSeek and its like want to see again while the turn goes on.
@@ -71,11 +71,11 @@ class _Reading:
             arguments=function.get("arguments"),
         )
 
-    def finished(self) -> Answer:
+    def finished(self) -> ChatAnswer:
         stop_reason = _STOP_REASONS.get(check_finish(self.finish), "end")
         if self.refused:
             stop_reason = "refusal"
-        return Answer(
+        return ChatAnswer(
             text="".join(self.text),
             calls=self.calls.joined(),
             stop_reason=stop_reason,
@@ -84,7 +84,7 @@ class _Reading:
         )
 
 
-async def read_answer(chunks: AsyncIterable[Any], emit: Emit) -> Answer:
+async def read_chat_answer(chunks: AsyncIterable[Any], emit: Emit) -> ChatAnswer:
     """Read a stream to its end and tell of every delta.
 
     Args:
