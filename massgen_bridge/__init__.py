@@ -126,7 +126,14 @@ if TYPE_CHECKING:
         Voted,
         VoteInfo,
     )
-    from massgen_bridge.group_chat import GroupChat, GroupMember, Termination, Transition
+    from massgen_bridge.group_chat import (
+        GroupChat,
+        GroupMember,
+        NextSpeaker,
+        Said,
+        Termination,
+        Transition,
+    )
     from massgen_bridge.hookspecs import (
         hookimpl,
     )
@@ -266,6 +273,7 @@ __all__ = [
     "ModelRetried",
     "ModelTraits",
     "NetworkFailed",
+    "NextSpeaker",
     "NoOptions",
     "NotFound",
     "Ordered",
@@ -293,6 +301,7 @@ __all__ = [
     "RunResumed",
     "RunStarted",
     "RunStatus",
+    "Said",
     "Sampling",
     "Seat",
     "ServerFailed",

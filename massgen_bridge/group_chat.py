@@ -11,19 +11,67 @@ order, after each message:
 
 from __future__ import annotations
 
+import json
+import random
+import re
 from collections import Counter
-from typing import Literal, Self
+from collections.abc import Sequence
+from typing import Literal, Self, assert_never
 
 from pydantic import Field, model_validator
 
-from massgen_bridge.messages import Frozen
+from massgen_bridge.messages import Frozen, JsonValue
 
-__all__ = ["GroupChat", "GroupMember", "Termination", "Transition"]
+__all__ = [
+    "GroupChat",
+    "GroupMember",
+    "NextSpeaker",
+    "Said",
+    "Termination",
+    "Transition",
+]
 
 END = "end"
 """As the target of a transition: the chat is over."""
 
 _NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
+
+
+class Said(Frozen):
+    """What a member of a group chat has said.
+
+    Attributes:
+        speaker: The member's name.
+        text: The message.
+        handoff: The member to whom the speaker gave the word, None for nobody.
+        failed: Whether the member's turn failed and the chat went on without its message.
+    """
+
+    speaker: str
+    text: str
+    handoff: str | None = None
+    failed: bool = False
+
+
+class NextSpeaker(Frozen):
+    """Who speaks next in a group chat.
+
+    Attributes:
+        speaker: The member; None where the chat is over, or where somebody has to choose.
+        candidates: From whom to choose, in order; none where nobody has to.
+        chooser: Who chooses.
+        reason: Why, in words for a person.
+    """
+
+    speaker: str | None = None
+    candidates: tuple[str, ...] = ()
+    chooser: Literal["model", "person"] = "model"
+    reason: str
+
+    @property
+    def is_end(self) -> bool:
+        """Whether the chat is over."""
+        return self.speaker is None and not self.candidates
 
 
 class GroupMember(Frozen):
@@ -96,6 +144,12 @@ class GroupChat(Frozen):
     termination: Termination = Field(
         default_factory=Termination, description="What ends the chat sooner."
     )
+    on_failure: Literal["fail", "skip"] = Field(
+        default="fail",
+        description="What happens where a member's turn fails. `fail`: the group's turn fails in "
+        "the same way. `skip`: the chat goes on as if the member had said nothing; it fails where "
+        "each one has.",
+    )
     answer: str = Field(
         default="last",
         description="Whose last message is the group's answer: `last` for whoever speaks last, or "
@@ -108,6 +162,12 @@ class GroupChat(Frozen):
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             raise ValueError(f"two members are called {twice[0]!r}; give each a name of its own")
+        for name in ("end", "last"):
+            if name in names:
+                raise ValueError(f"a member cannot be called {name!r}, which has a meaning here")
+        for member in self.members:
+            if member.name in member.handoffs:
+                raise ValueError(f"{member.name!r} cannot give the word to itself")
         for what, name in self._named():
             if name not in names:
                 raise ValueError(f"{what} {name!r} is no member; expected one of {names}")
@@ -125,3 +185,168 @@ class GroupChat(Frozen):
             for member in self.members
             for name in member.handoffs
         ]
+
+    # --- the course of a chat ---------------------------------------------------------------------
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The members' names, in order."""
+        return tuple(member.name for member in self.members)
+
+    def member(self, name: str) -> GroupMember:
+        """The member of this name, which there has to be."""
+        return next(member for member in self.members if member.name == name)
+
+    def next_speaker(self, said: Sequence[Said], *, seed: str) -> NextSpeaker:
+        """Who speaks after what has been said: the one set of rules for every framework.
+
+        Args:
+            said: Every message of a member in this turn, in order.
+            seed: What the pattern `random` draws from; equal ones give equal draws.
+        """
+        if not said:
+            return NextSpeaker(speaker=self.first or self.names[0], reason="speaks first")
+        last = said[-1]
+        return (
+            self._end(said)
+            or self._handed_over(last)
+            or self._by_transition(last)
+            or self._by_pattern(said, seed)
+        )
+
+    def answer_of(self, said: Sequence[Said]) -> Said | None:
+        """The message that is the group's answer, its termination phrase cut out.
+
+        Args:
+            said: Every message of a member in this turn, in order.
+
+        Returns:
+            None where the member whose message counts has said nothing.
+        """
+        of_member = (
+            one for one in reversed(said) if self.answer in {"last", one.speaker} and not one.failed
+        )
+        found = next(of_member, None)
+        phrase = self.termination.phrase
+        if found is None or phrase is None:
+            return found
+        return found.model_copy(update={"text": found.text.replace(phrase, "").strip()})
+
+    def _end(self, said: Sequence[Said]) -> NextSpeaker | None:
+        phrase, by = self.termination.phrase, self.termination.by
+        last = said[-1]
+        if phrase is not None and phrase in last.text and (not by or last.speaker in by):
+            return NextSpeaker(reason=f"{last.speaker!r} said {phrase!r}")
+        if len(said) >= self.max_turns:
+            return NextSpeaker(reason=f"{self.max_turns} messages were said, as many as may be")
+        return None
+
+    def _handed_over(self, last: Said) -> NextSpeaker | None:
+        if last.handoff is None:
+            return None
+        return NextSpeaker(speaker=last.handoff, reason=f"{last.speaker!r} gave the word")
+
+    def _by_transition(self, last: Said) -> NextSpeaker | None:
+        text = last.text.casefold()
+        for one in self.transitions:
+            if one.source == last.speaker and (one.when is None or one.when.casefold() in text):
+                said = f" having said {one.when!r}" if one.when is not None else ""
+                return NextSpeaker(
+                    speaker=None if one.target == END else one.target,
+                    reason=f"a transition from {one.source!r}{said}",
+                )
+        return None
+
+    def _by_pattern(self, said: Sequence[Said], seed: str) -> NextSpeaker:
+        last = said[-1].speaker
+        after = self.names.index(last) + 1
+        others = self.names[after:] + self.names[: after - 1]  # in order, the next one first
+        match self.pattern:
+            case "round_robin":
+                return NextSpeaker(speaker=others[0], reason="is next in the round")
+            case "sequence":
+                silent = [name for name in others if all(one.speaker != name for one in said)]
+                if not silent:
+                    return NextSpeaker(reason="each member has spoken")
+                return NextSpeaker(speaker=silent[0], reason="is next in the sequence")
+            case "graph":
+                return NextSpeaker(reason=f"no transition leads on from {last!r}")
+            case "random":
+                # Not for secrets: the draw must be the same whenever the turn is run again.
+                draw = random.Random(f"{seed}\n{len(said)}")  # noqa: S311 - likewise
+                return NextSpeaker(speaker=draw.choice(others), reason="was drawn")
+            case "auto" | "manual":
+                if len(others) == 1:
+                    return NextSpeaker(speaker=others[0], reason="is the only other member")
+                chooser: Literal["model", "person"] = (
+                    "model" if self.pattern == "auto" else "person"
+                )
+                return NextSpeaker(
+                    candidates=tuple(name for name in self.names if name != last),
+                    chooser=chooser,
+                    reason=f"the {chooser} chooses",
+                )
+            case _:
+                assert_never(self.pattern)
+
+    # --- a choice by a model ----------------------------------------------------------------------
+
+    def choice_request(self, said: Sequence[Said], candidates: Sequence[str], task: str) -> str:
+        """What a model is asked that chooses the next speaker.
+
+        Args:
+            said: Every message of a member in this turn, in order.
+            candidates: From whom to choose.
+            task: What the group was asked.
+        """
+        roles = "\n".join(
+            f"- {name}: {self.member(name).description or self.member(name).system_message}"
+            for name in candidates
+        )
+        talk = "\n\n".join(f"[{one.speaker}]: {one.text}" for one in said)
+        return (
+            f"A group works on this task:\n\n{task}\n\nWhat was said:\n\n{talk}\n\n"
+            f"Who should speak next? These can:\n{roles}\n\n"
+            f'Reply with JSON alone: {{"speaker": one of {json.dumps(list(candidates))}}}'
+        )
+
+    @staticmethod
+    def choice_schema(candidates: Sequence[str]) -> dict[str, JsonValue]:
+        """The JSON Schema of a model's choice of the next speaker.
+
+        Args:
+            candidates: From whom to choose.
+        """
+        return {
+            "type": "object",
+            "properties": {"speaker": {"type": "string", "enum": list(candidates)}},
+            "required": ["speaker"],
+            "additionalProperties": False,
+        }
+
+    @staticmethod
+    def chosen(text: str, candidates: Sequence[str]) -> str | None:
+        """Whom a model has named.
+
+        Args:
+            text: Its reply: the JSON that it was asked for, or words that name one candidate.
+            candidates: Who can be chosen.
+
+        Returns:
+            None where it has named nobody, or several.
+        """
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = None
+        if isinstance(value, dict) and value.get("speaker") in candidates:
+            return str(value["speaker"])
+        named = [
+            name for name in candidates if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)
+        ]
+        return named[0] if len(named) == 1 else None
+
+    def fallback(self, said: Sequence[Said]) -> str:
+        """Who speaks where a model has named nobody: the next one in order."""
+        after = self.names.index(said[-1].speaker) + 1
+        return self.names[after % len(self.names)]
