@@ -71,7 +71,7 @@ def test_tool_calls_are_denied_once_the_budget_is_used_up(
     (tmp_path / "notes.txt").write_text("Python is easy to read.")
     monkeypatch.chdir(tmp_path)
     hooks = ROOT / "examples" / "hooks"
-    reader = {"type": "scripted", "calls": [{"read_file": {"path": "notes.txt"}}], "delay_s": 0.5}
+    reader = {"type": "scripted", "calls": [{"read_file": {"path": "notes.txt"}}], "delay_s": 2}
     config = {
         "version": 1,
         "plugins": [str(hooks / "cost_alarm.py"), str(hooks / "read_file_tool.py")],
