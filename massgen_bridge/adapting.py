@@ -6,6 +6,7 @@ as the plain JSON of the wire protocol.
 
 from __future__ import annotations
 
+from massgen_bridge.cancelling import cancelled_once
 from massgen_bridge.models.addresses import is_plain_loopback
 from massgen_bridge.models.answers import ModelAnswer, structured_answer, tool_call_from_json
 from massgen_bridge.models.certificates import trusted_certificates
@@ -14,6 +15,7 @@ from massgen_bridge.models.chat_forms import (
     chat_limit_parameter,
     chat_media,
     chat_response_format,
+    chat_settings,
     chat_tools,
 )
 from massgen_bridge.models.chat_loop import ChatLoop
@@ -46,11 +48,13 @@ __all__ = [
     "ModelLoop",
     "StreamedToolCalls",
     "ambient_headers",
+    "cancelled_once",
     "chat_assistant",
     "chat_limit_parameter",
     "chat_media",
     "chat_messages",
     "chat_response_format",
+    "chat_settings",
     "chat_tools",
     "check_finish",
     "check_input",

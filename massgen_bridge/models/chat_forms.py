@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from massgen_bridge.agent import InputKind, ToolDefinition
+    from massgen_bridge.connection import Connection
     from massgen_bridge.messages import MediaPart
 
 __all__ = [
     "chat_limit_parameter",
     "chat_media",
     "chat_response_format",
+    "chat_settings",
     "chat_tools",
 ]
 
@@ -78,6 +80,37 @@ def chat_limit_parameter(
         return wanted
     own = host_within(urlsplit(base_url).hostname or "", _OPENAI_HOSTS)
     return "max_completion_tokens" if own else "max_tokens"
+
+
+def chat_settings(
+    connection: Connection,
+    *,
+    max_output_tokens: int | None = None,
+    max_tokens_parameter: Literal["auto", "max_completion_tokens", "max_tokens"] = "auto",
+) -> dict[str, Any]:
+    """What every streamed request of a connection says beside its messages and tools.
+
+    What the connection has as `sampling.extra` is not in it: that goes over everything else.
+
+    Args:
+        connection: The model.
+        max_output_tokens: The turn's limit; None for the connection's own.
+        max_tokens_parameter: The request parameter that limits the output.
+    """
+    sampling = connection.sampling
+    settings: dict[str, Any] = {
+        "model": connection.model,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    limit = max_output_tokens or sampling.max_output_tokens
+    if limit is not None:
+        settings[chat_limit_parameter(connection.base_url, max_tokens_parameter)] = limit
+    for name in ("temperature", "top_p", "seed"):
+        value = getattr(sampling, name)
+        if value is not None:
+            settings[name] = value
+    return settings
 
 
 def chat_tools(tools: Iterable[ToolDefinition]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from massgen_bridge.messages import Message
-from massgen_bridge.models.chat_forms import chat_limit_parameter, chat_response_format, chat_tools
+from massgen_bridge.models.chat_forms import chat_response_format, chat_settings, chat_tools
 from massgen_bridge.models.chat_messages import chat_assistant, chat_messages
 from massgen_bridge.models.chat_stream import ChatAnswer, read_chat_answer
 from massgen_bridge.models.model_loop import ModelLoop
@@ -55,18 +55,13 @@ class ChatLoop(ModelLoop[Any, ChatAnswer]):
             UnsupportedContent: The history has a part that the protocol has no form for.
         """
         connection = self.connection
-        sampling = connection.sampling
         request: dict[str, Any] = {
-            "model": connection.model,
+            **chat_settings(
+                connection,
+                max_output_tokens=turn.limits.max_output_tokens,
+                max_tokens_parameter=self._max_tokens_parameter,
+            ),
             "messages": chat_messages(turn.messages, connection.traits.inputs),
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            **self._output_limit(turn),
-            **{
-                name: value
-                for name in ("temperature", "top_p", "seed")
-                if (value := getattr(sampling, name)) is not None
-            },
         }
         if turn.tools:
             request["tools"] = chat_tools(turn.tools)
@@ -74,7 +69,7 @@ class ChatLoop(ModelLoop[Any, ChatAnswer]):
                 request["parallel_tool_calls"] = self._parallel_tool_calls
         if turn.output_schema is not None:
             request["response_format"] = chat_response_format(turn.output_schema)
-        return request | sampling.extra
+        return request | connection.sampling.extra
 
     async def ask(self, client: Any, request: dict[str, Any], emit: Emit) -> ChatAnswer:
         """Send one request and read its answer."""
@@ -90,10 +85,3 @@ class ChatLoop(ModelLoop[Any, ChatAnswer]):
             message["reasoning_content"] = answer.reasoning
         told = chat_messages((Message(role="tool", parts=tuple(results)),), ())
         request["messages"] += [message, *told]
-
-    def _output_limit(self, turn: Turn) -> dict[str, int]:
-        limit = turn.limits.max_output_tokens or self.connection.sampling.max_output_tokens
-        if limit is None:
-            return {}
-        parameter = chat_limit_parameter(self.connection.base_url, self._max_tokens_parameter)
-        return {parameter: limit}

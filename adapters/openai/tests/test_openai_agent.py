@@ -128,9 +128,13 @@ async def test_openai_s_own_hosts_take_the_new_name(base_url: str, expected: str
     sampling = Sampling(max_output_tokens=9)
     agent = make_agent(SPEC, {}, connection_to(base_url, sampling=sampling))
     assert isinstance(agent, ChatAgent)
-    assert agent._output_limit(turn("Speak.")) == {expected: 9}
+    assert _limits(agent.first_request(turn("Speak."))) == {expected: 9}
     narrower = turn("Speak.", limits=Limits(max_output_tokens=4))
-    assert agent._output_limit(narrower) == {expected: 4}
+    assert _limits(agent.first_request(narrower)) == {expected: 4}
+
+
+def _limits(request: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in request.items() if name.startswith("max_")}
 
 
 @pytest.mark.parametrize("wanted", [True, False])

@@ -31,8 +31,7 @@ from massgen_bridge import (
     UnsupportedContent,
     assistant,
 )
-from massgen_bridge.adapting import chat_limit_parameter
-from massgen_bridge_langchain._cancel import cancelled_once
+from massgen_bridge.adapting import cancelled_once, chat_limit_parameter
 from massgen_bridge_langchain._convert import (
     as_text,
     finish_of,

@@ -27,13 +27,13 @@ from massgen_bridge import (
 )
 from massgen_bridge.adapting import (
     Lease,
+    cancelled_once,
     chat_limit_parameter,
     chat_response_format,
     chat_tools,
     check_traits,
     structured_answer,
 )
-from massgen_bridge_langchain._cancel import cancelled_once
 from massgen_bridge_langchain._convert import (
     finish_of,
     from_langchain,

@@ -1,4 +1,4 @@
-"""Cancellation as LangGraph can bear it."""
+"""Cancellation as frameworks can bear it that make tasks of their own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 import anyio
 
-from massgen_bridge import AgentCrashed
+from massgen_bridge.errors import AgentCrashed
 
 __all__ = ["cancelled_once"]
 
@@ -48,8 +48,12 @@ class _Child(Generic[T]):
 async def cancelled_once(run: Callable[[], Awaitable[T]]) -> T:
     """Run something that must be told only once that it is cancelled, and wait for its end.
 
-    LangGraph hands its clean-up to a new task and awaits that. A cancel scope cancels again and
-    again until its task has left, and so the clean-up, too: the graph's nodes would run on.
+    A cancel scope cancels again and again until its task has left. A framework that hands its work
+    or its clean-up to a task of its own, and awaits that, would be cancelled in the middle of the
+    clean-up, and what it started would run on.
+
+    Args:
+        run: Makes what is to be awaited; its error comes out as it is.
 
     Raises:
         AgentCrashed: It ended by a cancellation that nobody asked for.
@@ -65,5 +69,5 @@ async def cancelled_once(run: Callable[[], Awaitable[T]]) -> T:
     if child.error is not None:
         raise child.error
     if not child.results:
-        raise AgentCrashed("the graph cancelled itself")
+        raise AgentCrashed("the framework cancelled itself")
     return child.results[0]
