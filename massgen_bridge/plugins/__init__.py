@@ -10,6 +10,7 @@ from massgen_bridge.plugins.host import PluginHost
 from massgen_bridge.plugins.importing import load_object, source_files
 from massgen_bridge.plugins.records import (
     AdapterInfo,
+    AdapterOrigin,
     ExtensionInfo,
     HookFailure,
     PluginInfo,
@@ -18,6 +19,7 @@ from massgen_bridge.plugins.records import (
 
 __all__ = [
     "AdapterInfo",
+    "AdapterOrigin",
     "CatalogueEntry",
     "ExtensionInfo",
     "HookFailure",

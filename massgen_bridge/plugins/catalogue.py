@@ -1,21 +1,23 @@
 """The kinds of agents that the project itself offers, installed or not.
 
-`catalogue.json` also holds the JSON Schema of each available kind's options, so that editors can
-check a configuration where only the core is installed. `python -m massgen_bridge.config.generate`
-writes that part anew from the installed adapters.
+`catalogue.json` also holds what is known of each available kind without importing its adapter: the
+JSON Schema of its options, so that editors can check a configuration, what it can do and what it
+needs. `python -m massgen_bridge.config.generate` writes that part anew from the adapters.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-__all__ = ["CATALOGUE_FILE", "CatalogueEntry", "catalogue"]
+__all__ = ["CATALOGUE_FILE", "CORE", "CatalogueEntry", "catalogue"]
+
+CORE = "massgen-bridge"
 
 CATALOGUE_FILE = Path(__file__).parents[1] / "catalogue.json"
 
@@ -28,10 +30,16 @@ class CatalogueEntry:
         kind: The value of `backend.type`.
         summary: One line for people.
         distribution: What holds its adapter.
-        extra: The core's extra that installs it; None for what is built in.
+        extra: The core's extra that installs it; None for what is built in, and for adapters whose
+            frameworks exclude each other.
         status: Whether it can be installed today.
         needs_model: Whether agents of an available kind need a model.
         options: JSON Schema of the options of an available kind.
+        capabilities: What agents of an available kind can do at best.
+        requires: pip requirements of an available kind's framework.
+        framework: The distribution among them whose version is the framework's.
+        python: Which Python versions the framework runs on, as a version specifier.
+        own_process: Whether agents of an available kind usually run in a process of their own.
     """
 
     kind: str
@@ -41,13 +49,25 @@ class CatalogueEntry:
     status: Literal["available", "planned"]
     needs_model: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
+    requires: Sequence[str] = ()
+    framework: str | None = None
+    python: str = ">=3.11"
+    own_process: bool = False
 
     @property
     def install(self) -> str | None:
         """The command that installs it; None for what is built in or only planned."""
-        if self.extra is None or self.status == "planned":
+        if self.distribution == CORE or self.status == "planned":
             return None
+        if self.extra is None:
+            return f"pip install {self.distribution}"
         return f"pip install 'massgen-bridge[{self.extra}]'"
+
+    @property
+    def package(self) -> str | None:
+        """The import package of its adapter; None for what is built in."""
+        return None if self.distribution == CORE else self.distribution.replace("-", "_")
 
 
 @cache

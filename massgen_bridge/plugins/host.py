@@ -19,6 +19,7 @@ from massgen_bridge.plugins.importing import load_module
 from massgen_bridge.plugins.loading import Implementation, PluginSet
 from massgen_bridge.plugins.records import (
     AdapterInfo,
+    AdapterOrigin,
     ExtensionInfo,
     HookFailure,
     PluginInfo,
@@ -113,12 +114,18 @@ class PluginHost:
     def adapter(self, kind: str) -> AdapterSpec:
         """The adapter of a kind of agent.
 
+        A first-party one that is not installed is loaded from the sources that the core came with.
+
         Raises:
             ConfigError: There is no such kind.
-            AdapterMissing: It is known, but not installed, left out or broken.
+            AdapterMissing: It is known, but not to be had, left out or broken.
             DuplicateName: Several plugins register it.
         """
         return self._registry.adapter(kind)
+
+    def origin(self, kind: str) -> AdapterOrigin:
+        """Where the adapter of a kind comes from; errors as for `adapter`."""
+        return self._registry.origin(kind)
 
     def adapters(self) -> tuple[AdapterInfo, ...]:
         """Every kind of agent that is known, sorted by name."""

@@ -15,7 +15,10 @@ from types import ModuleType
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.plugins.records import nearest, one_line
 
-__all__ = ["load_module", "load_object", "source_files"]
+__all__ = ["FROM_FILE", "load_module", "load_object", "source_files"]
+
+FROM_FILE = "massgen_bridge_file_"
+"""How the names of modules begin that were loaded from a file, by its path."""
 
 _EXPECTED = "expected 'module:attribute' or 'file.py:attribute'"
 _path_lock = threading.RLock()
@@ -190,7 +193,7 @@ def _module_name(path: Path, source: bytes) -> str:
 
     stem = "".join(letter if letter.isalnum() else "_" for letter in path.stem)
     digest = hashlib.sha256(str(path).encode(errors="surrogateescape") + b"\0" + source)
-    return f"massgen_bridge_file_{stem}_{digest.hexdigest()[:16]}"
+    return f"{FROM_FILE}{stem}_{digest.hexdigest()[:16]}"
 
 
 def _broken(target: str, error: BaseException) -> ConfigError:

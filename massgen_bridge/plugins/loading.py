@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, EntryPoint, entry_points
+from types import ModuleType
 from typing import Any
 
 import pluggy
@@ -16,14 +18,16 @@ import pluggy
 import massgen_bridge
 from massgen_bridge import hookspecs
 from massgen_bridge.errors import PluginError
+from massgen_bridge.plugins.bundled import bundled_source, offer_bundled
+from massgen_bridge.plugins.catalogue import CORE, catalogue
 from massgen_bridge.plugins.checks import hook_problems
+from massgen_bridge.plugins.importing import FROM_FILE
 from massgen_bridge.plugins.records import PluginInfo, PluginSource, nearest, one_line
 
 __all__ = ["ALLOW_LIST_VARIABLE", "HOOKS", "Implementation", "LoadedPlugin", "PluginSet"]
 
 ALLOW_LIST_VARIABLE = "MASSGEN_BRIDGE_PLUGINS"
 
-CORE = "massgen-bridge"
 _OF_CORE = re.compile(r"massgen[-_.]bridge *[<>=!~]", re.IGNORECASE)
 
 BUILT_IN_KINDS = {
@@ -33,6 +37,8 @@ BUILT_IN_KINDS = {
     "team": "massgen_bridge.kinds.team",
 }
 """The core's own entry points; kept here too, so that they work without installed metadata."""
+
+_OF_THE_CORE = frozenset({"built-in", "bundled"})
 
 _BUILT_IN_LATER = {
     "bridge_providers": ("providers", "massgen_bridge.models.providers"),
@@ -49,7 +55,11 @@ HOOKS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(kw_only=True)
 class LoadedPlugin:
-    """A plugin and what became of it; `key` is its name, made unique within its host."""
+    """A plugin and what became of it.
+
+    `key` is its name, made unique within its host; `module` what another process can import to get
+    it too.
+    """
 
     key: str
     name: str
@@ -57,6 +67,7 @@ class LoadedPlugin:
     target: str
     distribution: Distribution | None = None
     distribution_name: str | None = None
+    module: str | None = None
     usable: bool = True
     missing: bool = False
     hooks: tuple[str, ...] = ()
@@ -66,7 +77,7 @@ class LoadedPlugin:
     @property
     def version(self) -> str | None:
         """The distribution's version, where it can be read."""
-        if self.source == "built-in":
+        if self.source in _OF_THE_CORE:
             return massgen_bridge.__version__
         try:
             return self.distribution.version if self.distribution else None
@@ -140,6 +151,7 @@ class PluginSet:
         self._implementations: dict[str, tuple[Implementation, ...]] = {}
         self._found = False
         self._lock = threading.RLock()
+        self._bundled: set[str] = set()
         self.left_out: dict[str, str] = {}
         """Entry points that the allow-list leaves out: name to distribution."""
 
@@ -203,7 +215,7 @@ class PluginSet:
         self, name: str, source: PluginSource, target: str, distribution: Distribution | None
     ) -> LoadedPlugin:
         distribution_name = _name_of(distribution)
-        if source == "built-in":
+        if source in _OF_THE_CORE:
             distribution_name = CORE
         key, count = name, 1
         while key in self._plugins:
@@ -231,6 +243,7 @@ class PluginSet:
         if loaded.problems:
             loaded.usable = False
             return
+        loaded.module = _importable(plugin, loaded.source)
         callers = self._manager.get_hookcallers(plugin) or ()
         loaded.hooks = tuple(sorted(caller.name for caller in callers))
 
@@ -249,27 +262,57 @@ class PluginSet:
                 for entry_point in self._allowed(entry_points(group=hookspecs.PROJECT)):
                     self._load_entry_point(entry_point, "entry point")
 
+    def is_bundled(self, kind: str) -> bool:
+        """Whether the core came with the adapter of a kind, and it may be used."""
+        allowed = _allow_list()
+        return self._came_with_core(kind) and (allowed is None or kind in allowed)
+
+    def is_left_out(self, kind: str) -> bool:
+        """Whether the adapter of a kind is there, but the allow-list leaves it out."""
+        self._find()
+        if kind in self.left_out:
+            return True
+        return self._came_with_core(kind) and not self.is_bundled(kind)
+
+    def _came_with_core(self, kind: str) -> bool:
+        entry = catalogue().get(kind)
+        if not self._use_entry_points or entry is None or entry.status == "planned":
+            return False
+        return entry.package is not None and bundled_source(entry.package) is not None
+
+    def load_bundled(self, kind: str) -> None:
+        """Load the adapter of a kind that the core came with, usable or not; only once."""
+        with self._lock:
+            self._find()
+            package = catalogue()[kind].package
+            if kind not in self._bundled and package is not None:
+                self._bundled.add(kind)
+                offer_bundled(package)
+                self._load_first_party(kind, package, "bundled")
+
     def _load_built_in(self, name: str, module: str) -> None:
+        self._load_first_party(name, module, "built-in")
+
+    def _load_first_party(self, name: str, module: str, source: PluginSource) -> None:
         entry_point = EntryPoint(name=name, value=module, group=hookspecs.PROJECT)
-        self._load_entry_point(entry_point, "built-in")
+        self._load_entry_point(entry_point, source)
 
     def _allowed(self, found: Iterable[EntryPoint]) -> Iterator[EntryPoint]:
         external = sorted(
             (one for one in found if BUILT_IN_KINDS.get(one.name) != one.value),
             key=lambda one: (one.name, _name_of(one.dist) or ""),
         )
-        setting = os.environ.get(ALLOW_LIST_VARIABLE)
-        if setting is None:
+        allowed = _allow_list()
+        if allowed is None:
             yield from external
             return
-        allowed = {name.strip() for name in setting.split(",")} - {""}
         for one in external:
             if one.name in allowed:
                 yield one
             else:
                 self.left_out[one.name] = _name_of(one.dist) or one.value
         installed = {one.name for one in external} | BUILT_IN_KINDS.keys()
-        for name in sorted(allowed - installed):
+        for name in sorted(one for one in allowed - installed if not self.is_bundled(one)):
             missing = self._new(name, "entry point", name, None)
             missing.usable, missing.missing = False, True
             missing.problems.append(
@@ -297,6 +340,23 @@ class PluginSet:
         loaded = self._new(entry_point.name, source, entry_point.value, entry_point.dist)
         loaded.usable = False
         loaded.problems.append(problem)
+
+
+def _allow_list() -> frozenset[str] | None:
+    """The names that the allow-list lets in; None where there is none."""
+    setting = os.environ.get(ALLOW_LIST_VARIABLE)
+    if setting is None:
+        return None
+    return frozenset(name.strip() for name in setting.split(",")) - {""}
+
+
+def _importable(plugin: object, source: PluginSource) -> str | None:
+    """The name by which another process can import a plugin, where it can."""
+    if not isinstance(plugin, ModuleType) or source == "configuration":
+        return None
+    name = plugin.__name__
+    is_elsewhere = name != "__main__" and not name.startswith(FROM_FILE)
+    return name if is_elsewhere and sys.modules.get(name) is plugin else None
 
 
 def _name_of(distribution: Distribution | None) -> str | None:

@@ -11,6 +11,7 @@ from massgen_bridge.errors import error_words
 
 __all__ = [
     "AdapterInfo",
+    "AdapterOrigin",
     "ExtensionInfo",
     "ExtensionState",
     "HookFailure",
@@ -21,9 +22,9 @@ __all__ = [
     "one_line",
 ]
 
-PluginSource = Literal["built-in", "entry point", "configuration", "code"]
+PluginSource = Literal["built-in", "bundled", "entry point", "configuration", "code"]
 
-ExtensionState = Literal["installed", "broken", "duplicate", "installable", "planned"]
+ExtensionState = Literal["installed", "bundled", "broken", "duplicate", "installable", "planned"]
 
 _LONGEST_REASON = 300
 
@@ -58,8 +59,9 @@ class ExtensionInfo:
     Attributes:
         name: Its name in a configuration.
         summary: One line for people; empty where it is broken.
-        state: `installed`: ready. `broken` and `duplicate`: see `problem`. `installable`: known,
-            see `install`. `planned`: announced, not to be had yet.
+        state: `installed`: ready. `bundled`: ready too; its code comes with the core, and is loaded
+            when it is asked for. `broken` and `duplicate`: see `problem`. `installable`: known, see
+            `install`. `planned`: announced, not to be had yet.
         distribution: What it comes from.
         version: The distribution's version, where it is installed.
         problem: Why it cannot be used.
@@ -77,14 +79,49 @@ class ExtensionInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterInfo(ExtensionInfo):
-    """A kind of agent; `capabilities` is None unless it is installed."""
+    """A kind of agent; what follows is known where it is installed or bundled.
 
+    Attributes:
+        source: Where its code comes from; None where it has none.
+        capabilities: What its agents can do at best.
+        requires: pip requirements of its framework.
+        framework: The distribution among them whose version is the framework's.
+        python: Which Python versions the framework runs on, as a version specifier.
+        own_process: Whether agents usually run in a process of their own.
+    """
+
+    source: PluginSource | None = None
     capabilities: Capabilities | None = None
+    requires: tuple[str, ...] = ()
+    framework: str | None = None
+    python: str = ">=3.11"
+    own_process: bool = False
 
     @property
     def kind(self) -> str:
         """The value of `backend.type`."""
         return self.name
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether agents of this kind can be configured here."""
+        return self.state in {"installed", "bundled"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterOrigin:
+    """Where the code of an adapter comes from.
+
+    Attributes:
+        source: Where it was found.
+        target: The module, file or class that holds its hooks.
+        module: A module that another process can import to get the adapter too; None where there
+            is none.
+    """
+
+    source: PluginSource
+    target: str
+    module: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

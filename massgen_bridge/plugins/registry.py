@@ -6,15 +6,23 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
+import massgen_bridge
+from massgen_bridge.agent import Capabilities
 from massgen_bridge.errors import AdapterMissing, ConfigError, DuplicateName, PluginError
-from massgen_bridge.plugins.catalogue import catalogue
+from massgen_bridge.plugins.catalogue import CORE, catalogue
 from massgen_bridge.plugins.loading import (
     ALLOW_LIST_VARIABLE,
     Implementation,
     LoadedPlugin,
     PluginSet,
 )
-from massgen_bridge.plugins.records import AdapterInfo, ExtensionInfo, nearest, one_line
+from massgen_bridge.plugins.records import (
+    AdapterInfo,
+    AdapterOrigin,
+    ExtensionInfo,
+    nearest,
+    one_line,
+)
 from massgen_bridge.specs import AdapterSpec, ProviderSpec, SinkSpec, StrategySpec, ToolSpec
 
 __all__ = ["Registry"]
@@ -74,10 +82,10 @@ class Registry:
 
     def adapter(self, kind: str) -> AdapterSpec:
         """The adapter of a kind; see `PluginHost.adapter`."""
-        claims = self._claims(AdapterSpec)
         known, spec = self._adapters.get(kind, (None, None))
-        if spec is not None and known is claims:
+        if spec is not None and known is self._claims(AdapterSpec):
             return spec
+        claims = self._with_bundled(kind)
         claimants = [plugin for plugin, _ in claims.get(kind, ())]
         claimants += [plugin for plugin in self._broken(kind) if plugin not in claimants]
         if len(claimants) > 1:
@@ -88,16 +96,31 @@ class Registry:
             return spec
         raise self._no_adapter(kind, claimants)
 
+    def origin(self, kind: str) -> AdapterOrigin:
+        """Where the adapter of a kind comes from; see `PluginHost.origin`."""
+        self.adapter(kind)
+        plugin, _ = self._claims(AdapterSpec)[kind][0]
+        return AdapterOrigin(source=plugin.source, target=plugin.target, module=plugin.module)
+
+    def _with_bundled(self, kind: str) -> Mapping[str, list[tuple[LoadedPlugin, AdapterSpec]]]:
+        """What all plugins register, with the core's own adapter of a kind where nobody has one."""
+        claims = self._claims(AdapterSpec)
+        if kind not in claims and not self._broken(kind) and self._plugins.is_bundled(kind):
+            self._plugins.load_bundled(kind)
+            claims = self._claims(AdapterSpec)
+        return claims
+
     def _no_adapter(self, kind: str, broken: list[LoadedPlugin]) -> PluginError | ConfigError:
         if broken:
             reasons = "; ".join(broken[0].reasons)
             return AdapterMissing(f"agent kind {kind!r} is broken in {broken[0].origin}: {reasons}")
-        if kind in self._plugins.left_out:
+        if self._plugins.is_left_out(kind):
             return AdapterMissing(
                 f"agent kind {kind!r} is installed, but {ALLOW_LIST_VARIABLE} leaves it out"
             )
         entry = catalogue().get(kind)
         if entry and entry.install:
+            # Only a host without installed plugins, or a core without its sources, comes here.
             return AdapterMissing(
                 f"agent kind {kind!r} is not installed; install it with: {entry.install}"
             )
@@ -131,10 +154,15 @@ class Registry:
             return AdapterInfo(
                 name=kind,
                 summary=_summary(spec),
-                state="installed",
+                state="bundled" if plugin.source == "bundled" else "installed",
                 distribution=plugin.distribution_name,
                 version=plugin.version,
+                source=plugin.source,
                 capabilities=spec.capabilities,
+                requires=tuple(spec.requires),
+                framework=spec.framework,
+                python=spec.python,
+                own_process=spec.own_process,
             )
         if broken:
             return AdapterInfo(
@@ -146,6 +174,21 @@ class Registry:
                 problem="; ".join(broken[0].reasons),
             )
         entry = catalogue()[kind]
+        if self._plugins.is_bundled(kind):
+            return AdapterInfo(
+                name=kind,
+                summary=entry.summary,
+                state="bundled",
+                distribution=CORE,
+                version=massgen_bridge.__version__,
+                install=entry.install,
+                source="bundled",
+                capabilities=Capabilities.model_validate(entry.capabilities),
+                requires=tuple(entry.requires),
+                framework=entry.framework,
+                python=entry.python,
+                own_process=entry.own_process,
+            )
         return AdapterInfo(
             name=kind,
             summary=entry.summary,
@@ -182,6 +225,7 @@ class Registry:
                 for spec in found:
                     if isinstance(spec, expected):
                         claims.setdefault(_name(spec), []).append((plugin, spec))
+            claims = {name: _first_choice(claimed) for name, claimed in claims.items()}
             self._known[expected] = implementations, claims
         return claims
 
@@ -214,9 +258,14 @@ def _call(implementation: Implementation, expected: type[Spec]) -> tuple[object,
     return found
 
 
+def _first_choice(claims: list[tuple[LoadedPlugin, SpecT]]) -> list[tuple[LoadedPlugin, SpecT]]:
+    """Without what the core came with, where somebody else offers the same."""
+    return [one for one in claims if one[0].source != "bundled"] or claims
+
+
 def _is_broken_adapter(plugin: LoadedPlugin) -> bool:
     """Whether a plugin should offer the kind that its entry point is named after, but cannot."""
-    if plugin.source not in {"built-in", "entry point"} or plugin.missing:
+    if plugin.source not in {"built-in", "bundled", "entry point"} or plugin.missing:
         return False
     return bool(plugin.problems) and (not plugin.usable or "bridge_adapters" in plugin.hooks)
 

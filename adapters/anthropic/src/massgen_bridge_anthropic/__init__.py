@@ -31,6 +31,7 @@ def bridge_adapters() -> list[AdapterSpec]:
                 tools=True, structured=True, inputs=frozenset({"image", "document"})
             ),
             requires=("anthropic>=1.9,<3",),
+            framework="anthropic",
             protocols=("messages",),
             needs_model=True,
             default_provider="anthropic",

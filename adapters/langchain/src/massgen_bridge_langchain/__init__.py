@@ -65,6 +65,7 @@ def bridge_adapters() -> list[AdapterSpec]:
             capabilities=Capabilities(tools=True, structured=True, inputs=_ALL_INPUTS),
             refine=_refine,
             requires=("langchain>=1.4,<2", "langchain-openai>=1.7,<2"),
+            framework="langchain",
             protocols=("chat",),
             default_provider="openai",
             imports_code=("graph", "middleware"),

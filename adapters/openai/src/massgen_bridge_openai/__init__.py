@@ -30,6 +30,7 @@ def bridge_adapters() -> list[AdapterSpec]:
                 tools=True, structured=True, inputs=frozenset({"image", "audio", "document"})
             ),
             requires=("openai>=2.30,<4",),
+            framework="openai",
             protocols=("chat",),
             needs_model=True,
             default_provider="openai",
