@@ -100,7 +100,7 @@ def _kinds() -> str:
         built_in = "Built in." if entry.install is None else f"Install: `{entry.install}`."
         needs = " Needs a `model`." if entry.needs_model else ""
         parts += [f"### {kind}", f"{_sentence(entry.summary)} {built_in}{needs}"]
-        parts.append(_keys(entry.options))
+        parts += _with_inner(entry.options)
     parts.append(f"Planned, not available yet: {', '.join(planned)}.")
     return "\n\n".join(parts)
 
@@ -111,12 +111,21 @@ def _strategies() -> str:
     for info in host.strategies():
         schema = options_schema(host.strategy(info.name).options)
         parts += [f"### {info.name}", _sentence(info.summary)]
-        parts.append(_keys(schema) if schema["properties"] else "It has no keys of its own.")
+        parts += _with_inner(schema) if schema["properties"] else ["It has no keys of its own."]
     return "\n\n".join(parts)
 
 
 def _sentence(text: str) -> str:
     return text if text.endswith(".") else f"{text}."
+
+
+def _with_inner(options: Schema) -> list[str]:
+    """The table of some options, and one for each mapping within them."""
+    parts = [_keys(options)]
+    for name, definition in options.get("$defs", {}).items():
+        said = " ".join(definition.get("description", "").split("\n\n")[0].split())
+        parts += [f"Keys of `{name}`: {said[:1].lower()}{said[1:]}", _keys(definition)]
+    return parts
 
 
 def _keys(schema: Schema) -> str:
@@ -152,7 +161,8 @@ _LINKS = {
 
 def _type(schema: Schema) -> str:
     if "$ref" in schema:
-        return _LINKS[schema["$ref"].rpartition("/")[2]]
+        name = schema["$ref"].rpartition("/")[2]
+        return _LINKS.get(name, f"`{name}`")
     if "anyOf" in schema:
         # Where null is the default, leaving the key out says the same.
         kept = [one for one in schema["anyOf"] if one != _NULL or schema.get("default") is not None]

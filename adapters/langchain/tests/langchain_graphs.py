@@ -53,6 +53,28 @@ _essay.add_edge(START, "write")
 essay = _essay.compile()
 
 
+class BriefState(TypedDict):
+    """The state of a graph with several things to be told."""
+
+    messages: list[BaseMessage]
+    topic: str
+    persona: str
+    talk: str
+    words: int
+    brief: str
+
+
+async def _brief(state: BriefState) -> dict[str, Any]:
+    told = {**state, "messages": [message.text for message in state.get("messages", ())]}
+    return {"brief": " | ".join(f"{key}={told[key]}" for key in sorted(told) if told[key])}
+
+
+_briefing: Any = StateGraph(BriefState)
+_briefing.add_node("brief", _brief)
+_briefing.add_edge(START, "brief")
+briefing = _briefing.compile()
+
+
 def _ask(_state: MessagesState) -> dict[str, Any]:
     return {"messages": [AIMessage(str(interrupt("Go on?")))]}
 

@@ -96,6 +96,31 @@ async def test_any_runnable_is_an_agent(name: str, options: dict[str, Any], answ
     assert result.text == answer
 
 
+@pytest.mark.parametrize(
+    ("state", "answer"),
+    [
+        ({"topic": "question"}, "topic=Be kind.\n\ncats"),
+        ({"topic": "question", "persona": "system"}, "persona=Be kind. | topic=cats"),
+        ({"talk": "text", "words": {"value": 7}}, "talk=Be kind.\n\ncats | words=7"),
+        (
+            {"topic": "question", "messages": "messages"},
+            "messages=['Be kind.', 'cats'] | topic=cats",
+        ),
+    ],
+)
+async def test_a_state_is_filled_key_by_key(state: dict[str, Any], answer: str) -> None:
+    agent = graph_agent("briefing", state=state, output_key="brief")
+    result = await agent.run(turn(system("Be kind."), "cats"), collect())
+    assert result.text == answer
+
+
+async def test_a_state_without_messages_refuses_pictures() -> None:
+    agent = graph_agent("briefing", state={"topic": "question"}, output_key="brief")
+    picture = ImagePart(media_type="image/png", data=b"x")
+    with pytest.raises(UnsupportedContent, match="state takes no messages"):
+        await agent.run(turn(Message(role="user", parts=(picture,))), collect())
+
+
 async def test_a_runnable_that_gives_pieces_streams() -> None:
     agent = graph_agent("pieces")
     log = collect()

@@ -53,6 +53,13 @@ def test_every_option_is_described() -> None:
         ({"input": "text"}, "'input' can be used only with `graph`"),
         ({"graph": "x:y", "middleware": "x:z"}, "'middleware' can be used only without `graph`"),
         ({"graph": "x:y", "recursion_limit": 0}, "recursion_limit"),
+        ({"models": "gateway"}, "'models' can be used only with `graph`"),
+        ({"graph": "x:y", "state": {}}, "state"),
+        ({"graph": "x:y", "state": {"topic": "qestion"}}, "state"),
+        (
+            {"graph": "x:y", "state": {"topic": "text"}, "input_key": "topic"},
+            "'input_key' has no effect beside `state`",
+        ),
     ],
 )
 def test_options_that_have_no_effect_are_errors(options: dict[str, Any], problem: str) -> None:
@@ -77,6 +84,12 @@ def test_options_that_have_no_effect_are_errors(options: dict[str, Any], problem
         ),
         ({"graph": "x:y"}, ModelTraits(), (False, False, {"image"}, True)),
         ({"graph": "x:y", "input": "text"}, None, (False, False, set(), True)),
+        ({"graph": "x:y", "state": {"x": "text"}}, None, (False, False, set(), True)),
+        (
+            {"graph": "x:y", "state": {"x": "messages"}},
+            ModelTraits(),
+            (False, False, {"image"}, True),
+        ),
     ],
 )
 def test_no_more_is_promised_than_can_be_done(
@@ -90,7 +103,15 @@ def test_no_more_is_promised_than_can_be_done(
     assert capabilities.inputs == inputs
     assert capabilities.group == group
     assert capabilities.inputs <= SPEC.capabilities.inputs
-    assert capabilities.history == (options.get("input") != "text")
+    assert capabilities.history == LangChainOptions.model_validate(options).takes_messages
+
+
+def test_models_that_are_redirected_need_one_to_go_to() -> None:
+    assert SPEC.redirects is not None
+    assert SPEC.redirects(LangChainOptions(graph="x:y", models="gateway"))
+    assert not SPEC.redirects(LangChainOptions(graph="x:y"))
+    with pytest.raises(ConfigError, match="say which, with `model`"):
+        make_agent(SPEC, {"graph": "x:y", "models": "gateway"}, None, load=lambda _path: None)
 
 
 def test_paths_to_code_ask_for_trust() -> None:

@@ -25,6 +25,11 @@ _ALL_INPUTS: frozenset[InputKind] = _CHAT_INPUTS | {"video"}
 
 def _create(context: AgentContext) -> Agent:
     options: LangChainOptions = context.options
+    if _redirected(options) and context.connection is None:
+        raise ConfigError(
+            f"agent {context.agent_id!r}: `models: gateway` puts the agent's model in place of the "
+            "graph's own; say which, with `model`"
+        )
     if options.graph is not None:
         from massgen_bridge_langchain._graph_agent import GraphAgent  # noqa: PLC0415 - heavy
 
@@ -43,14 +48,18 @@ def _refine(options: LangChainOptions, traits: ModelTraits | None) -> Capabiliti
     if options.graph is not None:
         # Without one of the bridge's models, what the graph's own ones take is for it to say.
         inputs = _ALL_INPUTS if traits is None else traits.inputs & _CHAT_INPUTS
-        text_only = options.input == "text"
+        messages = options.takes_messages
         return Capabilities(
-            history=not text_only, inputs=frozenset() if text_only else inputs, group=True
+            history=messages, inputs=inputs if messages else frozenset(), group=True
         )
     traits = traits or ModelTraits()
     return Capabilities(
         tools=traits.tools, structured=traits.structured, inputs=traits.inputs & _CHAT_INPUTS
     )
+
+
+def _redirected(options: LangChainOptions) -> bool:
+    return options.models == "gateway"
 
 
 @hookimpl
@@ -67,6 +76,8 @@ def bridge_adapters() -> list[AdapterSpec]:
             requires=("langchain>=1.4,<2", "langchain-openai>=1.7,<2"),
             framework="langchain",
             protocols=("chat",),
+            framework="langchain",
+            redirects=_redirected,
             default_provider="openai",
             imports_code=("graph", "middleware"),
         )

@@ -59,6 +59,7 @@ from massgen_bridge_langchain._model import (
     sampling_settings,
 )
 from massgen_bridge_langchain._options import LangChainOptions
+from massgen_bridge_langchain._state import state_of
 from massgen_bridge_langchain._watch import Watcher
 
 __all__ = ["GraphAgent"]
@@ -91,7 +92,7 @@ class GraphAgent:
         messages = self._checked(turn)
         history = with_ids(to_langchain(messages))
         runnable = await self._source.get()
-        given = self._input(runnable, messages, history)
+        given = self._input(runnable, turn, messages, history)
         watcher = Watcher(
             turn.limits, deltas=isinstance(runnable, Pregel) or self._speaks_as_model(runnable)
         )
@@ -165,8 +166,14 @@ class GraphAgent:
     # --- running it -------------------------------------------------------------------------------
 
     def _input(
-        self, runnable: Runnable[Any, Any], messages: Sequence[Message], history: list[BaseMessage]
+        self,
+        runnable: Runnable[Any, Any],
+        turn: Turn,
+        messages: Sequence[Message],
+        history: list[BaseMessage],
     ) -> Any:
+        if self._options.state is not None:
+            return state_of(self._options.state, turn, messages, history)
         in_state = has_messages(runnable)
         key = self._options.input_key or ("messages" if in_state else None)
         form = self._options.input

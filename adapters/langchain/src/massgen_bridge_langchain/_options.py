@@ -4,12 +4,22 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from massgen_bridge import NoOptions
+from massgen_bridge import Frozen, JsonValue, NoOptions
 
-__all__ = ["LangChainOptions"]
+__all__ = ["Fixed", "FromTurn", "LangChainOptions"]
 
-_OF_GRAPHS = ("input", "input_key", "output_key", "recursion_limit")
+_OF_GRAPHS = ("state", "models", "input", "input_key", "output_key", "recursion_limit")
 _OF_MODELS = ("middleware", "parallel_tool_calls")
+
+
+FromTurn = Literal["messages", "text", "question", "system"]
+"""What of a turn can stand under a key of a graph's state."""
+
+
+class Fixed(Frozen):
+    """What stands under a key of a graph's state in every turn."""
+
+    value: JsonValue
 
 
 class LangChainOptions(NoOptions):
@@ -20,6 +30,22 @@ class LangChainOptions(NoOptions):
         description="Import path `module:attribute` or `file.py:attribute` of your own LangGraph "
         "graph, Runnable, or function that makes one; without it, the agent is made by "
         "`langchain.agents.create_agent` from `model`.",
+    )
+    state: dict[str, FromTurn | Fixed] | None = Field(
+        default=None,
+        min_length=1,
+        description="What the graph's state begins with, key by key, in place of `input` and "
+        "`input_key`: `messages` (the history as LangChain messages), `text` (the history as one "
+        "text), `question` (the last user message, as text), `system` (the system message, as "
+        "text), or `{value: …}` for a value of your own. Where no key takes the system message, "
+        "it stands before the question.",
+    )
+    models: Literal["own", "gateway"] = Field(
+        default="own",
+        description="Whose models the graph calls: those that its own code makes, with its own "
+        "keys, or the agent's `model` in place of each of them. `gateway` gives the agent a "
+        "process of its own, in which the addresses and keys of OpenAI's and Anthropic's SDKs "
+        "are the bridge's.",
     )
     input: Literal["auto", "messages", "text"] = Field(
         default="auto",
@@ -66,3 +92,17 @@ class LangChainOptions(NoOptions):
             other = "only with `graph`" if self.graph is None else "only without `graph`"
             raise ValueError(f"{', '.join(map(repr, given))} can be used {other}")
         return self
+
+    @model_validator(mode="after")
+    def _one_input(self) -> Self:
+        given = [name for name in ("input", "input_key") if name in self.model_fields_set]
+        if self.state is not None and given:
+            raise ValueError(f"{given[0]!r} has no effect beside `state`: leave one of them out")
+        return self
+
+    @property
+    def takes_messages(self) -> bool:
+        """Whether the history can reach the graph as messages."""
+        if self.state is None:
+            return self.input != "text"
+        return "messages" in self.state.values()
