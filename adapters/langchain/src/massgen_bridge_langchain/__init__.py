@@ -76,7 +76,6 @@ def bridge_adapters() -> list[AdapterSpec]:
             requires=("langchain>=1.4,<2", "langchain-openai>=1.7,<2"),
             framework="langchain",
             protocols=("chat",),
-            framework="langchain",
             redirects=_redirected,
             default_provider="openai",
             imports_code=("graph", "middleware"),
