@@ -1,0 +1,1 @@
+"""The loopback address by which agents reach their models."""
