@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import anyio
+from anyio import to_thread
 from pydantic import SecretStr
 
 from massgen_bridge.errors import ConfigError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from massgen_bridge.connection import Connection, ModelCaller, Protocols
+    from massgen_bridge.models.gateway import Gateway
     from massgen_bridge.specs import ProviderSpec
 
 __all__ = ["ConnectionPool", "ModelConfig", "reference", "resolve"]
@@ -38,6 +40,8 @@ class _Shared:
     local_configs: list[ModelConfig] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
     servers: LocalServers | None = None
+    gateway: Gateway | None = None
+    opening: anyio.Lock = field(default_factory=anyio.Lock)
 
 
 class ConnectionPool:
@@ -141,6 +145,15 @@ class ConnectionPool:
         limiter = self._limiter_of.get(agent_id)
         return ModelCalls(connection, limiter=limiter, waits=not self.is_offline)
 
+    async def gateway(self) -> Gateway:
+        """The run's gateway, one for all; it is started when it is first asked for."""
+        async with self._shared.opening:
+            if self._shared.gateway is None:
+                gateway = await to_thread.run_sync(_new_gateway, self._shared.secrets)
+                await gateway.start()
+                self._shared.gateway = gateway
+            return self._shared.gateway
+
     @property
     def is_offline(self) -> bool:
         """Whether nothing is asked, because a cassette answers."""
@@ -151,9 +164,12 @@ class ConnectionPool:
         return frozenset(self._shared.secrets)
 
     async def aclose(self) -> None:
-        """End the local model's server, if it runs, and start none from now on."""
+        """End the gateway and the local model's server, and start no such server from now on."""
         if self._is_inner:
             return
+        gateway, self._shared.gateway = self._shared.gateway, None
+        if gateway is not None:
+            await gateway.aclose()
         if self._shared.servers is None:
             self._shared.servers = LocalServers()
         await self._shared.servers.aclose()
@@ -194,3 +210,9 @@ class ConnectionPool:
                 "context_per_slot": max(contexts, default=settings.context_per_slot),
             }
         )
+
+
+def _new_gateway(known: set[str]) -> Gateway:
+    from massgen_bridge.models.gateway import Gateway  # noqa: PLC0415 - imports HTTP libraries
+
+    return Gateway(known)

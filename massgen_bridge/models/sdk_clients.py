@@ -29,7 +29,15 @@ if TYPE_CHECKING:
 
     from massgen_bridge.connection import Connection
 
-__all__ = ["AGENTS_PER_CLIENT", "ClientPool", "Endpoint", "Lease", "ambient_headers", "transport"]
+__all__ = [
+    "AGENTS_PER_CLIENT",
+    "ClientPool",
+    "Endpoint",
+    "Lease",
+    "ambient_headers",
+    "client_settings",
+    "transport",
+]
 
 AGENTS_PER_CLIENT = 50
 """The most agents that share a client."""
@@ -182,20 +190,29 @@ def transport(sdk: Any, endpoint: Endpoint) -> dict[str, Any]:
         sdk: The SDK's module.
         endpoint: Where it leads.
     """
+    # The majors of an SDK stand on different HTTP libraries; this is the one that it has imported.
+    library = type(sdk.DEFAULT_CONNECTION_LIMITS).__module__.partition(".")[0]
+    return client_settings(sys.modules[library], endpoint)
+
+
+def client_settings(http: Any, endpoint: Endpoint) -> dict[str, Any]:
+    """What an HTTP client is made with.
+
+    Args:
+        http: The HTTP library: `httpx`, or its successor.
+        endpoint: Where it leads.
+    """
     plain = is_plain_loopback(endpoint.base_url)
     timeout = endpoint.timeout_s
-    limits = type(sdk.DEFAULT_CONNECTION_LIMITS)
     settings = {
-        "limits": limits(max_connections=None, max_keepalive_connections=AGENTS_PER_CLIENT),
-        "timeout": sdk.Timeout(timeout, connect=min(timeout, _CONNECT_S), pool=None),
+        "limits": http.Limits(max_connections=None, max_keepalive_connections=AGENTS_PER_CLIENT),
+        "timeout": http.Timeout(timeout, connect=min(timeout, _CONNECT_S), pool=None),
         "trust_env": not plain,  # no proxy stands before this machine
         # Loading the certificates costs most of the time, and here nobody shows one.
         "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else trusted_certificates(),
     }
     if endpoint.tape is None:
         return settings
-    # The majors of an SDK stand on different HTTP libraries; this is the one that it has imported.
-    http = sys.modules[limits.__module__.partition(".")[0]]
     return {
         "timeout": settings["timeout"],
         "trust_env": False,  # whatever sends in its place sees to proxies

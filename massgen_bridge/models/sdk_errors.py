@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from massgen_bridge.errors import (
+    ERROR_KINDS,
     AgentCrashed,
     AgentError,
     AuthFailed,
@@ -25,6 +26,7 @@ from massgen_bridge.errors import (
     RateLimited,
     ServerFailed,
     TimedOut,
+    error_of_kind,
     error_words,
 )
 from massgen_bridge.models.retry import retry_after_s
@@ -32,8 +34,16 @@ from massgen_bridge.models.retry import retry_after_s
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+    from massgen_bridge.errors import ErrorKind
 
-__all__ = ["SDK_ERRORS", "error_text", "model_call_error", "sdk_error"]
+__all__ = [
+    "SDK_ERRORS",
+    "code_of_kind",
+    "error_text",
+    "model_call_error",
+    "refused_call_error",
+    "sdk_error",
+]
 
 SDK_ERRORS: Mapping[str, type[AgentError]] = {
     "APIConnectionError": NetworkFailed,
@@ -115,6 +125,11 @@ _BY_WORD: Mapping[str, type[AgentError]] = {
     "request_too_large": BadRequest,
     "timeout_error": TimedOut,
 }
+# The host's gateway names the kind of an error itself: a status says less.
+_OWN = "massgen_bridge_"
+_BY_OWN_WORD: Mapping[str, type[AgentError]] = {
+    f"{_OWN}{kind}": error_of_kind(kind) for kind in ERROR_KINDS
+}
 # These count whatever the status says.
 _DECISIVE = (ContextOverflow, PermissionDenied)
 _OVERFLOW = re.compile(
@@ -187,6 +202,44 @@ def model_call_error(error: Exception, *, where: str, agent_id: str, sdk: str) -
     return kind(f"{where}: {text}", agent_id=agent_id)
 
 
+def code_of_kind(kind: ErrorKind) -> str:
+    """The `code` by which the host's gateway tells the kind of an error of its own."""
+    return f"{_OWN}{kind}"
+
+
+def refused_call_error(
+    status: int | None, headers: Mapping[str, str], body: Any, *, where: str, agent_id: str
+) -> AgentError:
+    """The error that stands for a provider's refusal, without an SDK in between.
+
+    Args:
+        status: The HTTP status; None for what was reported in the middle of a stream.
+        headers: The headers of the answer.
+        body: Its body, decoded from JSON where it is some.
+        where: Names the connection and its model.
+        agent_id: The agent that made the call.
+    """
+    refused = _Refused(status, body)
+    words = [_BY_WORD[word] for word in _words(refused) if word in _BY_WORD]
+    decisive = next((word for word in words if word in _DECISIVE), None)
+    kind = decisive or _kind_of_nameless(refused, words) or ServerFailed
+    if kind is BadRequest:
+        kind = _kind_by_text(_text(refused)) or kind
+    text = error_text(refused)
+    return kind(
+        f"{where}: {text}" if status is None else f"{where}: HTTP {status}: {text}",
+        agent_id=agent_id,
+        retry_after_s=retry_after_s(headers),
+    )
+
+
+class _Refused(Exception):
+    def __init__(self, status: int | None, body: Any) -> None:
+        super().__init__("the provider gives no reason")
+        self.status_code = status
+        self.body = body
+
+
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     """The exception and what caused it, down to the first cause."""
     seen: set[int] = set()
@@ -210,7 +263,8 @@ def _kind(
     if kind is None:
         return _kind_of_transport(error)
     words = [_BY_WORD[word] for word in _words(error) if word in _BY_WORD]
-    decisive = next((word for word in words if word in _DECISIVE), None)
+    own = (_BY_OWN_WORD[word] for word in _words(error) if word in _BY_OWN_WORD)
+    decisive = next(own, None) or next((word for word in words if word in _DECISIVE), None)
     if decisive is not None:
         return decisive
     if names[0] in {"APIError", "APIStatusError"}:  # one without a class of its own

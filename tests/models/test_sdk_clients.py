@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from massgen_bridge.models.sdk_clients import ClientPool, Endpoint, ambient_headers, transport
+from massgen_bridge.models.sdk_clients import ClientPool, Endpoint, ambient_headers
 from massgen_bridge.testing.agents import TEST_KEY, connection_to
 
 pytestmark = pytest.mark.anyio
@@ -120,10 +120,10 @@ class _Parts:
         self.parts = parts
 
 
-class _Sdk:
-    """The names that the SDKs have for what is needed of them."""
+class _Http:
+    """The names that the HTTP libraries have for what is needed of them."""
 
-    DEFAULT_CONNECTION_LIMITS = _Parts()
+    Limits = _Parts
     Timeout = _Parts
 
 
@@ -134,7 +134,7 @@ class _Sdk:
 def test_proxies_and_certificates_count_but_for_plain_text_on_this_machine(
     url: str, *, trust_env: bool
 ) -> None:
-    settings = transport(_Sdk, Endpoint.of(connection_to(url, timeout_s=90)))
+    settings = client_settings(_Http, Endpoint.of(connection_to(url, timeout_s=90)))
     assert settings["trust_env"] is trust_env
     assert isinstance(settings["verify"], ssl.SSLContext) or trust_env
     timeout, limits = settings["timeout"], settings["limits"]

@@ -1,0 +1,272 @@
+"""One request of a client, passed on to the model, and the answer passed back."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from massgen_bridge.errors import AgentError, ProtocolFailed, Truncated
+from massgen_bridge.events import ModelCallFinished
+from massgen_bridge.models.gateway.accounting import StreamWatch, usage_of
+from massgen_bridge.models.gateway.refusals import JSON, error_event, refusal
+from massgen_bridge.models.gateway.routes import upstream_url
+from massgen_bridge.models.gateway.upstream import headers_to_client, headers_to_model
+from massgen_bridge.models.sdk_errors import model_call_error, refused_call_error
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from massgen_bridge.agent import Usage
+    from massgen_bridge.connection import Protocols
+    from massgen_bridge.models.gateway.passes import Pass
+    from massgen_bridge.models.gateway.server import Exchange
+    from massgen_bridge.models.gateway.upstream import Upstream
+
+__all__ = ["Forwarding", "Outgoing"]
+
+_REFUSED: Final = 300
+_CLOSING_S: Final = 2.0
+_SDK: Final = "httpx2"
+_EVENT_END: Final = re.compile(rb"\r?\n\r?\n")
+_MASK: Final = "[secret]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """What goes to the model.
+
+    Attributes:
+        path: Behind the connection's address.
+        query: Of the client's request.
+        body: The body.
+        asked: The protocol that the client speaks.
+        is_free: Whether it is no model call, and so under no policy.
+        hides_usage: Whether the usage was asked for by us alone, and is no part of the answer.
+    """
+
+    path: str
+    query: str
+    body: bytes
+    asked: Protocols
+    is_free: bool = False
+    hides_usage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """What the model's side answered instead of an answer, and the error that stands for it."""
+
+    error: AgentError
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class Forwarding:
+    """Makes one model call for a client, under the policy of its turn.
+
+    Args:
+        exchange: The client's request.
+        holder: The turn.
+        outgoing: What goes to the model.
+        upstream: Has the clients.
+    """
+
+    def __init__(
+        self, exchange: Exchange, holder: Pass, outgoing: Outgoing, upstream: Upstream
+    ) -> None:
+        self._exchange = exchange
+        self._pass = holder
+        self._policy = None if outgoing.is_free else holder.policy
+        self._connection = holder.connection
+        self._outgoing = outgoing
+        self._upstream = upstream
+        self._where = f"{self._connection.name!r} (model {self._connection.model!r})"
+        self._watch = StreamWatch(self._connection.protocol)
+        self._refused: _Refused | None = None
+        self._is_told = False
+
+    async def make(self) -> None:
+        """Make the call, and answer the client."""
+        try:
+            if self._policy is None:
+                await self._attempt()
+            else:
+                await self._policy.call_model(self._attempt, self._policy.emit)
+        except AgentError as error:
+            self._refuse(error)
+
+    async def settle(self) -> None:
+        """Account for a whole answer of which the client did not want to hear the very end."""
+        if self._watch.is_whole:
+            await self._tell(self._watch.usage)
+
+    async def _attempt(self) -> None:
+        self._refused = None
+        self._watch = StreamWatch(self._connection.protocol)
+        try:
+            await self._ask()
+        except Exception as error:  # the HTTP library's, and our own
+            raise self._error(error) from error
+
+    async def _ask(self) -> None:
+        connection, outgoing = self._connection, self._outgoing
+        client = await self._upstream.client(self._pass.agent_id, connection)
+        request = client.build_request(
+            "POST",
+            upstream_url(connection, outgoing.path, outgoing.query),
+            content=outgoing.body,
+            headers=headers_to_model(self._exchange.request.headers, connection),
+        )
+        response = await client.send(request, stream=True)
+        try:
+            if response.status_code >= _REFUSED:
+                await self._take_refusal(response)
+            elif "event-stream" in response.headers.get("content-type", ""):
+                await self._stream(response)
+            else:
+                await self._whole(response)
+        finally:
+            with anyio.move_on_after(_CLOSING_S, shield=True):
+                await response.aclose()
+
+    # --- what came back --------------------------------------------------------------------------
+
+    async def _take_refusal(self, response: httpx2.Response) -> None:
+        body = await response.aread()
+        raise self._refusal(response, body, _parsed(body), response.status_code)
+
+    async def _whole(self, response: httpx2.Response) -> None:
+        """An answer in one piece; nothing of it is passed on before all of it is there."""
+        body = await response.aread()
+        try:
+            answer = json.loads(body)
+        except ValueError as error:
+            raise ProtocolFailed(f"the answer is no JSON: {error}") from error
+        await self._tell(usage_of(self._connection.protocol, answer))
+        headers = headers_to_client(response.headers.multi_items())
+        self._exchange.answer(response.status_code, headers, body)
+
+    async def _stream(self, response: httpx2.Response) -> None:
+        """Events, each passed on as it comes; an end that is none is made visible as such."""
+        watch, exchange = self._watch, self._exchange
+        broken: AgentError | None = None
+        try:
+            await self._copy(response)
+        except Exception as error:  # the HTTP library's, and our own
+            if not exchange.has_begun:
+                raise
+            broken = self._error(error)
+        if watch.is_whole or watch.is_over:
+            await self._tell(watch.usage)
+            exchange.end()
+            return
+        broken = broken or Truncated(
+            f"{self._where}: the stream ended without its end marker", agent_id=self._pass.agent_id
+        )
+        if not exchange.has_begun:
+            raise broken
+        # Nothing can be tried again any more, and nobody is to take what came for an answer.
+        if watch.failure is None and not watch.is_within_event:
+            await exchange.write(error_event(self._outgoing.asked, self._masked(broken)))
+        exchange.break_off()
+
+    async def _copy(self, response: httpx2.Response) -> None:
+        watch, exchange = self._watch, self._exchange
+        hidden = _WithoutUsage() if self._outgoing.hides_usage else None
+        async for data in response.aiter_bytes():
+            watch.feed(data)
+            if not exchange.has_begun:
+                if watch.failure is not None:
+                    raise self._refusal(response, data, watch.failure, None)
+                headers = headers_to_client(response.headers.multi_items())
+                exchange.begin(response.status_code, headers)
+            if watch.is_over:
+                await self._tell(watch.usage)
+            await exchange.write(data if hidden is None else hidden.feed(data))
+        if hidden is not None:
+            await exchange.write(hidden.end())
+
+    async def _tell(self, usage: Usage | None) -> None:
+        """Account for the call; before its last bytes go out, for with those the turn may end."""
+        if self._is_told or self._policy is None:
+            return
+        self._is_told = True
+        await self._policy.emit(ModelCallFinished(model=self._connection.model, usage=usage))
+
+    # --- what went wrong -------------------------------------------------------------------------
+
+    def _error(self, error: Exception) -> AgentError:
+        if isinstance(error, AgentError):
+            return error
+        return model_call_error(error, where=self._where, agent_id=self._pass.agent_id, sdk=_SDK)
+
+    def _refusal(
+        self, response: httpx2.Response, body: bytes, said: Any, status: int | None
+    ) -> AgentError:
+        error = refused_call_error(
+            status, response.headers, said, where=self._where, agent_id=self._pass.agent_id
+        )
+        headers = headers_to_client(response.headers.multi_items())
+        self._refused = _Refused(error, response.status_code, headers, body)
+        return error
+
+    def _refuse(self, error: AgentError) -> None:
+        """Tell the client of the last failure: in the provider's own words where it had some."""
+        refused, exchange = self._refused, self._exchange
+        if refused is not None and refused.error in {error, error.__cause__}:
+            key = self._connection.api_key
+            secret = key.get_secret_value().encode() if key else b""
+            body = refused.body.replace(secret, _MASK.encode()) if secret else refused.body
+            exchange.answer(refused.status, refused.headers, body)
+            return
+        status, body = refusal(self._outgoing.asked, self._masked(error))
+        exchange.answer(status, JSON, body)
+
+    def _masked(self, error: AgentError) -> AgentError:
+        key = self._connection.api_key
+        if key is None or key.get_secret_value() not in str(error):
+            return error
+        return type(error)(str(error).replace(key.get_secret_value(), _MASK))
+
+
+class _WithoutUsage:
+    """Takes the chunk that has nothing but the usage out of a stream of chat completions."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """What is left of the events that are complete now."""
+        text = self._rest + data
+        told = 0
+        kept: list[bytes] = []
+        for end in _EVENT_END.finditer(text):
+            event = text[told : end.end()]
+            told = end.end()
+            if not _is_usage(event):
+                kept.append(event)
+        self._rest = text[told:]
+        return b"".join(kept)
+
+    def end(self) -> bytes:
+        """What is no complete event."""
+        return self._rest
+
+
+def _is_usage(event: bytes) -> bool:
+    if b'"usage"' not in event:
+        return False
+    chunk = _parsed(event.strip().removeprefix(b"data:"))
+    return isinstance(chunk, dict) and chunk.get("choices") == [] and bool(chunk.get("usage"))
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body.decode("utf-8", "replace")

@@ -1,0 +1,60 @@
+"""What the gateway's paths mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from massgen_bridge.connection import Connection, Protocols
+    from massgen_bridge.models.gateway.server import Request
+
+__all__ = ["Route", "likely_protocol", "route_of", "upstream_url"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a path asks for.
+
+    Attributes:
+        task: A model call, a count of tokens, or the list of models.
+        protocol: In whose form; None where the connection says it.
+        path: Behind the address that the protocol's SDK takes.
+    """
+
+    task: Literal["call", "count", "models"]
+    protocol: Protocols | None
+    path: str
+
+
+_ROUTES: Mapping[tuple[str, str], Route] = {
+    ("POST", "/chat/completions"): Route("call", "chat", "/chat/completions"),
+    ("POST", "/responses"): Route("call", "responses", "/responses"),
+    ("POST", "/messages"): Route("call", "messages", "/v1/messages"),
+    ("POST", "/messages/count_tokens"): Route("count", "messages", "/v1/messages/count_tokens"),
+    ("GET", "/models"): Route("models", None, "/models"),
+}
+
+
+def route_of(request: Request) -> Route | None:
+    """What a request asks for; None where the gateway has nothing like it.
+
+    Clients differ in whether `/v1` belongs to an address or to a path, so it counts not at all.
+    """
+    path = request.path
+    while path.startswith("/v1/"):
+        path = path[3:]
+    return _ROUTES.get((request.method, path.rstrip("/")))
+
+
+def likely_protocol(request: Request) -> Protocols:
+    """The protocol in whose form a client expects an error."""
+    is_messages = "/messages" in request.path or "anthropic-version" in request.headers
+    return "messages" if is_messages else "chat"
+
+
+def upstream_url(connection: Connection, path: str, query: str) -> str:
+    """Where a request really goes."""
+    return f"{connection.base_url.rstrip('/')}{path}{'?' if query else ''}{query}"

@@ -1,0 +1,72 @@
+"""What providers say of the tokens of a call, in the one meaning that `Usage` has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from massgen_bridge.agent import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["chat_usage", "messages_usage", "responses_usage"]
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+def chat_usage(usage: Mapping[str, Any] | None) -> Usage | None:
+    """From `usage` of Chat Completions, whose prompt includes what came from a cache.
+
+    Returns:
+        None where nothing was counted.
+    """
+    if usage is None or usage.get("prompt_tokens") is None:
+        return None
+    read = usage.get("prompt_tokens_details") or _NOTHING
+    made = usage.get("completion_tokens_details") or _NOTHING
+    return Usage(
+        input_tokens=usage["prompt_tokens"],
+        cached_tokens=read.get("cached_tokens") or 0,
+        output_tokens=usage.get("completion_tokens") or 0,
+        reasoning_tokens=made.get("reasoning_tokens") or 0,
+        calls=1,
+    )
+
+
+def messages_usage(usage: Mapping[str, Any] | None) -> Usage | None:
+    """From `usage` of Messages, which counts what was read from and written to a cache apart.
+
+    Returns:
+        None where nothing was counted.
+    """
+    if usage is None or usage.get("input_tokens") is None:
+        return None
+    cached = usage.get("cache_read_input_tokens") or 0
+    written = usage.get("cache_creation_input_tokens") or 0
+    made = usage.get("output_tokens_details") or _NOTHING
+    return Usage(
+        input_tokens=usage["input_tokens"] + written + cached,
+        cached_tokens=cached,
+        output_tokens=usage.get("output_tokens") or 0,
+        reasoning_tokens=made.get("thinking_tokens") or 0,
+        calls=1,
+    )
+
+
+def responses_usage(usage: Mapping[str, Any] | None) -> Usage | None:
+    """From `usage` of Responses, whose input includes what came from a cache.
+
+    Returns:
+        None where nothing was counted.
+    """
+    if usage is None or usage.get("input_tokens") is None:
+        return None
+    read = usage.get("input_tokens_details") or _NOTHING
+    made = usage.get("output_tokens_details") or _NOTHING
+    return Usage(
+        input_tokens=usage["input_tokens"],
+        cached_tokens=read.get("cached_tokens") or 0,
+        output_tokens=usage.get("output_tokens") or 0,
+        reasoning_tokens=made.get("reasoning_tokens") or 0,
+        calls=1,
+    )

@@ -1,0 +1,24 @@
+"""A gateway of a run, and turns that are admitted to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from models.gateway.turns import Turns
+
+from massgen_bridge.models.connections import ConnectionPool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[ConnectionPool]:
+    async with ConnectionPool({}, {}, {}) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def turns(pool: ConnectionPool) -> Turns:
+    return Turns(await pool.gateway())
