@@ -10,7 +10,12 @@ from typing import Any
 import anyio
 import pytest
 
-from massgen_bridge.models.sdk_clients import ClientPool, Endpoint, ambient_headers
+from massgen_bridge.models.sdk_clients import (
+    ClientPool,
+    Endpoint,
+    ambient_headers,
+    client_settings,
+)
 from massgen_bridge.testing.agents import TEST_KEY, connection_to
 
 pytestmark = pytest.mark.anyio
