@@ -39,7 +39,7 @@ from massgen_bridge.messages import Frozen
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Environment", "Environments"]
+__all__ = ["Environment", "Environments", "python_of"]
 
 _RECORD = "environment.json"
 _USED = "in-use"
@@ -256,7 +256,7 @@ class Environments:
             installer = Installer()
             progress(f"making an environment with {installer.name}")
             installer.create(venv, request.python, log=log, tell=progress)
-            python = _python_of(venv)
+            python = python_of(venv)
             installer.install(
                 python,
                 request.pins or request.requirements,
@@ -302,7 +302,8 @@ def _described(
     )
 
 
-def _python_of(venv: Path) -> Path:
+def python_of(venv: Path) -> Path:
+    """The Python of an environment that lies in this folder."""
     return venv / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
@@ -319,7 +320,7 @@ def _read(folder: Path) -> Environment | None:
         said = json.loads(record.read_bytes())
         # Where it lies is known here: a cache may be moved, and shared at another path.
         venv = folder / str(said["path"])
-        said |= {"path": venv, "python": _python_of(venv)}
+        said |= {"path": venv, "python": python_of(venv)}
         return Environment.model_validate(said)
     except (OSError, ValueError, KeyError, TypeError, ValidationError):
         return None

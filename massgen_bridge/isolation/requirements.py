@@ -83,7 +83,9 @@ class EnvironmentRequest(Frozen):
     @property
     def key(self) -> str:
         """The name of the environment: a digest of all that makes a difference."""
-        said = self.model_copy(update={"lock": None}).model_dump_json()
+        # Exact versions leave nothing to what was asked for.
+        less = {"lock": None} | ({"requirements": ()} if self.pins else {})
+        said = self.model_copy(update=less).model_dump_json()
         return hashlib.sha256(said.encode()).hexdigest()[:_KEY_LENGTH]
 
     @property
