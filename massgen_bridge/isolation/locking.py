@@ -34,6 +34,7 @@ __all__ = [
     "parse_lock",
     "read_lock",
     "request_of",
+    "with_lock",
 ]
 
 LOCK_TABLE = "massgen-bridge"
