@@ -214,23 +214,41 @@ class GroupChat(Frozen):
             or self._by_pattern(said, seed)
         )
 
-    def answer_of(self, said: Sequence[Said]) -> Said | None:
-        """The message that is the group's answer, its termination phrase cut out.
+    def is_last(self, said: Sequence[Said], name: str) -> bool:
+        """Whether what a member is about to say is the last message, whatever it says.
+
+        Args:
+            said: Every message of a member in this turn, in order.
+            name: The member that speaks next.
+        """
+        if len(said) + 1 >= self.max_turns:
+            return True
+        leads_on = self.member(name).handoffs or any(t.source == name for t in self.transitions)
+        silent = set(self.names) - {one.speaker for one in said} - {name}
+        return self.pattern == "sequence" and not leads_on and not silent
+
+    def answer_of(self, said: Sequence[Said]) -> tuple[int, str] | None:
+        """Which message is the group's answer: the last one with words, or that of one member.
 
         Args:
             said: Every message of a member in this turn, in order.
 
         Returns:
-            None where the member whose message counts has said nothing.
+            The message's index and its text without the termination phrase; None where the members
+            that count have not spoken.
         """
-        of_member = (
-            one for one in reversed(said) if self.answer in {"last", one.speaker} and not one.failed
-        )
-        found = next(of_member, None)
         phrase = self.termination.phrase
-        if found is None or phrase is None:
-            return found
-        return found.model_copy(update={"text": found.text.replace(phrase, "").strip()})
+        found = None
+        for number in reversed(range(len(said))):
+            one = said[number]
+            if one.failed or self.answer not in {"last", one.speaker}:
+                continue
+            cut = phrase is not None and phrase in one.text
+            text = one.text.replace(phrase or "", "").strip() if cut else one.text
+            if text.strip():
+                return number, text
+            found = found or (number, text)
+        return found
 
     def _end(self, said: Sequence[Said]) -> NextSpeaker | None:
         phrase, by = self.termination.phrase, self.termination.by

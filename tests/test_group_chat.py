@@ -107,21 +107,39 @@ def test_two_members_leave_nothing_to_choose() -> None:
 
 def test_the_last_message_is_the_answer_without_its_phrase() -> None:
     group = chat(termination={"phrase": "APPROVED"})
-    answer = group.answer_of([*said("ann"), Said(speaker="bob", text="Good. APPROVED\n")])
-    assert answer == Said(speaker="bob", text="Good.")
+    assert group.answer_of([*said("ann"), Said(speaker="bob", text="Good. APPROVED\n")]) == (
+        1,
+        "Good.",
+    )
+
+
+def test_a_message_of_the_phrase_alone_is_no_answer() -> None:
+    group = chat(termination={"phrase": "APPROVED"})
+    assert group.answer_of([*said("ann"), Said(speaker="bob", text="APPROVED")]) == (0, "words")
 
 
 def test_the_answer_can_be_one_members() -> None:
     group = chat(answer="ann")
-    assert group.answer_of([*said("ann", text="mine"), *said("bob")]) == said("ann", text="mine")[0]
+    assert group.answer_of([*said("ann", text="mine"), *said("bob")]) == (0, "mine")
     assert group.answer_of(said("bob")) is None
 
 
+def test_where_nobody_has_words_the_answer_has_none() -> None:
+    assert chat().answer_of([*said("ann", text=""), *said("bob", text="")]) == (1, "")
+
+
+def test_the_last_message_is_known_as_such_where_nothing_can_follow() -> None:
+    assert chat(max_turns=2).is_last(said("ann"), "bob")
+    assert not chat(max_turns=3).is_last(said("ann"), "bob")
+    sequence = chat(pattern="sequence", transitions=[{"from": "bob", "to": "ann"}])
+    assert sequence.is_last(said("ann", "bob"), "cid")
+    assert not sequence.is_last(said("ann"), "cid")
+    assert not sequence.is_last(said("ann", "cid"), "bob")
+
+
 def test_a_failed_turn_gives_no_answer() -> None:
-    assert (
-        chat().answer_of([*said("ann"), Said(speaker="bob", text="", failed=True)])
-        == (said("ann")[0])
-    )
+    failed = Said(speaker="bob", text="", failed=True)
+    assert chat().answer_of([*said("ann"), failed]) == (0, "words")
 
 
 @pytest.mark.parametrize(
