@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
@@ -12,8 +13,10 @@ from anyio import to_thread
 
 from massgen_bridge.agent import Agent, FinishedTurn
 from massgen_bridge.errors import AgentCrashed
+from massgen_bridge.isolation.calling import NO_MODEL
 from massgen_bridge.isolation.placement import Placement
 from massgen_bridge.messages import Frozen, JsonValue
+from massgen_bridge.runtime.workspaces import Workspaces
 from massgen_bridge.specs import AdapterSpec, AgentContext
 
 if TYPE_CHECKING:
@@ -69,6 +72,7 @@ class Crew:
         teams: The agents that are teams, by id; they are made with these.
         ask: Asks a person.
         imports: What sees to it that one thing is imported at a time, also by other crews.
+        workspaces: The agents' folders; None: temporary ones.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Crew:
         teams: Mapping[str, TeamAgent] | None = None,
         ask: Asking | None = None,
         imports: Imports | None = None,
+        workspaces: Workspaces | None = None,
     ) -> None:
         self.host = host
         self._models = models
@@ -90,6 +95,9 @@ class Crew:
         self._agents: dict[str, Agent] = {}
         self._making: dict[str, anyio.Lock] = {}
         self._stack = AsyncExitStack()
+        self._workspaces = workspaces or Workspaces()
+        if workspaces is None:
+            self._stack.push_async_callback(to_thread.run_sync, self._workspaces.close)
 
     async def __aenter__(self) -> Self:
         return self
@@ -104,7 +112,7 @@ class Crew:
     async def import_kinds(self, setups: Iterable[AgentSetup]) -> None:
         """Make one agent of each kind that was not imported yet."""
         for setup in setups:
-            if not self._imports.knows(setup.kind):
+            if not (setup.place.is_remote or self._imports.knows(setup.kind)):
                 # What is wrong with it is told when it gets a turn, which makes it again.
                 with suppress(Exception):
                     await self._made(setup)
@@ -112,7 +120,8 @@ class Crew:
     async def agent(self, setup: AgentSetup) -> Agent:
         """An agent that can run; it is made where it is not there yet."""
         made = await self._made(setup)
-        await self._imports.done()
+        if not setup.place.is_remote:
+            await self._imports.done()
         return made
 
     async def _made(self, setup: AgentSetup) -> Agent:
@@ -121,14 +130,48 @@ class Crew:
             return agent
         async with self._making.setdefault(setup.agent_id, anyio.Lock(fast_acquire=True)):
             if setup.agent_id not in self._agents:
-                with self._imports.announced():
-                    made = await self._make(setup)
-                    team = self._teams.get(setup.agent_id)
-                    if team is not None:
-                        await team.get_ready()
+                made = await (self._remote(setup) if setup.place.is_remote else self._here(setup))
                 self._agents[setup.agent_id] = made
                 self._stack.push_async_callback(_close, made)
         return self._agents[setup.agent_id]
+
+    async def _remote(self, setup: AgentSetup) -> Agent:
+        """An agent in another process: nothing of its framework is imported here."""
+        opened = await self._models.open(setup.agent_id)
+        return await to_thread.run_sync(self._worker_agent, setup, opened[0] if opened else None)
+
+    def _worker_agent(self, setup: AgentSetup, connection: Connection | None) -> Agent:
+        from massgen_bridge.isolation.agent import WorkerAgent, WorkerSetup  # noqa: PLC0415 - many runs need none
+        from massgen_bridge.isolation.launching import launch_of  # noqa: PLC0415 - likewise
+        from massgen_bridge.isolation.wire import AgentParams  # noqa: PLC0415 - likewise
+
+        params = AgentParams(
+            module=setup.place.module,
+            kind=setup.kind,
+            agent_id=setup.agent_id,
+            options=setup.options,
+            base_dir=setup.base_dir,
+            workspace=str(self._workspaces.path(setup.agent_id)),
+            finished=setup.finished,
+            can_ask=self._ask is not None,
+        )
+        return WorkerAgent(
+            WorkerSetup(
+                params=params,
+                launch=partial(launch_of, setup.place, setup.kind, {}),
+                connection=connection,
+                ask=self._ask,
+                alone=self.host.adapter(setup.kind).capabilities.cancellation == "process",
+            )
+        )
+
+    async def _here(self, setup: AgentSetup) -> Agent:
+        with self._imports.announced():
+            made = await self._make(setup)
+            team = self._teams.get(setup.agent_id)
+            if team is not None:
+                await team.get_ready()
+        return made
 
     async def _make(self, setup: AgentSetup) -> Agent:
         spec = self.host.adapter(setup.kind)
@@ -144,6 +187,7 @@ class Crew:
             finished=setup.finished,
             team=self._teams.get(setup.agent_id),
             ask=self._ask,
+            workspace=partial(self._workspaces.make, setup.agent_id),
         )
         return await self._imports.run(spec, context)
 
@@ -212,4 +256,4 @@ class _NoModel:
 
     async def __call__(self, attempt: Callable[[], Awaitable[T]], emit: Emit) -> T:
         del attempt, emit
-        raise AgentCrashed("this agent has no model; give it one with `model:` in its backend")
+        raise AgentCrashed(NO_MODEL)

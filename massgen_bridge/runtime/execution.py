@@ -15,13 +15,14 @@ from massgen_bridge.errors import CassetteError, ConfigError
 from massgen_bridge.events import Conversation, Record, RunStarted
 from massgen_bridge.models.tape import rolling
 from massgen_bridge.runtime.cassette.replaying import Replay
-from massgen_bridge.runtime.index import new_run_id
+from massgen_bridge.runtime.index import RunIndex, new_run_id
 from massgen_bridge.runtime.inner import crew_of
 from massgen_bridge.runtime.inner_past import with_finished
 from massgen_bridge.runtime.recorded import begin, go_on, here, taken_over
 from massgen_bridge.runtime.redact import Redactor
 from massgen_bridge.runtime.runner import opening
 from massgen_bridge.runtime.sessions import Session
+from massgen_bridge.runtime.workspaces import Workspaces
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -85,7 +86,8 @@ async def execute(
         async with (
             _on_tape(tape, prepared, question, run_id) as end,
             prepared.pool,
-            crew_of(prepared, keep=keep) as crew,
+            _workspaces(run_id, keep=keep) as workspaces,
+            crew_of(prepared, keep=keep, workspaces=workspaces) as crew,
         ):
             result = await begin(
                 prepared, started, run_id, crew, listeners=listeners, keep=keep, session=session
@@ -109,6 +111,17 @@ async def _on_tape(
     finally:
         with anyio.CancelScope(shield=True):
             await to_thread.run_sync(tape.close, results[0] if results else None)
+
+
+@asynccontextmanager
+async def _workspaces(run_id: str, *, keep: bool) -> AsyncIterator[Workspaces]:
+    """The folders of the agents: beside the journal where there is one, else as long as the run."""
+    workspaces = Workspaces(RunIndex().files(run_id) if keep else None)
+    try:
+        yield workspaces
+    finally:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(workspaces.close)
 
 
 async def resume(
@@ -139,7 +152,11 @@ async def resume(
         session = await to_thread.run_sync(_session_of, past.started, run.run_id)
         agents = [with_finished(agent, past.finished) for agent in prepared.plan.agents]
         again = replace(prepared, plan=replace(prepared.plan, agents=agents))
-        async with again.pool, crew_of(again, keep=True, begun=(run.run_id,)) as crew:
+        async with (
+            again.pool,
+            _workspaces(run.run_id, keep=True) as workspaces,
+            crew_of(again, keep=True, workspaces=workspaces, begun=(run.run_id,)) as crew,
+        ):
             return await go_on(again, run, past, crew, listeners=listeners, session=session)
 
 

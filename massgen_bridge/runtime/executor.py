@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
@@ -14,7 +12,6 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
-from massgen_bridge.agent import TurnResult
 from massgen_bridge.errors import (
     AgentCrashed,
     AgentError,
@@ -23,9 +20,10 @@ from massgen_bridge.errors import (
     error_words,
 )
 from massgen_bridge.events import ModelRetried, PersonAsked, TurnCancelled, TurnDone, TurnFailed
+from massgen_bridge.isolation.calling import result_of
 
 if TYPE_CHECKING:
-    from massgen_bridge.agent import Agent, Emit, Turn
+    from massgen_bridge.agent import Emit, Turn
     from massgen_bridge.events import TurnEvent
     from massgen_bridge.runtime.crew import AgentSetup, Crew
 
@@ -111,7 +109,7 @@ class InProcessExecutor:
         try:
             with running.scope:
                 agent = await self._crew.agent(setup)
-                return TurnDone(result=await _result(agent, turn, alive))
+                return TurnDone(result=await result_of(agent, turn, alive))
         except AgentError as error:
             return TurnFailed(kind=error.kind, message=str(error), retryable=error.retryable)
         except BridgeError as error:
@@ -170,29 +168,3 @@ def _quiet_s(event: TurnEvent) -> float:
             return math.inf  # a person who thinks is not idle, and has a time limit of its own
         case _:
             return 0.0
-
-
-async def _result(agent: Agent, turn: Turn, emit: Emit) -> TurnResult:
-    try:
-        asked: object = agent.run(turn, emit)
-        if not isinstance(asked, Awaitable):
-            raise AgentCrashed(f"an agent's `run` is `async def`; this one returned {_name(asked)}")
-        result: object = await asked
-    except anyio.get_cancelled_exc_class() as error:
-        if not _is_cancelled():
-            # A future that was cancelled somewhere in the agent; nobody cancelled the turn.
-            raise AgentCrashed("the agent's own code cancelled itself") from error
-        raise
-    if not isinstance(result, TurnResult):
-        raise AgentCrashed(f"an agent's `run` returns a TurnResult; this one gave {_name(result)}")
-    return result
-
-
-def _name(value: object) -> str:
-    return "None" if value is None else f"a value of type {type(value).__name__!r}"
-
-
-def _is_cancelled() -> bool:
-    """Whether this task is being cancelled, by a scope or by asyncio itself."""
-    task = asyncio.current_task()
-    return anyio.current_effective_deadline() == -math.inf or bool(task and task.cancelling())

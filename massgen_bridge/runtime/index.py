@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets as random
+import shutil
 import sqlite3
 import time
 from contextlib import closing, contextmanager, suppress
@@ -115,6 +116,14 @@ class RunIndex:
                 f" '20261122-163501-7f3a9c12'"
             )
         return self.folder / f"{run_id}.sqlite"
+
+    def files(self, run_id: str) -> Path:
+        """The folder for what the agents of a run write, whether or not it is there.
+
+        Raises:
+            JournalError: That is no run id.
+        """
+        return self.path(run_id).with_suffix(".files")
 
     def start(
         self,
@@ -388,6 +397,7 @@ def _end(result: RunResult) -> dict[str, object]:
 
 
 def _delete_files(path: Path) -> None:
+    shutil.rmtree(path.with_suffix(".files"), ignore_errors=True)
     for suffix in ("", "-wal", "-shm", "-journal"):
         try:
             path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -52,18 +52,25 @@ if TYPE_CHECKING:
     from massgen_bridge.runtime.crew import AgentSetup
     from massgen_bridge.runtime.executor import Executor, TurnOutcome
     from massgen_bridge.runtime.planning import Prepared
+    from massgen_bridge.runtime.workspaces import Workspaces
 
 __all__ = ["InnerTeam", "crew_of"]
 
 
 def crew_of(
-    prepared: Prepared, *, keep: bool, begun: Sequence[str] = (), imports: Imports | None = None
+    prepared: Prepared,
+    *,
+    keep: bool,
+    workspaces: Workspaces,
+    begun: Sequence[str] = (),
+    imports: Imports | None = None,
 ) -> Crew:
     """The agents of a run, those that are teams among them.
 
     Args:
         prepared: The run.
         keep: Whether what teams do is written to journals of its own.
+        workspaces: The agents' folders.
         begun: The runs that this crew's agents have worked on in earlier processes, by their ids.
         imports: What sees to it that one thing is imported at a time.
     """
@@ -74,6 +81,7 @@ def crew_of(
             replace(prepared.teams[agent.seat.agent_id], ask=prepared.ask),
             able=agent.capabilities,
             keep=keep,
+            workspaces=workspaces.within(agent.seat.agent_id),
             begun=begun,
             imports=imports,
         )
@@ -82,7 +90,13 @@ def crew_of(
     }
     models = _PoolAccess(prepared.pool, frozenset(prepared.connections))
     return Crew(
-        prepared.host, models, load=load_object, teams=teams, ask=prepared.ask, imports=imports
+        prepared.host,
+        models,
+        load=load_object,
+        teams=teams,
+        ask=prepared.ask,
+        imports=imports,
+        workspaces=workspaces,
     )
 
 
@@ -94,6 +108,7 @@ class InnerTeam:
         prepared: The team.
         able: What its members can do together.
         keep: Whether its runs are written to journals.
+        workspaces: The members' folders.
         begun: The outer runs in which it has had turns before, in earlier processes.
         imports: As for `crew_of`.
     """
@@ -105,6 +120,7 @@ class InnerTeam:
         *,
         able: Capabilities,
         keep: bool,
+        workspaces: Workspaces,
         begun: Sequence[str] = (),
         imports: Imports | None = None,
     ) -> None:
@@ -112,6 +128,7 @@ class InnerTeam:
         self._able = able
         self._prepared = prepared
         self._keep = keep
+        self._workspaces = workspaces
         self._begun = begun
         self._imports = imports
         self._crew: Crew | None = None
@@ -168,7 +185,11 @@ class InnerTeam:
                 agents = tuple(with_finished(agent, finished) for agent in plan.agents)
                 self._prepared = replace(self._prepared, plan=replace(plan, agents=agents))
                 self._crew = crew_of(
-                    self._prepared, keep=self._keep, begun=begun, imports=self._imports
+                    self._prepared,
+                    keep=self._keep,
+                    workspaces=self._workspaces,
+                    begun=begun,
+                    imports=self._imports,
                 )
         return self._crew
 

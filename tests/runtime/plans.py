@@ -7,6 +7,7 @@ from typing import Any
 
 from massgen_bridge.connection import Connection, ModelCaller
 from massgen_bridge.events import Event, Record, RunResult, Seat
+from massgen_bridge.isolation.placement import Placement
 from massgen_bridge.messages import Message, user
 from massgen_bridge.plugins import PluginHost, load_object
 from massgen_bridge.runtime.crew import AgentSetup, Crew
@@ -36,15 +37,16 @@ def new_host(*plugins: object) -> PluginHost:
 def scripted(host: PluginHost, position: int, **given: Any) -> PlannedAgent:
     """The agent at a seat; `ballot`, `tools`, `limits` are the plan's, all else its script's.
 
-    With `kind` it is no scripted agent, and has no options.
+    With `kind` it is no scripted agent, and has no options; `place` says where it runs.
     """
     agent_id = f"a{position}"
     planned = {key: given.pop(key) for key in ("ballot", "tools", "limits") if key in given}
     kind = given.pop("kind", "scripted")
+    place = given.pop("place", Placement())
     options = {"answers": [f"answer of {agent_id}"], **given} if kind == "scripted" else {}
     return PlannedAgent(
         seat=Seat(agent_id=agent_id, label=f"agent{position}", kind=kind),
-        setup=AgentSetup(agent_id=agent_id, kind=kind, options=options),
+        setup=AgentSetup(agent_id=agent_id, kind=kind, options=options, place=place),
         capabilities=host.adapter(kind).capabilities,
         **planned,
     )
