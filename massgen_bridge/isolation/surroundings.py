@@ -11,8 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import platformdirs
-
+from massgen_bridge.folders import cache_path
 from massgen_bridge.models.addresses import no_proxy_for_loopback
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ class Surroundings:
     def __init__(self, kind: str) -> None:
         self.private = Path(tempfile.mkdtemp(prefix="massgen-bridge-"))
         home, temporary = self.private / "home", self.private / "tmp"
-        cache = platformdirs.user_cache_path("massgen-bridge", appauthor=False) / "workers" / kind
+        cache = cache_path() / "workers" / kind
         for folder in (home, temporary, cache):
             folder.mkdir(parents=True, exist_ok=True)
         # Many look below the home, whatever the variable says.
