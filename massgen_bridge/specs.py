@@ -86,7 +86,7 @@ class AdapterSpec:
         kind: The value of `backend.type` in YAML; the adapter's entry point has the same name.
         summary: One line for `massgen-bridge adapters`.
         factory: Makes an agent; called in a worker thread, for it may import a framework.
-        options: The keys of `backend` beside `type`, `model` and `isolation`.
+        options: The keys of `backend` beside `type`, `model`, `isolation` and `env`.
         capabilities: What agents of this kind can do at best.
         refine: Narrows the capabilities for given options and model; None keeps them, cut down
             to what the model can do.

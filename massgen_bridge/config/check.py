@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel
 
@@ -15,6 +15,9 @@ from massgen_bridge.config.problems import Problems, described, parse
 from massgen_bridge.config.source import KeyPath, Source
 from massgen_bridge.config.teams import Around, path_of, team_source
 from massgen_bridge.errors import BridgeError, ConfigError, DuplicateName
+from massgen_bridge.isolation.choice import place, stays_here
+from massgen_bridge.isolation.packages import Packages
+from massgen_bridge.isolation.placement import Isolation
 from massgen_bridge.models.resolution import find_provider, reference
 from massgen_bridge.models.settings import ModelConfig
 
@@ -68,6 +71,7 @@ class Check:
         self._unchecked: list[KeyPath] = []
         self._plugins_loaded = plugins_loaded
         self._may_wait = self._around.may_wait
+        self._packages = Packages()
 
     def run(self) -> RunConfig:
         """The checked configuration.
@@ -232,11 +236,34 @@ class Check:
                 parsed = self._parse_options(
                     spec.options, own, (*path, "backend"), _OWN_BACKEND_KEYS
                 )
+                if parsed is not None:
+                    self._check_place(spec, parsed, agent["backend"], (*path, "backend"))
                 if parsed is not None and isinstance(name, str):
                     options[name] = parsed
                     if spec.is_team:
                         self._check_team(name, agent, path)
         return options
+
+    def _check_place(
+        self, spec: AdapterSpec, options: BaseModel, backend: Mapping[str, Any], path: KeyPath
+    ) -> None:
+        """See that the agent can run where it is to run."""
+        isolation, variables = backend.get("isolation", "auto"), backend.get("env")
+        if isolation not in get_args(Isolation):
+            return  # told already
+        origin = self._host.origin(spec.kind)
+        try:
+            chosen = place(spec, options, isolation, origin=origin, packages=self._packages)
+        except ConfigError as error:
+            at = (*path, "isolation") if "isolation" in backend else path
+            self._problems.add(at, error.message)
+            return
+        if variables and not chosen.is_remote:
+            where = "the agent runs in this process, which has all variables"
+            advice = "take it out"
+            if stays_here(spec, origin) is None:
+                advice += ", or give the agent a process of its own with 'isolation: process'"
+            self._problems.add((*path, "env"), f"{where}; {advice}", at_key=True)
 
     def _check_team(self, name: str, agent: Mapping[str, Any], path: KeyPath) -> None:
         """Check the configuration of an agent that is a team, as one of its own."""
@@ -278,9 +305,6 @@ class Check:
     def _check_backend(self, backend: Any, path: KeyPath) -> AdapterSpec | None:
         if not isinstance(backend, dict):
             return None
-        if backend.get("isolation") in {"process", "environment"}:
-            message = f"{backend['isolation']!r} is not supported yet; use 'auto' or 'none'"
-            self._problems.add((*path, "isolation"), message)
         kind = backend.get("type")
         if not isinstance(kind, str):
             return None

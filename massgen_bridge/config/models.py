@@ -17,6 +17,7 @@ from massgen_bridge.agent import Limits
 from massgen_bridge.budget import Budget
 from massgen_bridge.config.source import KeyPath, Source
 from massgen_bridge.events import TeamRole
+from massgen_bridge.isolation.placement import Isolation
 from massgen_bridge.messages import Frozen, JsonValue
 from massgen_bridge.models.settings import ModelConfig
 
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 AGENT_ID_PATTERN = r"^[A-Za-z0-9_.-]{1,64}$"
+_VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 Options = dict[str, JsonValue]
 
@@ -54,10 +56,19 @@ class BackendConfig(_Settings):
         description="The model: a name from `models:`, the name of a provider with a model of "
         "its own (`local`), `provider/model`, or a plain model name of the kind's usual provider.",
     )
-    isolation: Literal["auto", "none", "process", "environment"] = Field(
+    isolation: Isolation = Field(
         default="auto",
-        description="Where the agent runs. `auto` and `none`: in the same process. `process` and "
-        "`environment` are not supported yet.",
+        description="Where the agent runs. `none`: in the same process. `process`: in a process "
+        "of its own, with the packages that are installed here. `environment`: in a process with "
+        "packages of its own, which `massgen-bridge env sync` installs. `auto`: in an environment "
+        "where the framework is not installed here, else in a process for kinds that need one, "
+        "else in the same process.",
+    )
+    env: tuple[Annotated[str, Field(pattern=_VARIABLE_PATTERN)], ...] = Field(
+        default=(),
+        description="Names of environment variables that the agent's own process gets, such as "
+        "`OPENAI_API_KEY` for models that your own objects call. Only for agents with a process "
+        "of their own: those in the same process have all variables.",
     )
     options: Options = Field(
         default_factory=dict,

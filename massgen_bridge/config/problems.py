@@ -223,7 +223,7 @@ def described(value: Any, path: KeyPath = ()) -> str:
         case int() | float():
             return f"the number {value}"
         case str():
-            hidden = any(_SECRET.search(str(part)) for part in path)
+            hidden = any(_SECRET.search(str(part)) for part in path) or path[-2:-1] == ("env",)
             shown = repr(value) if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]!r}…"
             return "text" if hidden else f"the text {shown}"
         case Mapping():

@@ -7,8 +7,6 @@ import sys
 from importlib.metadata import Distribution, PackageNotFoundError
 from typing import TYPE_CHECKING
 
-from massgen_bridge.errors import ConfigError
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -54,14 +52,18 @@ class Packages:
         return self._unmet[asked]
 
     def suits(self, python: str) -> bool:
-        """Whether this Python is one of those that a version specifier allows."""
+        """Whether this Python is one of those that a version specifier allows.
+
+        Raises:
+            ConfigError: It is no specifier.
+        """
         version = ".".join(map(str, sys.version_info[:3]))
         plain = _compared(version, python)
         if plain is not None:
             return plain
-        from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - see the class
+        from massgen_bridge.isolation.requirements import host_satisfies  # noqa: PLC0415 - see the class
 
-        return SpecifierSet(python).contains(version, prereleases=True)
+        return host_satisfies(python)
 
     def _distribution(self, name: str) -> Distribution | None:
         if name not in self._distributions:
@@ -81,17 +83,9 @@ class Packages:
             is_met = _compared(found, plain[2] or "")
             if is_met is not None:
                 return None if is_met else f"installed: {found}"
-        from packaging.requirements import (  # noqa: PLC0415 - see the class
-            InvalidRequirement,
-            Requirement,
-        )
+        from massgen_bridge.isolation.requirements import parsed  # noqa: PLC0415 - see the class
 
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement as error:
-            reason = str(error).partition("\n")[0]
-            raise ConfigError(f"{text!r} is no pip requirement: {reason}") from None
-        return self._lack_of(requirement, frozenset())
+        return self._lack_of(parsed(text), frozenset())
 
     def _lack_of(self, requirement: Requirement, seen: frozenset[tuple[str, str]]) -> str | None:
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
@@ -113,11 +107,11 @@ class Packages:
 
     def _of_extra(self, name: str, extra: str) -> Iterator[Requirement]:
         """What an extra of an installed distribution requires beside the distribution itself."""
-        from packaging.requirements import Requirement  # noqa: PLC0415 - see the class
+        from massgen_bridge.isolation.requirements import parsed  # noqa: PLC0415 - see the class
 
         found = self._distribution(name)
         for text in (found.requires if found is not None else None) or ():
-            inner = Requirement(text)
+            inner = parsed(text)
             marker, inner.marker = inner.marker, None
             if marker is None or marker.evaluate({"extra": ""}):
                 continue

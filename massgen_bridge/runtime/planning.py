@@ -12,6 +12,7 @@ from massgen_bridge.events import Seat
 from massgen_bridge.models.connections import ConnectionPool
 from massgen_bridge.models.prices import PriceList
 from massgen_bridge.runtime.crew import AgentSetup
+from massgen_bridge.runtime.places import Places, placed
 from massgen_bridge.runtime.plan import PlannedAgent, RunPlan
 from massgen_bridge.runtime.setup import RunSetup, literal_secrets, setup_of
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from massgen_bridge.config.models import AgentConfig
     from massgen_bridge.config.source import KeyPath
     from massgen_bridge.connection import Connection
+    from massgen_bridge.isolation.placement import Placement
     from massgen_bridge.people import Asking
     from massgen_bridge.plugins import PluginHost
     from massgen_bridge.specs import AdapterSpec, ProviderSpec, SinkSpec, ToolSpec
@@ -105,8 +107,9 @@ def prepare_run(
             name: prepared(team, pool, _hosts_within(hosts, name))
             for name, team in config.teams.items()
         }
-        return _prepared(config, host, pool, teams, tuple(providers.values()))
+        return _prepared(config, pool, teams, tuple(providers.values()), places)
 
+    places = Places(host, environ if hosts is None else None)
     setup = setup_of(config, host, from_objects=from_objects)
     return replace(prepared(config, hosts=hosts), setup=setup)
 
@@ -123,18 +126,19 @@ def _hosts_within(hosts: Mapping[str, str] | None, team: str) -> Mapping[str, st
 
 def _prepared(
     config: RunConfig,
-    host: PluginHost,
     pool: ConnectionPool,
     teams: Mapping[str, Prepared],
     providers: Sequence[ProviderSpec],
+    places: Places,
 ) -> Prepared:
+    host = places.host
     connections: dict[str, Connection] = {}
     agents: list[PlannedAgent] = []
     for index, agent in enumerate(config.agents):
         try:
-            planned, connection = _planned(config, index, host, pool)
+            planned, connection = _planned(config, index, pool, places)
         except ConfigError as error:
-            raise _placed(error, config, ("agents", index, "backend", "model")) from None
+            raise placed(error, config, ("agents", index, "backend", "model")) from None
         agents.append(_as_team(planned, teams[agent.id]) if agent.id in teams else planned)
         if connection is not None:
             connections[agent.id] = connection
@@ -203,7 +207,7 @@ def _check_prices(config: RunConfig, prices: PriceList) -> None:
                 f"agent {agent.id!r}: the price of the model {unknown.model!r} is not known, so a"
                 " budget of 'cost_usd' cannot be kept: limit 'tokens' or 'model_calls' instead"
             )
-            raise _placed(problem, config, (*path, "budget", "cost_usd"))
+            raise placed(problem, config, (*path, "budget", "cost_usd"))
 
 
 def _sinks(config: RunConfig, host: PluginHost) -> list[tuple[SinkSpec, BaseModel]]:
@@ -215,9 +219,9 @@ def _sinks(config: RunConfig, host: PluginHost) -> list[tuple[SinkSpec, BaseMode
 
 
 def _planned(
-    config: RunConfig, index: int, host: PluginHost, pool: ConnectionPool
+    config: RunConfig, index: int, pool: ConnectionPool, places: Places
 ) -> tuple[PlannedAgent, Connection | None]:
-    agent = config.agents[index]
+    agent, host = config.agents[index], places.host
     spec = host.adapter(agent.backend.type)
     connection = _connect(agent, spec, pool)
     planned = PlannedAgent(
@@ -231,7 +235,7 @@ def _planned(
             weight=agent.weight,
             has_tools=bool(agent.tools),
         ),
-        setup=_setup(agent, config.base_dir),
+        setup=_setup(agent, config.base_dir, places.of(config, index)),
         capabilities=_capabilities(spec, config.agent_options[agent.id], connection),
         system_message=agent.system_message or "",
         ballot=agent.ballot,
@@ -247,14 +251,6 @@ def _planned(
 
 def _needs_person(spec: AdapterSpec, options: BaseModel) -> bool:
     return spec.needs_person is not None and spec.needs_person(options)
-
-
-def _placed(error: ConfigError, config: RunConfig, path: KeyPath) -> ConfigError:
-    """The error with its place in the file, where it came from one."""
-    place = config.source.place(path)
-    if error.file is not None or config.file is None or place is None:
-        return error
-    return ConfigError(error.message, file=config.file, line=place.line, column=place.column)
 
 
 def _connect(config: AgentConfig, spec: AdapterSpec, pool: ConnectionPool) -> Connection | None:
@@ -281,8 +277,9 @@ def _tool(name: str, host: PluginHost) -> ToolSpec:
     return host.tool(name)
 
 
-def _setup(config: AgentConfig, base_dir: Path) -> AgentSetup:
+def _setup(config: AgentConfig, base_dir: Path, place: Placement) -> AgentSetup:
     return AgentSetup(
+        place=place,
         agent_id=config.id,
         kind=config.backend.type,
         options=config.backend.options,

@@ -286,8 +286,35 @@ def test_another_version_is_an_error(version: str) -> None:
             _team(top="models: {m: {provider: openai, model: x, base_url: '${A B}'}}"),
             "5:52: models.m.base_url: a '${' begins the name of an environment variable",
         ),
+        # where an agent runs
+        (_team("{type: scripted, isolation: proces}"), "4:42: agents[0].backend.isolation: exp"),
+        (
+            _team("{type: human, isolation: process}"),
+            "4:39: agents[0].backend.isolation: agents of kind 'human' run in this process alone",
+        ),
+        (
+            _team(
+                "{type: team, isolation: environment, agents: [{id: a, backend: {type: human}}]}"
+            ),
+            "4:38: agents[0].backend.isolation: agents of kind 'team' run in this process alone",
+        ),
+        (
+            _team("{type: python, function: 'a:b', isolation: environment}"),
+            "4:57: agents[0].backend.isolation: an environment of its own would hold nothing",
+        ),
+        (
+            _team("{type: scripted, env: [HOME]}"),
+            "4:31: agents[0].backend.env: the agent runs in this process, which has all variables;",
+        ),
+        (
+            _team("{type: scripted, isolation: process, env: [sk-very-secret]}"),
+            "4:57: agents[0].backend.env[0]: expected text that matches ^[A-Za-z_]",
+        ),
+        (
+            _team("{type: scripted, isolation: process, env: {A_KEY: sk-very-secret}}"),
+            "4:56: agents[0].backend.env: expected a list, found a mapping",
+        ),
         # what comes later
-        (_team("{type: scripted, isolation: process}"), "4:42: agents[0].backend.isolation: 'proc"),
         (_team(top="orchestrator: {}"), "5:1: orchestrator: is not supported yet; take it out"),
         (_team("{type: scripted, mcp_servers: []}"), "4:31: agents[0].backend.mcp_servers: is not"),
     ],
@@ -295,6 +322,11 @@ def test_another_version_is_an_error(version: str) -> None:
 def test_a_mistake_is_told_with_its_place(text: str, expected: str) -> None:
     problem = _problem(text)
     assert problem.startswith(expected)
+
+
+def test_a_key_that_was_written_as_the_name_of_a_variable_is_not_repeated() -> None:
+    problem = _problem(_team("{type: scripted, isolation: process, env: [sk-very-secret]}"))
+    assert problem.endswith("found text")
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:

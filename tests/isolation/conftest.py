@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import sys
 import threading
 import zipfile
 from base64 import urlsafe_b64encode
@@ -114,3 +115,15 @@ def silent_index(links: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Silen
 def environments() -> Environments:
     """Those of the empty cache."""
     return Environments()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Path]:
+    """A folder whose distributions this process finds; afterwards they are forgotten."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+    for name in [name for name in sys.modules if name.partition(".")[0].startswith("bridge_")]:
+        del sys.modules[name]

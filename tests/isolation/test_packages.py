@@ -8,34 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from isolation.distributions import write_distribution
 from packaging.specifiers import SpecifierSet
 
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.isolation.packages import Packages, _compared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
-def _install(folder: Path, name: str, version: str | None, *requires: str) -> None:
-    metadata = folder / f"{name.replace('-', '_')}-{version or 0}.dist-info"
-    metadata.mkdir()
-    lines = ["Metadata-Version: 2.1", f"Name: {name}"]
-    lines += [f"Version: {version}"] if version else []
-    lines += [f"Requires-Dist: {one}" for one in requires]
-    (metadata / "METADATA").write_text("\n".join(lines) + "\n")
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Path]:
-    sys.path.insert(0, str(tmp_path))
-    yield tmp_path
-    sys.path.remove(str(tmp_path))
-
-
 def test_an_installed_version_within_the_bounds_meets_a_requirement(site: Path) -> None:
-    _install(site, "a-framework", "1.10.2")
+    write_distribution(site, "a-framework", "1.10.2")
     packages = Packages()
     assert packages.version("a-framework") == "1.10.2"
     met = ("a-framework", "a_framework>=1.9", "A-Framework>=1.10.2,<2", "a-framework~=1.10")
@@ -55,13 +39,13 @@ def test_what_is_not_installed_is_told(site: Path) -> None:
 
 
 def test_a_pre_release_counts_where_it_is_the_one_that_is_installed(site: Path) -> None:
-    _install(site, "a-framework", "2.0rc1")
+    write_distribution(site, "a-framework", "2.0rc1")
     assert Packages().unmet(["a-framework>=1.5"]) == ()
     assert Packages().unmet(["a-framework>=2"]) == ("a-framework>=2 (installed: 2.0rc1)",)
 
 
 def test_an_extra_is_met_only_with_what_it_requires_itself(site: Path) -> None:
-    _install(
+    write_distribution(
         site,
         "a-framework",
         "1.2",
@@ -76,7 +60,7 @@ def test_an_extra_is_met_only_with_what_it_requires_itself(site: Path) -> None:
     assert Packages().unmet(["a-framework[client]>=1"]) == (
         f"a-framework[client]>=1 ({wanted}: not installed)",
     )
-    _install(site, "client", "2.9")
+    write_distribution(site, "client", "2.9")
     assert Packages().unmet(["a-framework[client]>=1"]) == (
         f"a-framework[client]>=1 ({wanted}: installed: 2.9)",
     )
@@ -94,7 +78,7 @@ def test_a_marker_that_does_not_hold_here_asks_for_nothing(site: Path) -> None:
 
 
 def test_what_an_uninstallation_left_behind_does_not_count(site: Path) -> None:
-    _install(site, "a-framework", None)
+    write_distribution(site, "a-framework", None)
     assert Packages().version("a-framework") is None
     assert Packages().unmet(["a-framework>=1"]) == ("a-framework>=1 (not installed)",)
 

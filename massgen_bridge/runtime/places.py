@@ -1,0 +1,74 @@
+"""Where the agents of a run are to run, and where in a file a mistake about it stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from massgen_bridge.errors import ConfigError
+from massgen_bridge.isolation import choice
+from massgen_bridge.isolation.packages import Packages
+from massgen_bridge.plugins.records import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from massgen_bridge.config.models import RunConfig
+    from massgen_bridge.config.source import KeyPath
+    from massgen_bridge.isolation.placement import Placement
+    from massgen_bridge.plugins import PluginHost
+
+__all__ = ["Places", "placed"]
+
+
+class Places:
+    """Decides for each agent of a run, and of the teams within, where it runs.
+
+    Args:
+        host: The plugins.
+        environ: The environment variables; None where agents get none, as in a replay.
+    """
+
+    def __init__(self, host: PluginHost, environ: Mapping[str, str] | None) -> None:
+        self.host = host
+        self._environ = environ
+        self._packages = Packages()
+
+    def of(self, config: RunConfig, index: int) -> Placement:
+        """The place of an agent, by its position.
+
+        Raises:
+            ConfigError: There is none such as the configuration wants, or a variable is not set.
+        """
+        agent = config.agents[index]
+        backend = agent.backend
+        self._check_variables(config, index)
+        try:
+            return choice.place(
+                self.host.adapter(backend.type),
+                config.agent_options[agent.id],
+                backend.isolation,
+                origin=self.host.origin(backend.type),
+                packages=self._packages,
+                variables=backend.env,
+            )
+        except ConfigError as error:
+            problem = ConfigError(f"agent {agent.id!r}: {error.message}")
+            raise placed(problem, config, ("agents", index, "backend", "isolation")) from None
+
+    def _check_variables(self, config: RunConfig, index: int) -> None:
+        agent = config.agents[index]
+        for position, name in enumerate(agent.backend.env):
+            if self._environ is not None and name not in self._environ:
+                problem = ConfigError(
+                    f"agent {agent.id!r}: the environment variable {name!r} is not set"
+                    f"{nearest(name, self._environ)}"
+                )
+                raise placed(problem, config, ("agents", index, "backend", "env", position))
+
+
+def placed(error: ConfigError, config: RunConfig, path: KeyPath) -> ConfigError:
+    """The error with its place in the file, where it came from one."""
+    place = config.source.place(path)
+    if error.file is not None or config.file is None or place is None:
+        return error
+    return ConfigError(error.message, file=config.file, line=place.line, column=place.column)
