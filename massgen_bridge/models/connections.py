@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import anyio
 from anyio import to_thread
 from pydantic import SecretStr
 
-from massgen_bridge.errors import ConfigError
+from massgen_bridge.errors import AgentCrashed, ConfigError
 from massgen_bridge.models.local import LocalServers, LocalSettings
 from massgen_bridge.models.providers import LOCAL
 from massgen_bridge.models.resolution import (
@@ -25,6 +26,8 @@ from massgen_bridge.models.settings import ModelConfig
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
+
+    from anyio.abc import TaskGroup
 
     from massgen_bridge.connection import Connection, ModelCaller, Protocols
     from massgen_bridge.models.gateway import Gateway
@@ -42,6 +45,13 @@ class _Shared:
     servers: LocalServers | None = None
     gateway: Gateway | None = None
     opening: anyio.Lock = field(default_factory=anyio.Lock)
+    homes: list[tuple[int, TaskGroup]] = field(default_factory=list)
+
+    def tasks(self) -> TaskGroup:
+        """Where tasks run that belong to no turn: with the run that has the pool the longest."""
+        if not self.homes:
+            raise AgentCrashed("the connections of a run can be used by its context manager alone")
+        return self.homes[0][1]
 
 
 class ConnectionPool:
@@ -149,7 +159,8 @@ class ConnectionPool:
         """The run's gateway, one for all; it is started when it is first asked for."""
         async with self._shared.opening:
             if self._shared.gateway is None:
-                gateway = await to_thread.run_sync(_new_gateway, self._shared.secrets)
+                make = partial(_new_gateway, self._shared)
+                gateway = await to_thread.run_sync(make)
                 await gateway.start()
                 self._shared.gateway = gateway
             return self._shared.gateway
@@ -176,6 +187,8 @@ class ConnectionPool:
 
     async def __aenter__(self) -> Self:
         self._entered += 1
+        home = await anyio.create_task_group().__aenter__()
+        self._shared.homes.append((anyio.get_current_task().id, home))
         return self
 
     async def __aexit__(
@@ -185,8 +198,17 @@ class ConnectionPool:
         traceback: TracebackType | None,
     ) -> None:
         self._entered -= 1
-        if not self._entered:
-            await self.aclose()
+        # Tasks end where they began; one run may have begun what another still waits for.
+        mine = [one for one in self._shared.homes if one[0] == anyio.get_current_task().id]
+        self._shared.homes.remove(mine[-1])
+        home = mine[-1][1]
+        try:
+            if not self._entered:
+                home.cancel_scope.cancel()
+                await self.aclose()
+        finally:
+            # Without the error: a task group would wrap it into a group of its own.
+            await home.__aexit__(None, None, None)
 
     def _find(
         self, agent_id: str, model: str | ModelConfig, default_provider: str | None
@@ -212,7 +234,7 @@ class ConnectionPool:
         )
 
 
-def _new_gateway(known: set[str]) -> Gateway:
+def _new_gateway(shared: _Shared) -> Gateway:
     from massgen_bridge.models.gateway import Gateway  # noqa: PLC0415 - imports HTTP libraries
 
-    return Gateway(known)
+    return Gateway(shared.secrets, shared.tasks)

@@ -7,14 +7,23 @@ and which agent's turn asks, is known by context, for clients are shared by agen
 from __future__ import annotations
 
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["NOBODY", "Caller", "Tape", "asking", "caller", "current_tape", "rolling"]
+__all__ = [
+    "NOBODY",
+    "Caller",
+    "Tape",
+    "asking",
+    "caller",
+    "context_without_tape",
+    "current_tape",
+    "rolling",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,3 +94,11 @@ def asking(who: Caller) -> Iterator[None]:
         yield
     finally:
         _CALLER.reset(token)
+
+
+def context_without_tape() -> Context:
+    """The context here, but outside of any turn, and with the network alone."""
+    context = copy_context()
+    context.run(_TAPE.set, None)
+    context.run(_CALLER.set, NOBODY)
+    return context

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,8 +11,8 @@ import anyio
 from massgen_bridge.errors import AgentError, ProtocolFailed, Truncated
 from massgen_bridge.events import ModelCallFinished
 from massgen_bridge.models.gateway.accounting import StreamWatch, usage_of
+from massgen_bridge.models.gateway.local import Emulation
 from massgen_bridge.models.gateway.refusals import JSON, error_event, refusal
-from massgen_bridge.models.gateway.routes import upstream_url
 from massgen_bridge.models.gateway.upstream import headers_to_client, headers_to_model
 from massgen_bridge.models.sdk_errors import model_call_error, refused_call_error
 
@@ -21,39 +20,17 @@ if TYPE_CHECKING:
     import httpx2
 
     from massgen_bridge.agent import Usage
-    from massgen_bridge.connection import Protocols
+    from massgen_bridge.models.gateway.outgoing import Outgoing, Passing
     from massgen_bridge.models.gateway.passes import Pass
     from massgen_bridge.models.gateway.server import Exchange
     from massgen_bridge.models.gateway.upstream import Upstream
 
-__all__ = ["Forwarding", "Outgoing"]
+__all__ = ["Forwarding"]
 
 _REFUSED: Final = 300
 _CLOSING_S: Final = 2.0
 _SDK: Final = "httpx2"
-_EVENT_END: Final = re.compile(rb"\r?\n\r?\n")
 _MASK: Final = "[secret]"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
-    """What goes to the model.
-
-    Attributes:
-        path: Behind the connection's address.
-        query: Of the client's request.
-        body: The body.
-        asked: The protocol that the client speaks.
-        is_free: Whether it is no model call, and so under no policy.
-        hides_usage: Whether the usage was asked for by us alone, and is no part of the answer.
-    """
-
-    path: str
-    query: str
-    body: bytes
-    asked: Protocols
-    is_free: bool = False
-    hides_usage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +63,7 @@ class Forwarding:
         self._outgoing = outgoing
         self._upstream = upstream
         self._where = f"{self._connection.name!r} (model {self._connection.model!r})"
-        self._watch = StreamWatch(self._connection.protocol)
+        self._watch = StreamWatch(self._outgoing.spoken)
         self._refused: _Refused | None = None
         self._is_told = False
 
@@ -107,7 +84,7 @@ class Forwarding:
 
     async def _attempt(self) -> None:
         self._refused = None
-        self._watch = StreamWatch(self._connection.protocol)
+        self._watch = StreamWatch(self._outgoing.spoken)
         try:
             await self._ask()
         except Exception as error:  # the HTTP library's, and our own
@@ -118,7 +95,7 @@ class Forwarding:
         client = await self._upstream.client(self._pass.agent_id, connection)
         request = client.build_request(
             "POST",
-            upstream_url(connection, outgoing.path, outgoing.query),
+            outgoing.url,
             content=outgoing.body,
             headers=headers_to_model(self._exchange.request.headers, connection),
         )
@@ -138,7 +115,11 @@ class Forwarding:
 
     async def _take_refusal(self, response: httpx2.Response) -> None:
         body = await response.aread()
-        raise self._refusal(response, body, _parsed(body), response.status_code)
+        passing = self._outgoing.passing()
+        told = body
+        if isinstance(passing, Emulation):
+            told = passing.failed(response.status_code, body)
+        raise self._refusal(response, told, _parsed(body), response.status_code)
 
     async def _whole(self, response: httpx2.Response) -> None:
         """An answer in one piece; nothing of it is passed on before all of it is there."""
@@ -147,22 +128,30 @@ class Forwarding:
             answer = json.loads(body)
         except ValueError as error:
             raise ProtocolFailed(f"the answer is no JSON: {error}") from error
-        await self._tell(usage_of(self._connection.protocol, answer))
+        passing = self._outgoing.passing()
+        told = passing.feed(body) + passing.end()
+        if isinstance(passing, Emulation) and passing.failure is not None:
+            raise ProtocolFailed(passing.failure)
+        await self._tell(usage_of(self._outgoing.spoken, answer))
         headers = headers_to_client(response.headers.multi_items())
-        self._exchange.answer(response.status_code, headers, body)
+        self._exchange.answer(response.status_code, headers, told)
 
     async def _stream(self, response: httpx2.Response) -> None:
         """Events, each passed on as it comes; an end that is none is made visible as such."""
         watch, exchange = self._watch, self._exchange
+        passing = self._outgoing.passing()
         broken: AgentError | None = None
         try:
-            await self._copy(response)
+            await self._copy(response, passing)
         except Exception as error:  # the HTTP library's, and our own
             if not exchange.has_begun:
                 raise
             broken = self._error(error)
         if watch.is_whole or watch.is_over:
+            rest = passing.end()
             await self._tell(watch.usage)
+            self._begin(response)
+            await exchange.write(rest)
             exchange.end()
             return
         broken = broken or Truncated(
@@ -171,25 +160,29 @@ class Forwarding:
         if not exchange.has_begun:
             raise broken
         # Nothing can be tried again any more, and nobody is to take what came for an answer.
-        if watch.failure is None and not watch.is_within_event:
+        rest = passing.end()
+        await exchange.write(rest)
+        if watch.failure is None and not rest and not watch.is_within_event:
             await exchange.write(error_event(self._outgoing.asked, self._masked(broken)))
         exchange.break_off()
 
-    async def _copy(self, response: httpx2.Response) -> None:
+    async def _copy(self, response: httpx2.Response, passing: Passing) -> None:
         watch, exchange = self._watch, self._exchange
-        hidden = _WithoutUsage() if self._outgoing.hides_usage else None
         async for data in response.aiter_bytes():
             watch.feed(data)
-            if not exchange.has_begun:
-                if watch.failure is not None:
-                    raise self._refusal(response, data, watch.failure, None)
-                headers = headers_to_client(response.headers.multi_items())
-                exchange.begin(response.status_code, headers)
+            if watch.failure is not None and not exchange.has_begun:
+                raise self._refusal(response, data, watch.failure, None)
+            told = passing.feed(data)
             if watch.is_over:
                 await self._tell(watch.usage)
-            await exchange.write(data if hidden is None else hidden.feed(data))
-        if hidden is not None:
-            await exchange.write(hidden.end())
+            if told:
+                self._begin(response)
+                await exchange.write(told)
+
+    def _begin(self, response: httpx2.Response) -> None:
+        if not self._exchange.has_begun:
+            headers = headers_to_client(response.headers.multi_items())
+            self._exchange.begin(response.status_code, headers)
 
     async def _tell(self, usage: Usage | None) -> None:
         """Account for the call; before its last bytes go out, for with those the turn may end."""
@@ -232,37 +225,6 @@ class Forwarding:
         if key is None or key.get_secret_value() not in str(error):
             return error
         return type(error)(str(error).replace(key.get_secret_value(), _MASK))
-
-
-class _WithoutUsage:
-    """Takes the chunk that has nothing but the usage out of a stream of chat completions."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> bytes:
-        """What is left of the events that are complete now."""
-        text = self._rest + data
-        told = 0
-        kept: list[bytes] = []
-        for end in _EVENT_END.finditer(text):
-            event = text[told : end.end()]
-            told = end.end()
-            if not _is_usage(event):
-                kept.append(event)
-        self._rest = text[told:]
-        return b"".join(kept)
-
-    def end(self) -> bytes:
-        """What is no complete event."""
-        return self._rest
-
-
-def _is_usage(event: bytes) -> bool:
-    if b'"usage"' not in event:
-        return False
-    chunk = _parsed(event.strip().removeprefix(b"data:"))
-    return isinstance(chunk, dict) and chunk.get("choices") == [] and bool(chunk.get("usage"))
 
 
 def _parsed(body: bytes) -> Any:

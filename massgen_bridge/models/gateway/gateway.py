@@ -13,27 +13,25 @@ from pydantic import SecretStr
 
 from massgen_bridge.agent import Limits
 from massgen_bridge.connection import RetryPolicy
-from massgen_bridge.errors import (
-    AgentCrashed,
-    AgentError,
-    BadRequest,
-    LimitReached,
-    NotFound,
-)
-from massgen_bridge.models.gateway.bodies import read_body
-from massgen_bridge.models.gateway.forwarding import Forwarding, Outgoing
+from massgen_bridge.errors import AgentCrashed, AgentError, NotFound
+from massgen_bridge.models.gateway.forwarding import Forwarding
+from massgen_bridge.models.gateway.local import Refused
+from massgen_bridge.models.gateway.outgoing import outgoing_for
 from massgen_bridge.models.gateway.passes import Pass, Passes, Policy, Reservation
 from massgen_bridge.models.gateway.refusals import JSON, refusal
 from massgen_bridge.models.gateway.routes import likely_protocol, route_of
 from massgen_bridge.models.gateway.server import HttpServer
 from massgen_bridge.models.gateway.upstream import Upstream
+from massgen_bridge.models.tape import context_without_tape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anyio.abc import TaskGroup
 
     from massgen_bridge.agent import Emit
     from massgen_bridge.connection import Connection, ModelCaller
-    from massgen_bridge.models.gateway.bodies import Body
+    from massgen_bridge.models.gateway.outgoing import Outgoing
     from massgen_bridge.models.gateway.routes import Route
     from massgen_bridge.models.gateway.server import Exchange, Request
 
@@ -48,9 +46,12 @@ class Gateway:
 
     Args:
         known: Takes the tokens that it gives out: they are secrets.
+        tasks: Gives the tasks of what belongs to no turn.
     """
 
-    def __init__(self, known: set[str]) -> None:
+    def __init__(self, known: set[str], tasks: Callable[[], TaskGroup]) -> None:
+        self._tasks = tasks
+        self._directs: list[tuple[Connection, Connection]] = []
         self._passes = Passes(known)
         self._upstream = Upstream()
         self._server = HttpServer(self)
@@ -106,22 +107,47 @@ class Gateway:
         self._passes.issue(token, reservation)
         return reservation
 
+    def direct(self, connection: Connection) -> Connection:
+        """A way to the local model for an agent in this process, which has a policy of its own.
+
+        It is good as long as the gateway is: requests are translated, and nothing else is done.
+
+        Args:
+            connection: To the local model's server.
+        """
+        for real, inner in self._directs:
+            if real == connection:
+                return inner
+        token = self._passes.new_token()
+        holder = Pass(
+            agent_id="",
+            connection=connection,
+            policy=None,
+            tasks=self._tasks,
+            # What the agent's client sends is on its tape already.
+            context=context_without_tape(),
+        )
+        self._passes.issue(token, holder)
+        inner = connection.model_copy(update=self._address(connection, token))
+        self._directs.append((connection, inner))
+        return inner
+
     # --- turns -----------------------------------------------------------------------------------
 
     def open(self, holder: Pass) -> tuple[str, Connection]:
         """Let a turn begin: its token, and the connection that has it."""
         token = self._passes.new_token()
         self._passes.issue(token, holder)
-        real = holder.connection
-        inner = real.model_copy(
-            update={
-                "base_url": self.url if real.protocol == "messages" else f"{self.url}/v1",
-                "api_key": SecretStr(token),
-                "headers": {},
-                "retry": RetryPolicy(attempts=1),
-            }
-        )
-        return token, inner
+        once = {"retry": RetryPolicy(attempts=1)}
+        address = self._address(holder.connection, token)
+        return token, holder.connection.model_copy(update=address | once)
+
+    def _address(self, connection: Connection, token: str) -> dict[str, Any]:
+        return {
+            "base_url": self.url if connection.protocol == "messages" else f"{self.url}/v1",
+            "api_key": SecretStr(token),
+            "headers": {},
+        }
 
     def close(self, token: str, holder: Pass) -> None:
         """Let a turn be over."""
@@ -133,31 +159,27 @@ class Gateway:
     def check(self, request: Request) -> tuple[int, bytes] | None:
         """Why a request is refused before its body is kept; None where it is not."""
         try:
-            holder = self._passes.find(request.token)
-            if route_of(request) is None:
-                raise NotFound(
-                    f"the gateway has no {request.method} {request.path!r}: expected POST "
-                    "/v1/chat/completions, /v1/responses or /v1/messages, or GET /v1/models"
-                )
+            self._passes.find(request.token)
+            _route(request)
         except AgentError as error:
             return refusal(likely_protocol(request), error)
-        del holder
         return None
 
     def respond(self, exchange: Exchange) -> None:
         """Answer a request in a task of the turn that it belongs to."""
         request = exchange.request
         protocol = likely_protocol(request)
-        route = route_of(request)
         try:
-            if route is None:
-                raise NotFound(f"the gateway has no {request.method} {request.path!r}")
+            route = _route(request)
             protocol = route.protocol or protocol
             holder = self._passes.find(request.token)
             if route.task == "models":
                 exchange.answer(200, JSON, _models(holder.connection))
                 return
-            outgoing = _outgoing(request, route, holder)
+            outgoing = outgoing_for(request, route, holder)
+        except Refused as error:
+            exchange.answer(error.status, JSON, error.body)
+            return
         except AgentError as error:
             status, body = refusal(protocol, error)
             exchange.answer(status, JSON, body)
@@ -204,12 +226,12 @@ class _Admission:
 
     async def __aenter__(self) -> Connection:
         agent_id, connection, policy, reservation = self._made
-        self._tasks = await anyio.create_task_group().__aenter__()
+        tasks = self._tasks = await anyio.create_task_group().__aenter__()
         self._holder = Pass(
             agent_id=agent_id,
             connection=connection,
             policy=policy,
-            tasks=self._tasks,
+            tasks=lambda: tasks,
             context=copy_context(),
             reservation=reservation,
         )
@@ -225,54 +247,14 @@ class _Admission:
         await self._tasks.__aexit__(None, None, None)
 
 
-def _outgoing(request: Request, route: Route, holder: Pass) -> Outgoing:
-    """What goes to the model for a request.
-
-    Raises:
-        AgentError: The request cannot be passed on; the text says why.
-    """
-    connection = holder.connection
-    asked = route.protocol or connection.protocol
-    if asked != connection.protocol:
-        raise BadRequest(
-            f"this client speaks {asked!r}, but the connection {connection.name!r} of agent "
-            f"{holder.agent_id!r} offers {connection.protocol!r}: give the agent a model with a "
-            f"connection that offers {asked!r}, or let its client speak {connection.protocol!r}"
+def _route(request: Request) -> Route:
+    route = route_of(request)
+    if route is None:
+        raise NotFound(
+            f"the gateway has no {request.method} {request.path!r}: expected POST "
+            "/v1/chat/completions, /v1/responses or /v1/messages, or GET /v1/models"
         )
-    try:
-        body = read_body(request.body)
-    except ValueError as error:
-        raise BadRequest(f"the body is no JSON object: {error}") from error
-    if route.task == "call" and holder.policy is not None:
-        most = holder.policy.limits.max_model_calls
-        if holder.calls >= most:
-            raise LimitReached(f"the turn made {most} model calls, as many as it may")
-        holder.calls += 1
-    changes, hides_usage = _changes(body, connection)
-    return Outgoing(
-        path=route.path,
-        query=request.query,
-        body=body.with_values(changes) if changes else request.body,
-        asked=asked,
-        is_free=route.task != "call",
-        hides_usage=hides_usage,
-    )
-
-
-def _changes(body: Body, connection: Connection) -> tuple[dict[str, Any], bool]:
-    """What is set in a body, and whether the usage in the answer was asked for by us alone."""
-    changes: dict[str, Any] = {}
-    if body.values.get("model") != connection.model:
-        changes["model"] = connection.model
-    if connection.protocol != "chat" or not body.values.get("stream"):
-        return changes, False
-    options = body.values.get("stream_options")
-    options = options if isinstance(options, dict) else {}
-    if options.get("include_usage"):
-        return changes, False
-    # Budgets and costs count what streams use, whatever the client wants to know.
-    changes["stream_options"] = {**options, "include_usage": True}
-    return changes, True
+    return route
 
 
 def _models(connection: Connection) -> bytes:

@@ -45,7 +45,7 @@ class Pass:
         agent_id: The agent.
         connection: The real one.
         policy: None for an agent in this process, which has its own.
-        tasks: Where its requests are made; they end with it.
+        tasks: Gives the tasks that its requests are made in; they end with it.
         context: What they run in: whose turn it is, and on which tape.
         reservation: The one whose token is good for this turn, too.
         calls: Model calls so far.
@@ -55,7 +55,7 @@ class Pass:
     agent_id: str
     connection: Connection
     policy: Policy | None
-    tasks: TaskGroup
+    tasks: Callable[[], TaskGroup]
     context: Context
     reservation: Reservation | None = None
     calls: int = 0
@@ -63,7 +63,7 @@ class Pass:
 
     def start(self, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Begin a task of this turn."""
-        self.context.run(self.tasks.start_soon, make)
+        self.context.run(self.tasks().start_soon, make)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from massgen_bridge.connection import Connection, Protocols
+    from massgen_bridge.connection import Protocols
     from massgen_bridge.models.gateway.server import Request
 
-__all__ = ["Route", "likely_protocol", "route_of", "upstream_url"]
+__all__ = ["Route", "likely_protocol", "route_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,3 @@ def likely_protocol(request: Request) -> Protocols:
     """The protocol in whose form a client expects an error."""
     is_messages = "/messages" in request.path or "anthropic-version" in request.headers
     return "messages" if is_messages else "chat"
-
-
-def upstream_url(connection: Connection, path: str, query: str) -> str:
-    """Where a request really goes."""
-    return f"{connection.base_url.rstrip('/')}{path}{'?' if query else ''}{query}"

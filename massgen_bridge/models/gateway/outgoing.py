@@ -1,0 +1,146 @@
+"""What goes to the model for a client's request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from massgen_bridge.errors import BadRequest, LimitReached, NotFound
+from massgen_bridge.models.gateway.bodies import read_body
+from massgen_bridge.models.gateway.local import Emulation, emulate
+from massgen_bridge.models.gateway.passing import AsItCame, WithoutUsage
+from massgen_bridge.models.providers import LOCAL
+
+if TYPE_CHECKING:
+    from massgen_bridge.connection import Protocols
+    from massgen_bridge.models.gateway.bodies import Body
+    from massgen_bridge.models.gateway.passes import Pass
+    from massgen_bridge.models.gateway.routes import Route
+    from massgen_bridge.models.gateway.server import Request
+
+__all__ = ["Outgoing", "Passing", "outgoing_for"]
+
+_LOCAL_PATH = "/v1/chat/completions"
+
+
+class Passing(Protocol):
+    """What is done to an answer on its way to the client."""
+
+    def feed(self, data: bytes) -> bytes:
+        """What the client gets for the next bytes."""
+
+    def end(self) -> bytes:
+        """What the client gets when there are no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """What goes to the model.
+
+    Attributes:
+        url: Where it goes.
+        body: What goes there.
+        asked: The protocol that the client speaks.
+        spoken: The protocol that the model's server speaks.
+        is_free: Whether it is no model call, and so under no policy.
+        hides_usage: Whether the usage was asked for by us alone, and is no part of the answer.
+        translated: The request as the client made it, where it is translated for the local model.
+    """
+
+    url: str
+    body: bytes
+    asked: Protocols
+    spoken: Protocols
+    is_free: bool = False
+    hides_usage: bool = False
+    translated: bytes | None = None
+
+    def passing(self) -> Passing:
+        """What is to be done to one answer."""
+        if self.translated is not None:
+            again = emulate(self.asked, self.translated)
+            assert again is not None  # noqa: S101 - it was translated before
+            return again
+        return WithoutUsage() if self.hides_usage else AsItCame()
+
+
+def outgoing_for(request: Request, route: Route, holder: Pass) -> Outgoing:
+    """What goes to the model for a request, which then counts as a call.
+
+    Raises:
+        AgentError: The request cannot be passed on; the text says why.
+        Refused: The local model cannot do what it asks for.
+    """
+    connection = holder.connection
+    is_local = connection.provider == LOCAL
+    asked = route.protocol or connection.protocol
+    if is_local and route.task != "call":
+        raise NotFound("the local model counts no tokens before a call")
+    if asked != connection.protocol and not is_local:
+        raise BadRequest(
+            f"this client speaks {asked!r}, but the connection {connection.name!r} of agent "
+            f"{holder.agent_id!r} offers {connection.protocol!r}: give the agent a model with a "
+            f"connection that offers {asked!r}, or let its client speak {connection.protocol!r}"
+        )
+    try:
+        body = read_body(request.body)
+    except ValueError as error:
+        raise BadRequest(f"the body is no JSON object: {error}") from error
+    if is_local:
+        root = connection.base_url.rstrip("/").removesuffix("/v1")
+        outgoing = _to_local(body, asked, connection.model, root + _LOCAL_PATH)
+    else:
+        changes, hides_usage = _changes(body, connection.model, asked)
+        query = f"?{request.query}" if request.query else ""
+        outgoing = Outgoing(
+            url=f"{connection.base_url.rstrip('/')}{route.path}{query}",
+            body=body.with_values(changes) if changes else request.body,
+            asked=asked,
+            spoken=asked,
+            is_free=route.task != "call",
+            hides_usage=hides_usage,
+        )
+    if not outgoing.is_free:
+        _count(holder)
+    return outgoing
+
+
+def _count(holder: Pass) -> None:
+    """Count a call among those that the turn may make."""
+    if holder.policy is None:
+        return
+    most = holder.policy.limits.max_model_calls
+    if holder.calls >= most:
+        raise LimitReached(f"the turn made {most} model calls, as many as it may")
+    holder.calls += 1
+
+
+def _to_local(body: Body, asked: Protocols, model: str, url: str) -> Outgoing:
+    data = body.with_values({"model": model})
+    translated: Emulation | None = emulate(asked, data)
+    if translated is not None:
+        return Outgoing(url=url, body=translated.body, asked=asked, spoken="chat", translated=data)
+    changes, hides_usage = _changes(body, model, "chat")
+    return Outgoing(
+        url=url,
+        body=body.with_values(changes),
+        asked="chat",
+        spoken="chat",
+        hides_usage=hides_usage,
+    )
+
+
+def _changes(body: Body, model: str, protocol: Protocols) -> tuple[dict[str, Any], bool]:
+    """What is set in a body, and whether the usage in the answer is asked for by us alone."""
+    changes: dict[str, Any] = {}
+    if body.values.get("model") != model:
+        changes["model"] = model
+    if protocol != "chat" or not body.values.get("stream"):
+        return changes, False
+    options = body.values.get("stream_options")
+    options = options if isinstance(options, dict) else {}
+    if options.get("include_usage"):
+        return changes, False
+    # Budgets and costs count what streams use, whatever the client wants to know.
+    changes["stream_options"] = {**options, "include_usage": True}
+    return changes, True
