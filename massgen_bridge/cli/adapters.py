@@ -16,10 +16,13 @@ from massgen_bridge.cli._options import AsJson, Debug, new_app
 from massgen_bridge.cli._output import BadUsage, say
 from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._tables import table
+from massgen_bridge.errors import ConfigError
+from massgen_bridge.isolation.standing import Standings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from massgen_bridge.isolation.standing import Standing
     from massgen_bridge.plugins import AdapterInfo
 
 __all__ = ["adapters", "app"]
@@ -45,14 +48,40 @@ def adapters(context: typer.Context, *, as_json: AsJson = False, _debug: Debug =
         if as_json:
             raise BadUsage("--json belongs to the list of kinds; to 'test', give '--output json'")
         return
-    found = plugin_host().adapters()
+    found, standings = plugin_host().adapters(), Standings()
     if as_json:
-        say(json.dumps({"adapters": [_plain(one) for one in found]}, indent=2))
+        say(json.dumps({"adapters": [_plain(one, standings) for one in found]}, indent=2))
         return
-    rows = [(one.kind, one.state, one.version or "", one.summary) for one in found]
-    say(table(("KIND", "STATE", "VERSION", ""), rows), nl=False)
+    rows = [(one.kind, _state(one), *_runs(one, standings), one.summary) for one in found]
+    say(table(("KIND", "STATE", "RUNS", "FRAMEWORK", ""), rows), nl=False)
     for line in _advice(found):
         say(line)
+
+
+def _state(info: AdapterInfo) -> str:
+    return "built in" if info.source == "built-in" else info.state
+
+
+def _standing(info: AdapterInfo, standings: Standings) -> Standing | None:
+    """How a kind stands here; None where it cannot be used, or nobody can know."""
+    if not info.is_ready:
+        return None
+    try:
+        return standings.of(info)
+    except ConfigError:  # the doctor tells it
+        return None
+
+
+def _runs(info: AdapterInfo, standings: Standings) -> tuple[str, str]:
+    """Where agents of a kind run, and on which framework."""
+    standing = _standing(info, standings)
+    if standing is None:
+        return "", ""
+    where = "in process" if standing.mode == "none" else "in its own process"
+    if standing.environment is not None:
+        where = "in its own environment" if standing.environment == "ready" else "not built yet"
+    version = standing.framework_version
+    return where, f"{info.framework} {version}" if version else info.framework or ""
 
 
 def _advice(found: tuple[AdapterInfo, ...]) -> Iterator[str]:
@@ -67,15 +96,21 @@ def _advice(found: tuple[AdapterInfo, ...]) -> Iterator[str]:
         yield from (f"  {one.kind:<{width}}  {one.install}" for one in missing)
 
 
-def _plain(info: AdapterInfo) -> dict[str, Any]:
-    able = info.capabilities
+def _plain(info: AdapterInfo, standings: Standings) -> dict[str, Any]:
+    able, standing = info.capabilities, _standing(info, standings)
     return {
         "kind": info.kind,
         "summary": info.summary,
         "state": info.state,
+        "source": info.source,
         "distribution": info.distribution,
         "version": info.version,
         "problem": info.problem,
         "install": info.install,
+        "isolation": standing.mode if standing else None,
+        "environment": standing.environment if standing else None,
+        "requires": list(info.requires),
+        "framework": info.framework,
+        "framework_version": standing.framework_version if standing else None,
         "capabilities": None if able is None else able.model_dump(mode="json"),
     }

@@ -11,11 +11,10 @@ from massgen_bridge.isolation.placement import Isolation, Mode, Placement
 
 if TYPE_CHECKING:
     from massgen_bridge.isolation.packages import Packages
-    from massgen_bridge.isolation.requirements import EnvironmentRequest
     from massgen_bridge.plugins import AdapterOrigin
     from massgen_bridge.specs import AdapterSpec
 
-__all__ = ["Needs", "place", "request_of", "stays_here", "usual_mode"]
+__all__ = ["Needs", "environment_requirements", "place", "stays_here", "usual_mode"]
 
 _OWN = "agents of this kind usually run in a process of their own"
 _ASKED = "the configuration says so"
@@ -100,7 +99,7 @@ def place(
     return Placement(
         mode=mode,
         module=origin.module or "",
-        requirements=_requirements(spec) if mode == "environment" else (),
+        requirements=environment_requirements(spec) if mode == "environment" else (),
         python=spec.python,
         variables=tuple(variables),
         redirected=redirected,
@@ -108,27 +107,18 @@ def place(
     )
 
 
-def request_of(place: Placement) -> EnvironmentRequest:
-    """What the environment of an agent has to hold.
+def environment_requirements(needs: Needs) -> tuple[str, ...]:
+    """What an environment for agents of a kind has to hold, with what a worker needs itself.
 
     Raises:
-        ConfigError: Its adapter asks for something that cannot be read.
+        ConfigError: Its adapter requires something that cannot be read.
     """
-    from massgen_bridge.isolation.requirements import (  # noqa: PLC0415 - not for each command
-        EnvironmentRequest,
-    )
-
-    return EnvironmentRequest.of(place.requirements, python=place.python)
-
-
-def _requirements(spec: AdapterSpec) -> tuple[str, ...]:
-    """What an environment for agents of a kind has to hold, with what a worker needs itself."""
     from massgen_bridge.isolation.requirements import (  # noqa: PLC0415 - not for each command
         core_requirements,
         normalised,
     )
 
-    return normalised((*spec.requires, *core_requirements()))
+    return normalised((*needs.requires, *core_requirements()))
 
 
 def _here_alone(

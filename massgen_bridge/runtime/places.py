@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from massgen_bridge.errors import ConfigError
@@ -43,7 +44,7 @@ class Places:
         backend = agent.backend
         self._check_variables(config, index)
         try:
-            return choice.place(
+            found = choice.place(
                 self.host.adapter(backend.type),
                 config.agent_options[agent.id],
                 backend.isolation,
@@ -51,9 +52,18 @@ class Places:
                 packages=self._packages,
                 variables=backend.env,
             )
+            return self._locked(found, config, backend.type)
         except ConfigError as error:
             problem = ConfigError(f"agent {agent.id!r}: {error.message}")
             raise placed(problem, config, ("agents", index, "backend", "isolation")) from None
+
+    def _locked(self, found: Placement, config: RunConfig, kind: str) -> Placement:
+        """The place with the lock that lies beside the configuration."""
+        if found.mode != "environment" or config.file is None:
+            return found
+        from massgen_bridge.isolation.locking import with_lock  # noqa: PLC0415 - seldom needed
+
+        return with_lock(found, config.base_dir / Path(config.file).name, kind)
 
     def _check_variables(self, config: RunConfig, index: int) -> None:
         agent = config.agents[index]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from extension_package.installing import install
+from isolation.distributions import write_adapter, write_distribution
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +24,31 @@ def test_every_kind_is_listed_with_its_state(shell: Shell) -> None:
     found = adapters(shell)
     assert found["scripted"]["state"] == "installed"
     assert found["openai"]["capabilities"]["streaming"] is True
-    assert {one["state"] for one in found.values()} <= {"installed", "installable", "planned"}
+    assert {one["state"] for one in found.values()} <= {"installed", "bundled", "planned"}
+
+
+def test_each_kind_tells_where_it_comes_from_and_what_it_runs_on(shell: Shell) -> None:
+    found = adapters(shell)
+    openai = found["openai"]
+    assert (openai["source"], openai["isolation"]) == ("entry point", "none")
+    assert (openai["framework"], openai["framework_version"]) == ("openai", version("openai"))
+    scripted = found["scripted"]
+    assert (scripted["source"], scripted["framework_version"]) == ("built-in", None)
+    assert f"in process  openai {version('openai')} " in shell("adapters").stdout
+
+
+def test_a_kind_whose_framework_is_missing_runs_in_an_environment(
+    shell: Shell, tmp_path: Path
+) -> None:
+    write_adapter(tmp_path, "fancy", "fancy-framework>=1", framework="fancy-framework")
+    env = {"PYTHONPATH": str(tmp_path), "MASSGEN_BRIDGE_CACHE": str(tmp_path / "cache")}
+    fancy = adapters(shell, **env)["fancy"]
+    assert (fancy["isolation"], fancy["environment"]) == ("environment", "missing")
+    assert (fancy["framework"], fancy["framework_version"]) == ("fancy-framework", None)
+    assert "not built yet" in shell("adapters", **env).stdout
+    write_distribution(tmp_path, "fancy-framework", "1.5")
+    fancy = adapters(shell, **env)["fancy"]
+    assert (fancy["isolation"], fancy["framework_version"]) == ("none", "1.5")
 
 
 def test_a_broken_one_is_listed_with_its_reason(shell: Shell, tmp_path: Path) -> None:

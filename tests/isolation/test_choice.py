@@ -12,7 +12,8 @@ from isolation.distributions import write_adapter, write_distribution
 from massgen_bridge import AdapterSpec, hookimpl
 from massgen_bridge.config import load_config
 from massgen_bridge.errors import ConfigError
-from massgen_bridge.isolation.choice import place, request_of, usual_mode
+from massgen_bridge.isolation.choice import place, usual_mode
+from massgen_bridge.isolation.locking import request_of
 from massgen_bridge.isolation.packages import Packages
 from massgen_bridge.plugins import AdapterOrigin, PluginHost
 from massgen_bridge.runtime.planning import prepare_run
