@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import anyio
@@ -19,16 +19,26 @@ if TYPE_CHECKING:
     from massgen_bridge.agent import Emit, Turn, TurnResult
     from massgen_bridge.connection import Connection
     from massgen_bridge.isolation.process import Launch
+    from massgen_bridge.models.gateway import Reservation
     from massgen_bridge.people import Asking
 
-__all__ = ["Admit", "WorkerAgent", "WorkerSetup"]
-
-Admit = Callable[["Turn", "Emit"], AbstractAsyncContextManager["Connection"]]
-"""Lets a turn reach its model as long as it lasts."""
+__all__ = ["Door", "WorkerAgent", "WorkerSetup"]
 
 _GRACE_S: Final = 1.0
 _SHORT_GRACE_S: Final = 0.2
 _MOST_WORKERS: Final = 4
+
+
+class Door(Protocol):
+    """The way of an agent's turns to its model, past the host."""
+
+    def admit(
+        self, turn: Turn, emit: Emit, reservation: Reservation | None
+    ) -> AbstractAsyncContextManager[Connection]:
+        """Let a turn reach the model, by the connection that this gives, as long as it lasts."""
+
+    async def reserve(self) -> Reservation:
+        """What lets the user's own models in a worker reach it, in any turn there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,18 +47,21 @@ class WorkerSetup:
 
     Attributes:
         params: What crosses the wire, less the model.
-        launch: Finds out how a worker is started; may block.
+        launch: Finds out how a worker is started that gets these environment variables beside its
+            usual ones; may block.
         connection: The model; None for an agent without one.
-        admit: Lets a turn reach it by way of the host, which then sees to retries and tells of
-            model calls; None: the worker gets the connection with its key.
+        door: The way to it past the host, which then sees to retries and tells of model calls;
+            None: the worker gets the connection with its key.
+        redirected: Whether the user's own models are to take that way, too.
         ask: Asks a person.
         alone: Whether a turn needs a process of its own, because only its end stops the turn.
     """
 
     params: AgentParams
-    launch: Callable[[], Launch]
+    launch: Callable[[Mapping[str, str]], Launch]
     connection: Connection | None = None
-    admit: Admit | None = None
+    door: Door | None = None
+    redirected: bool = False
     ask: Asking | None = None
     alone: bool = False
 
@@ -94,7 +107,9 @@ class WorkerAgent:
 
     async def _run(self, worker: Worker, turn: Turn, emit: Emit) -> TurnResult:
         setup = self._setup
-        admitted = setup.admit(turn, emit) if setup.admit else nullcontext(setup.connection)
+        admitted: AbstractAsyncContextManager[Connection | None] = nullcontext(setup.connection)
+        if setup.connection is not None and setup.door is not None:
+            admitted = setup.door.admit(turn, emit, worker.reservation)
         remote = None
         try:
             async with admitted as reach:
@@ -137,18 +152,25 @@ class WorkerAgent:
         setup = self._setup
         if self._closed:
             raise AgentCrashed("the agent is closed", agent_id=setup.params.agent_id)
-        launch = await to_thread.run_sync(setup.launch)
-        reach = None
-        if setup.connection is not None:
-            reach = Reach.of(setup.connection if setup.admit is None else _bare(setup.connection))
-        watched = {"reach": reach, "is_watched": setup.admit is not None}
-        params = setup.params.model_copy(update=watched)
-        worker = await Worker.start(params.agent_id, launch, params)
+        reservation = None
+        if setup.redirected and setup.door is not None:
+            reservation = await setup.door.reserve()
+        variables = reservation.environ() if reservation else {}
+        launch = await to_thread.run_sync(setup.launch, variables)
+        worker = await Worker.start(setup.params.agent_id, launch, self._params())
+        worker.reservation = reservation
         if self._closed:
             await worker.kill()
-            raise AgentCrashed("the agent is closed", agent_id=params.agent_id)
+            raise AgentCrashed("the agent is closed", agent_id=setup.params.agent_id)
         self._workers.append(worker)
         return worker
+
+    def _params(self) -> AgentParams:
+        connection, is_watched = self._setup.connection, self._setup.door is not None
+        if connection is None:
+            return self._setup.params
+        reach = Reach.of(_bare(connection) if is_watched else connection)
+        return self._setup.params.model_copy(update={"reach": reach, "is_watched": is_watched})
 
 
 def _bare(connection: Connection) -> Connection:

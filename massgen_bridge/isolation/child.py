@@ -5,8 +5,7 @@ adopts what the other one starts and loses, and when the host is gone, or the ot
 it kills all of it, however deep. The other one becomes the worker.
 
 It imports nothing of massgen_bridge: where that is found is only known from the host's first words,
-a frame of JSON with `protocol`, `paths` (the worker's `sys.path`) and `private` (a folder that goes
-with the worker).
+a frame of JSON with `paths`, the worker's `sys.path`, or where it `keeps_paths`, what goes before.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ def main() -> None:
 def _work(link: int) -> None:
     """Import what serves the host, from where the host says that it is."""
     boot = _first_words(link)
-    sys.path[:] = boot["paths"]
+    sys.path[:] = [*boot["paths"], *(sys.path if boot["keeps_paths"] else ())]
     sys.argv[:] = [sys.argv[0]]
     from massgen_bridge.isolation.worker import serve  # noqa: PLC0415 - found from here on
 

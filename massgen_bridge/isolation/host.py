@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from massgen_bridge.connection import Connection
     from massgen_bridge.isolation.process import Launch, Stream
     from massgen_bridge.isolation.wire import AgentParams, FromHost
+    from massgen_bridge.models.gateway import Reservation
     from massgen_bridge.people import Asking
 
 __all__ = ["Worker"]
@@ -57,9 +58,13 @@ class Worker:
 
     Args:
         agent_id: The agent's id, for errors.
+
+    Attributes:
+        reservation: What lets the user's own models in it reach the gateway, if anything does.
     """
 
     def __init__(self, agent_id: str) -> None:
+        self.reservation: Reservation | None = None
         self._agent_id = agent_id
         self._process: WorkerProcess
         self._turns: dict[int, RemoteTurn] = {}

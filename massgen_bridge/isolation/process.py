@@ -14,7 +14,7 @@ from collections import deque
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import IO, TYPE_CHECKING, Final, Literal, Protocol
 
 import anyio
 from anyio import to_thread
@@ -23,7 +23,6 @@ from massgen_bridge.errors import EnvironmentFailed
 from massgen_bridge.isolation.channel import Channel
 from massgen_bridge.isolation.lines import Lines
 from massgen_bridge.isolation.surroundings import Surroundings
-from massgen_bridge.isolation.wire import PROTOCOL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,15 +42,19 @@ class Launch:
 
     Attributes:
         python: The interpreter.
-        paths: Its `sys.path`, absolute.
+        paths: Its `sys.path`, absolute; or what goes before its own where it `keeps_paths`.
+        keeps_paths: Whether the interpreter has packages of its own.
         kind: The kind of the agent.
         variables: Environment variables.
+        held: A file that is open as long as the worker lives; it keeps its environment there.
     """
 
     python: str = sys.executable
     paths: tuple[str, ...] = ()
+    keeps_paths: bool = False
     kind: str
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    held: IO[bytes] | None = None
 
 
 class Listener(Protocol):
@@ -79,6 +82,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._exited = anyio.Event()
         self._silent = anyio.Event()
         self._private: Path | None = None
+        self._held: IO[bytes] | None = None
         self.channel: Channel
 
     @classmethod
@@ -100,6 +104,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         return process
 
     async def _start(self, launch: Launch) -> None:
+        self._held = launch.held
         around = await to_thread.run_sync(Surroundings, launch.kind)
         self._private = around.private
         try:
@@ -116,7 +121,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
                 f"a worker cannot be started with {launch.python!r} ({error.strerror or error}):"
                 " check that this Python can be run"
             ) from error
-        boot = {"protocol": PROTOCOL, "paths": launch.paths}
+        boot = {"paths": launch.paths, "keeps_paths": launch.keeps_paths}
         self.channel.write(json.dumps(boot).encode())
 
     async def _spawn(
@@ -163,8 +168,10 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._let_go()
         if self._transport is not None:
             self._transport.close()
-        with suppress(AttributeError):
+        with suppress(AttributeError):  # it was not opened
             self.channel.close()
+        if self._held is not None:
+            self._held.close()
         if self._private is not None:
             private, self._private = self._private, None
             with anyio.CancelScope(shield=True):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from massgen_bridge.agent import Emit, Turn
+    from massgen_bridge.connection import Connection
     from massgen_bridge.messages import ToolResult
     from massgen_bridge.models.chat_sdk import ChatSdk
     from massgen_bridge.specs import AgentContext
@@ -71,9 +72,14 @@ class ChatLoop(ModelLoop[Any, ChatAnswer]):
             request["response_format"] = chat_response_format(turn.output_schema)
         return request | connection.sampling.extra
 
-    async def ask(self, client: Any, request: dict[str, Any], emit: Emit) -> ChatAnswer:
+    async def ask(
+        self, client: Any, request: dict[str, Any], emit: Emit, connection: Connection
+    ) -> ChatAnswer:
         """Send one request and read its answer."""
-        async with await self._sdk.stream(client, request, self._request_options) as chunks:
+        options = self._request_options
+        if connection is not self.connection:
+            options = self._sdk.request_options(connection, own_key=True)
+        async with await self._sdk.stream(client, request, options) as chunks:
             return await read_chat_answer(chunks, emit)
 
     def go_on(

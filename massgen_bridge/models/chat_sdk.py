@@ -36,10 +36,15 @@ class ChatSdk:
         self.clients: ClientPool[Any] = ClientPool(name, self._new_client, openai.AsyncOpenAI.close)
         self._stream_cls = _stream_cls(openai)
 
-    def request_options(self, connection: Connection) -> Any:
-        """What each request needs so that the SDK sends no key where there is none."""
-        keyless = Endpoint.of(connection).is_keyless
-        return {"headers": {"Authorization": self.openai.Omit()}} if keyless else {}
+    def request_options(self, connection: Connection, *, own_key: bool = False) -> Any:
+        """What each request needs so that the SDK sends the connection's key, or none.
+
+        Args:
+            connection: The connection.
+            own_key: Whether the key is not the client's, and so goes with each request.
+        """
+        headers = Endpoint.of(connection).key_header(self.openai.Omit(), own_key=own_key)
+        return {"headers": headers} if headers else {}
 
     async def stream(self, client: Any, request: Mapping[str, Any], options: Any) -> Any:
         """Ask for an answer and stream its chunks, as they come from JSON.

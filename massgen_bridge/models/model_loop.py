@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from massgen_bridge.agent import Emit, StopReason, Turn, Usage
+    from massgen_bridge.connection import Connection
     from massgen_bridge.messages import JsonValue, ToolCall
     from massgen_bridge.models.sdk_clients import ClientPool, Lease
     from massgen_bridge.specs import AgentContext
@@ -59,7 +60,7 @@ class ModelLoop(ABC, Generic[C, A]):
         self.where = f"{self.connection.name!r} (model {self.connection.model!r})"
         self._call_model = context.call_model
         self._clients = clients
-        self._lease: Lease[C] | None = None
+        self._leases: dict[str | None, Lease[C]] = {}
         self._leasing = anyio.Lock()
 
     @abstractmethod
@@ -71,10 +72,19 @@ class ModelLoop(ABC, Generic[C, A]):
         """
 
     @abstractmethod
-    async def ask(self, client: C, request: dict[str, Any], emit: Emit) -> A:
+    async def ask(
+        self, client: C, request: dict[str, Any], emit: Emit, connection: Connection
+    ) -> A:
         """Send one request, tell of the deltas of its answer and read it to its end.
 
         What the SDK raises, or lets through, may come out as it is.
+
+        Args:
+            client: The client; it has the connection's address. Where `connection` is not that of
+                the agent, it has no key: that goes with the request.
+            request: The body.
+            emit: Takes the deltas.
+            connection: How the turn reaches the model.
         """
 
     @abstractmethod
@@ -95,10 +105,11 @@ class ModelLoop(ABC, Generic[C, A]):
         """
         check_traits(turn, self.connection.traits, where=self.where, agent_id=self.agent_id)
         request = self.first_request(turn)
+        connection = turn.connection_for(self.connection)
         history: list[Message] = []
         usages: list[Usage] = []
         for _ in range(turn.limits.max_model_calls):
-            answer = await self._answer(request, emit)
+            answer = await self._answer(request, emit, connection)
             if answer.usage is not None:
                 usages.append(answer.usage)
             message = _message(answer)
@@ -122,14 +133,13 @@ class ModelLoop(ABC, Generic[C, A]):
         )
 
     async def aclose(self) -> None:
-        """Give back the client."""
-        lease, self._lease = self._lease, None
-        if lease is not None:
-            await lease.release()
+        """Give back the clients."""
+        while self._leases:
+            await self._leases.popitem()[1].release()
 
-    async def _answer(self, request: dict[str, Any], emit: Emit) -> A:
+    async def _answer(self, request: dict[str, Any], emit: Emit, connection: Connection) -> A:
         async def attempt() -> A:
-            return await self._attempt(request, emit)
+            return await self._attempt(request, emit, connection)
 
         answer = await self._call_model(attempt, emit)
         await emit(ModelCallFinished(model=self.connection.model, usage=answer.usage))
@@ -140,20 +150,25 @@ class ModelLoop(ABC, Generic[C, A]):
             )
         return answer
 
-    async def _attempt(self, request: dict[str, Any], emit: Emit) -> A:
-        client = (self._lease or await self._leased()).client
+    async def _attempt(self, request: dict[str, Any], emit: Emit, connection: Connection) -> A:
+        # The keys of turns differ, and all of them share a client.
+        address = None if connection is self.connection else connection.base_url
+        client = (self._leases.get(address) or await self._leased(address, connection)).client
         try:
-            return await self.ask(client, request, emit)
+            return await self.ask(client, request, emit, connection)
         except Exception as error:  # SDKs let errors of their HTTP libraries through
             raise model_call_error(
                 error, where=self.where, agent_id=self.agent_id, sdk=self.sdk
             ) from error
 
-    async def _leased(self) -> Lease[C]:
+    async def _leased(self, address: str | None, connection: Connection) -> Lease[C]:
+        if address is not None:
+            connection = connection.model_copy(update={"api_key": None})
         async with self._leasing:
-            if self._lease is None:
-                self._lease = await self._clients.lease(self.connection)
-            return self._lease
+            lease = self._leases.get(address)
+            if lease is None:
+                lease = self._leases[address] = await self._clients.lease(connection)
+            return lease
 
     def _structured(self, turn: Turn, answer: A) -> JsonValue | None:
         if turn.output_schema is None or answer.stop_reason == "refusal":

@@ -93,6 +93,18 @@ class Endpoint:
             headers["Authorization"] = f"Bearer {self.api_key}"
         return headers | dict(self.headers)
 
+    def key_header(self, omit: object, *, own_key: bool = False) -> dict[str, Any]:
+        """The header of each request so that the SDK sends this key, or none where there is none.
+
+        Args:
+            omit: What stands for a header that is not to be sent.
+            own_key: Whether the client has another key than this endpoint, or none, since many
+                turns share it, each with a key of its own.
+        """
+        if own_key and self.api_key is not None:
+            return {"Authorization": f"Bearer {self.api_key}"}
+        return {"Authorization": omit} if self.is_keyless else {}
+
     def has_header(self, name: str) -> bool:
         """Whether the connection has this header of its own; `name` is in title case."""
         return any(name == own for own, _ in self.headers)

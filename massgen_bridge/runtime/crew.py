@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from massgen_bridge.agent import Emit
     from massgen_bridge.connection import Connection, ModelCaller
+    from massgen_bridge.isolation.agent import Door
     from massgen_bridge.people import Asking
     from massgen_bridge.plugins import PluginHost
 
@@ -53,6 +54,9 @@ class ModelAccess(Protocol):
 
     async def open(self, agent_id: str) -> tuple[Connection, ModelCaller] | None:
         """The agent's connection and its retry policy; None for an agent without a model."""
+
+    def door(self, agent_id: str) -> Door | None:
+        """The way of an agent in another process to its model; None: that knows the key itself."""
 
 
 class TeamAgent(Agent, Protocol):
@@ -158,8 +162,10 @@ class Crew:
         return WorkerAgent(
             WorkerSetup(
                 params=params,
-                launch=partial(launch_of, setup.place, setup.kind, {}),
+                launch=partial(launch_of, setup.place, setup.kind),
                 connection=connection,
+                door=self._models.door(setup.agent_id),
+                redirected=setup.place.redirected,
                 ask=self._ask,
                 alone=self.host.adapter(setup.kind).capabilities.cancellation == "process",
             )

@@ -8,6 +8,7 @@ broken off goes on. What happens within is told to the outer run as events with 
 from __future__ import annotations
 
 import time
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -43,12 +44,13 @@ from massgen_bridge.runtime.runner import opening
 from massgen_bridge.runtime.stopped import StoppedRun
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from massgen_bridge.agent import Capabilities, Emit, Turn
     from massgen_bridge.connection import Connection, ModelCaller
     from massgen_bridge.events import RunResult, TurnEvent
     from massgen_bridge.models.connections import ConnectionPool
+    from massgen_bridge.models.gateway import Reservation
     from massgen_bridge.runtime.crew import AgentSetup
     from massgen_bridge.runtime.executor import Executor, TurnOutcome
     from massgen_bridge.runtime.planning import Prepared
@@ -268,3 +270,35 @@ class _PoolAccess:
         if agent_id not in self._agents:
             return None
         return await self._pool.connection(agent_id), self._pool.caller(agent_id)
+
+    def door(self, agent_id: str) -> _PoolDoor | None:
+        return _PoolDoor(self._pool, agent_id) if agent_id in self._agents else None
+
+
+class _PoolDoor:
+    """The way of an agent's turns through the run's gateway."""
+
+    def __init__(self, pool: ConnectionPool, agent_id: str) -> None:
+        self._pool = pool
+        self._agent_id = agent_id
+
+    @asynccontextmanager
+    async def admit(
+        self, turn: Turn, emit: Emit, reservation: Reservation | None
+    ) -> AsyncIterator[Connection]:
+        gateway = await self._pool.gateway()
+        async with gateway.admit(
+            agent_id=self._agent_id,
+            turn_id=turn.turn_id,
+            # Asked for again: the local model's server may have been replaced.
+            connection=await self._pool.connection(self._agent_id),
+            call_model=self._pool.caller(self._agent_id),
+            emit=emit,
+            limits=turn.limits,
+            reservation=reservation,
+        ) as inner:
+            yield inner
+
+    async def reserve(self) -> Reservation:
+        gateway = await self._pool.gateway()
+        return gateway.reserve(self._agent_id)

@@ -134,3 +134,6 @@ class _OneModel:
         if self._connection is None:
             return None
         return self._connection, ModelCalls(self._connection)
+
+    def door(self, _agent_id: str) -> None:
+        return None

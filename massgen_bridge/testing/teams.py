@@ -10,6 +10,7 @@ from massgen_bridge.config import Source, load_config
 from massgen_bridge.plugins import PluginHost
 from massgen_bridge.runtime.inner import InnerTeam
 from massgen_bridge.runtime.planning import prepare_run
+from massgen_bridge.runtime.workspaces import Workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,4 +47,5 @@ def _made(options: Mapping[str, Any], base_dir: Path) -> tuple[InnerTeam, Capabi
     config = load_config(Source(data=data, base_dir=base_dir), host)
     prepared = prepare_run(config, host=host, environ={})
     able = prepared.plan.agents[0].capabilities
-    return InnerTeam(_ID, prepared.teams[_ID], able=able, keep=False), able
+    team = prepared.teams[_ID]
+    return InnerTeam(_ID, team, able=able, keep=False, workspaces=Workspaces()), able

@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -169,8 +171,8 @@ async def test_nothing_is_left_of_an_agent_that_is_closed(tmp_path: Path) -> Non
 
 
 async def test_a_python_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    def missing() -> Launch:
-        return Launch(python="/no/such/python", kind="unruly")
+    def missing(variables: Mapping[str, str]) -> Launch:
+        return Launch(python="/no/such/python", kind="unruly", variables=variables)
 
     async with unruly(tmp_path, launch=missing) as agent:
         with pytest.raises(EnvironmentFailed, match=r"'/no/such/python' \(No such file"):
@@ -178,9 +180,9 @@ async def test_a_python_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 
 async def test_a_worker_that_does_not_find_its_code_is_an_error(tmp_path: Path) -> None:
-    def empty() -> Launch:
+    def empty(variables: Mapping[str, str]) -> Launch:
         standard = tuple(path for path in sys.path if "site-packages" not in path)
-        return Launch(paths=standard[1:], kind="unruly")
+        return Launch(paths=standard[1:], kind="unruly", variables=variables)
 
     async with unruly(tmp_path, launch=empty) as agent:
         with pytest.raises(EnvironmentFailed, match="no worker starts for agent 'agent': exit"):
@@ -203,9 +205,9 @@ async def test_a_worker_of_another_version_is_an_error(tmp_path: Path) -> None:
         "    time.sleep(60)\n"
     )
 
-    def changed() -> Launch:
-        usual = launch()
-        return Launch(paths=(str(tmp_path), *usual.paths), kind="unruly")
+    def changed(variables: Mapping[str, str]) -> Launch:
+        usual = launch(variables)
+        return replace(usual, paths=(str(tmp_path), *usual.paths))
 
     async with unruly(tmp_path, launch=changed) as agent:
         with pytest.raises(EnvironmentFailed, match=r"9\.9, which speaks version 99 of the wire"):

@@ -21,11 +21,11 @@ from massgen_bridge.isolation.wire import AgentParams
 HERE = Path(__file__).parent
 
 
-def launch(kind: str = "unruly", variables: Mapping[str, str] | None = None) -> Launch:
+def launch(variables: Mapping[str, str]) -> Launch:
     return Launch(
         paths=(str(HERE), *sys.path),
-        kind=kind,
-        variables={**worker_variables(os.environ), **(variables or {})},
+        kind="unruly",
+        variables={**worker_variables(os.environ), **variables},
     )
 
 

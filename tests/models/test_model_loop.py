@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from massgen_bridge.agent import Emit, StopReason, Turn
+    from massgen_bridge.connection import Connection
 
 pytestmark = pytest.mark.anyio
 
@@ -70,16 +71,19 @@ class _Loop(ModelLoop[_Client, ModelAnswer]):
         )
         self.answers = list(answers)
         self.asked: list[list[Any]] = []
+        self.reached: list[tuple[_Client, Connection]] = []
 
     def first_request(self, turn: Turn) -> dict[str, Any]:
         return {"messages": [turn.question]}
 
     async def ask(
         self,
-        client: _Client,  # noqa: ARG002 - the loop's signature
+        client: _Client,
         request: dict[str, Any],
         emit: Emit,  # noqa: ARG002 - the loop's signature
+        connection: Connection,
     ) -> ModelAnswer:
+        self.reached.append((client, connection))
         self.asked.append(list(request["messages"]))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -192,3 +196,22 @@ async def test_a_decision_is_decoded_unless_it_was_refused(
     loop = _Loop(_answer('{"a": 1}', stop_reason=stop_reason))
     result = await loop.run(turn("?", output_schema={"type": "object"}), collect())
     assert result.structured == expected
+
+
+async def test_turns_with_keys_of_their_own_share_a_client_that_has_none() -> None:
+    loop = _Loop(*(_answer("So.") for _ in range(3)))
+    reached = [connection_to("http://127.0.0.1:2/v1", api_key=key) for key in ("one", "two")]
+    tools = ScriptedTools()
+    await loop.run(turn("Look."), collect())
+    for connection in reached:
+        await loop.run(turn("Look.").bind(tools, connection=connection), collect())
+    clients, connections = zip(*loop.reached, strict=True)
+    assert connections == (loop.connection, *reached)
+    assert clients[0] is not clients[1] is clients[2]
+    assert (clients[1].endpoint.base_url, clients[1].endpoint.api_key) == (
+        "http://127.0.0.1:2/v1",
+        None,
+    )
+    assert len(CLIENTS.users()) == 2
+    await loop.aclose()
+    assert CLIENTS.users() == []

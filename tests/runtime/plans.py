@@ -26,6 +26,9 @@ class NoModels:
         del agent_id
         return None
 
+    def door(self, agent_id: str) -> None:
+        del agent_id
+
 
 def new_host(*plugins: object) -> PluginHost:
     host = PluginHost(entry_points=False)

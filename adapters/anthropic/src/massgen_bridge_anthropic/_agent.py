@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import anthropic
 
-from massgen_bridge import AgentContext, Emit, ToolResult, Turn, UnsupportedContent
+from massgen_bridge import AgentContext, Connection, Emit, ToolResult, Turn, UnsupportedContent
 from massgen_bridge.adapting import ModelLoop
 from massgen_bridge_anthropic._clients import CLIENTS, request_options, stream
 from massgen_bridge_anthropic._convert import (
@@ -82,10 +82,17 @@ class MessagesAgent(ModelLoop[anthropic.AsyncAnthropic, Answer]):
         return _with_extra(request, sampling.extra)
 
     async def ask(
-        self, client: anthropic.AsyncAnthropic, request: dict[str, Any], emit: Emit
+        self,
+        client: anthropic.AsyncAnthropic,
+        request: dict[str, Any],
+        emit: Emit,
+        connection: Connection,
     ) -> Answer:
         """Send one request and read its answer."""
-        async with await stream(client, request, self._request_options) as events:
+        options = self._request_options
+        if connection is not self.connection:
+            options = request_options(connection, own_key=True)
+        async with await stream(client, request, options) as events:
             return await read_answer(events, emit)
 
     def go_on(self, request: dict[str, Any], answer: Answer, results: Sequence[ToolResult]) -> None:

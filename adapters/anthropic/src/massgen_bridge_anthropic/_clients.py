@@ -46,12 +46,15 @@ CLIENTS = ClientPool(
 """The clients of all agents."""
 
 
-def request_options(connection: Connection) -> anthropic.RequestOptions:
-    """What each request of a connection needs beside its body."""
+def request_options(connection: Connection, *, own_key: bool = False) -> anthropic.RequestOptions:
+    """What each request of a connection needs beside its body.
+
+    Args:
+        connection: The connection.
+        own_key: Whether the key is not the client's, and so goes with each request.
+    """
     endpoint = Endpoint.of(connection)
-    headers: dict[str, Any] = {}
-    if endpoint.is_keyless:
-        headers["Authorization"] = anthropic.Omit()  # there is no key, so none is sent
+    headers = endpoint.key_header(anthropic.Omit(), own_key=own_key)
     sampling = connection.sampling
     sampled = any(
         getattr(sampling, name, None) is not None or name in sampling.extra for name in _SAMPLING
