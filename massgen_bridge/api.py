@@ -24,6 +24,7 @@ from massgen_bridge.runtime.cassette.executor import tape_of
 from massgen_bridge.runtime.cassette.replaying import Replay
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.planning import Prepared, prepare_run
+from massgen_bridge.runtime.provision import provide_environments
 from massgen_bridge.runtime.sessions import Session
 from massgen_bridge.runtime.stopped import StoppedRun
 
@@ -92,6 +93,7 @@ async def arun(
     record: Path | str | None = None,
     replay: Path | str | None = None,
     ask: Ask | Desk | None = None,
+    create_environments: bool = False,
     on_record: Callable[[Record], None] | None = None,
 ) -> RunResult:
     """Run a configuration on a question.
@@ -107,6 +109,8 @@ async def arun(
         replay: A cassette that answers in place of all models: no key and no network are needed.
         ask: Asks the people who take part, one question at a time; a `Desk` asks several at once.
             Without it, nobody is asked.
+        create_environments: Whether environments that agents need and that are not there are built
+            first, which may download much; the logger `massgen_bridge.isolation` tells how it goes.
         on_record: Called with each record, in the event loop; it must only take note.
 
     Returns:
@@ -115,6 +119,7 @@ async def arun(
     Raises:
         ConfigError: Something is wrong with the configuration, or with the session's name.
         PluginError: A plugin that it needs cannot be used.
+        EnvironmentFailed: An agent's environment is not there, or cannot be built.
         JournalError: The run cannot be written, or another turn of the session is under way.
         CassetteError: The cassette cannot be read or made, or is of another team or question.
         ReplayDiverged: The run asks a model for what its cassette does not hold.
@@ -125,6 +130,7 @@ async def arun(
     prepared = await anyio.to_thread.run_sync(
         partial(prepare, config, trust=trust, replay=tape if isinstance(tape, Replay) else None)
     )
+    await _provide(prepared, create=create_environments)
     listeners = [on_record] if on_record is not None else []
     prepared = replace(prepared, ask=desk_of(ask))
     return await execution.execute(
@@ -142,6 +148,7 @@ def run(
     record: Path | str | None = None,
     replay: Path | str | None = None,
     ask: Ask | Desk | None = None,
+    create_environments: bool = False,
     on_record: Callable[[Record], None] | None = None,
 ) -> RunResult:
     """Run a configuration on a question and wait for the result; see `arun`.
@@ -151,7 +158,8 @@ def run(
     """
     work = partial(arun, config, question, trust=trust, keep=keep, session=session)
     taped = partial(work, record=record, replay=replay)
-    return _blocking(partial(taped, ask=ask, on_record=on_record))
+    placed = partial(taped, create_environments=create_environments)
+    return _blocking(partial(placed, ask=ask, on_record=on_record))
 
 
 async def aresume(
@@ -160,6 +168,7 @@ async def aresume(
     *,
     trust: bool = False,
     ask: Ask | Desk | None = None,
+    create_environments: bool = False,
     on_record: Callable[[Record], None] | None = None,
 ) -> RunResult:
     """Go on with a run whose process has ended, from its journal, to the same result.
@@ -172,6 +181,7 @@ async def aresume(
             configuration with secrets that is gone, for a run of an older version.
         trust: Whether code that the configuration names may be imported.
         ask: As for `arun`.
+        create_environments: As for `arun`.
         on_record: As for `arun`; called with the new records.
 
     Returns:
@@ -181,9 +191,11 @@ async def aresume(
         JournalError: There is no such run, it has ended, or another process runs it.
         ConfigError: The configuration cannot be had any more, or is of another team.
         PluginError: A plugin that it needs cannot be used.
+        EnvironmentFailed: An agent's environment is not there, or cannot be built.
     """
     stopped = await anyio.to_thread.run_sync(_stopped, run_id)
     prepared = await anyio.to_thread.run_sync(partial(_again, stopped, config, trust=trust))
+    await _provide(prepared, create=create_environments)
     listeners = [on_record] if on_record is not None else []
     prepared = replace(prepared, ask=desk_of(ask))
     return await execution.resume(prepared, stopped, listeners=listeners)
@@ -195,11 +207,16 @@ def resume(
     *,
     trust: bool = False,
     ask: Ask | Desk | None = None,
+    create_environments: bool = False,
     on_record: Callable[[Record], None] | None = None,
 ) -> RunResult:
     """Go on with a run whose process has ended and wait for the result; see `aresume`."""
-    work = partial(aresume, run_id, config, trust=trust)
+    work = partial(aresume, run_id, config, trust=trust, create_environments=create_environments)
     return _blocking(partial(work, ask=ask, on_record=on_record))
+
+
+async def _provide(prepared: Prepared, *, create: bool) -> None:
+    await anyio.to_thread.run_sync(partial(provide_environments, prepared, create=create))
 
 
 def _stopped(run_id: str) -> StoppedRun:
@@ -234,6 +251,7 @@ async def stream(
     record: Path | str | None = None,
     replay: Path | str | None = None,
     ask: Ask | Desk | None = None,
+    create_environments: bool = False,
 ) -> AsyncIterator[Record]:
     """Run a configuration and yield each record as it comes; the last one holds the result.
 
@@ -245,7 +263,8 @@ async def stream(
         with send:
             begin = partial(arun, config, question, trust=trust, keep=keep, session=session)
             taped = partial(begin, record=record, replay=replay)
-            await taped(ask=ask, on_record=send.send_nowait)
+            placed = partial(taped, create_environments=create_environments)
+            await placed(ask=ask, on_record=send.send_nowait)
 
     # A task group cannot stay open over a yield; this task is owned by the generator, which ends
     # it in every case before it ends itself.

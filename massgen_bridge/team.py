@@ -171,6 +171,7 @@ class Team:
         record: Path | str | None = None,
         replay: Path | str | None = None,
         ask: Ask | Desk | None = None,
+        create_environments: bool = False,
         on_record: Callable[[Record], None] | None = None,
     ) -> RunResult:
         """Run the team on a question; see `massgen_bridge.run`."""
@@ -182,6 +183,7 @@ class Team:
             record=record,
             replay=replay,
             ask=ask,
+            create_environments=create_environments,
             on_record=on_record,
         )
 
@@ -194,6 +196,7 @@ class Team:
         record: Path | str | None = None,
         replay: Path | str | None = None,
         ask: Ask | Desk | None = None,
+        create_environments: bool = False,
         on_record: Callable[[Record], None] | None = None,
     ) -> RunResult:
         """Run the team on a question; see `massgen_bridge.arun`."""
@@ -205,6 +208,7 @@ class Team:
             record=record,
             replay=replay,
             ask=ask,
+            create_environments=create_environments,
             on_record=on_record,
         )
 
@@ -217,6 +221,7 @@ class Team:
         record: Path | str | None = None,
         replay: Path | str | None = None,
         ask: Ask | Desk | None = None,
+        create_environments: bool = False,
     ) -> AsyncIterator[Record]:
         """Run the team and yield each record; see `massgen_bridge.stream`."""
         return api.stream(
@@ -227,6 +232,7 @@ class Team:
             record=record,
             replay=replay,
             ask=ask,
+            create_environments=create_environments,
         )
 
 

@@ -56,7 +56,7 @@ def stays_here(spec: AdapterSpec, origin: AdapterOrigin) -> str | None:
             f"its adapter is the configuration's own plugin {origin.target!r}, and only the adapter"
             " of an installed package can be had in another process"
         )
-    return f"its adapter is an object of this process ({origin.target!r})"
+    return "what makes them is an object of this process, not the module of a package"
 
 
 def place(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from isolation.distributions import write_adapter, write_distribution
 
-from massgen_bridge import AdapterSpec, hookimpl
+from massgen_bridge import AdapterSpec, Team, hookimpl
 from massgen_bridge.config import load_config
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.isolation.choice import place, usual_mode
@@ -116,7 +116,7 @@ def test_an_agent_made_of_objects_stays_in_the_process() -> None:
     objects: dict[str, Any] = {"source": "code", "target": "Mine", "module": None}
     assert _place(_spec(own_process=True), **objects).mode == "none"
     told = _refused(_spec(), "process", **objects)
-    assert "its adapter is an object of this process ('Mine')" in told
+    assert "what makes them is an object of this process" in told
     assert "this one alone" in _refused(_spec(redirects=bool), options=True, **objects)
 
 
@@ -208,3 +208,10 @@ def test_an_adapter_that_was_registered_as_an_object_cannot_move() -> None:
     assert _planned({"type": "fancy"}, host).mode == "none"
     with pytest.raises(ConfigError, match="is an object of this process"):
         _planned({"type": "fancy", "isolation": "process"}, host)
+
+
+def test_a_function_or_an_object_of_a_program_cannot_move() -> None:
+    team = Team(strategy="single").add("ada", lambda task: f"{task}!", isolation="process")
+    told = "agents of kind 'object' run in this process alone: what makes them is an object"
+    with pytest.raises(ConfigError, match=told):
+        team.run("Hello", keep=False)
