@@ -12,11 +12,12 @@ from massgen_bridge.cli._calls import expected_calls, team_turn, with_teams
 from massgen_bridge.cli._weights import uses_local_model
 from massgen_bridge.config import code_references, load_config, open_config
 from massgen_bridge.config.source import dotted
-from massgen_bridge.errors import BridgeError, TrustRequired
+from massgen_bridge.errors import BridgeError, ConfigError, TrustRequired
 from massgen_bridge.models.local import WEIGHTS_SIZE, own_weights, status
 from massgen_bridge.models.prices import estimate_run
 from massgen_bridge.models.providers import LOCAL
 from massgen_bridge.runtime.planning import prepare_run
+from massgen_bridge.runtime.provision import environments_lacking, environments_needed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -110,9 +111,12 @@ def plan_of(
         "sinks": [one.type for one in config.sinks],
         "code": [_code(one) for one in code],
         "local_model": None,
+        "environments": [],
     }
     if prepared is not None:
         problems += _unsuitable(prepared, media)
+        plan["environments"], broken = _environments(prepared)
+        problems += broken
         plan |= _resolved(prepared)
         asked = message.text if session is None else _with_conversation(prepared, message, session)
         plan["cost"], plan["warnings"] = _cost(config, prepared, asked, code)
@@ -171,6 +175,8 @@ def _team(prepared: Prepared) -> dict[str, Any]:
                 "model": agent.seat.model,
                 "provider": connection.provider if connection else None,
                 "where": _where(connection.provider, connection.base_url) if connection else None,
+                "isolation": agent.setup.place.mode,
+                "isolation_reason": agent.setup.place.reason,
                 "votes_by": agent.way,
                 "roles": list(agent.seat.roles),
                 "weight": agent.seat.weight,
@@ -235,6 +241,26 @@ def _code(reference: CodeReference) -> dict[str, Any]:
         "reference": reference.reference,
         "files": [str(path) for path in reference.files],
     }
+
+
+def _environments(prepared: Prepared) -> tuple[list[dict[str, Any]], list[str]]:
+    """The environments that agents need, and what is wrong with their locks."""
+    try:
+        needed = environments_needed(prepared)
+    except ConfigError as error:
+        return [], [str(error)]
+    missing = {one.request for one in environments_lacking(prepared)}
+    return [
+        {
+            "agents": list(one.agents),
+            "kind": one.kind,
+            "packages": one.request.wording,
+            "python": one.request.python,
+            "lock": one.request.lock,
+            "ready": one.request not in missing,
+        }
+        for one in needed
+    ], []
 
 
 def _unsuitable(prepared: Prepared, media: Iterable[str]) -> Iterator[str]:

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 __all__ = ["plan_text"]
 
 
+_PLACES = {
+    "none": "in this process",
+    "process": "in its own process",
+    "environment": "in its own environment",
+}
+
+
 def plan_text(plan: dict[str, Any]) -> str:
     """What `plan_of` found, for people."""
     return "\n".join(_lines(plan)) + "\n"
@@ -22,6 +29,7 @@ def _lines(plan: dict[str, Any]) -> Iterator[str]:
     if "agents" in plan:
         yield from _resolved(plan)
         yield f"Cost: {_cost(plan['cost'])}"
+    yield from map(_environment, plan["environments"])
     local = plan["local_model"]
     if local is not None and local["to_fetch"]:
         yield f"To fetch first: the local model's weights, {local['to_fetch'] / 1e6:.0f} MB"
@@ -55,6 +63,7 @@ def _resolved(plan: dict[str, Any]) -> Iterator[str]:
     yield ""
     rows = list(_rows(plan["agents"]))
     yield table(("AGENT", "KIND", "MODEL", "PROVIDER", "VOTES BY", "WHERE"), rows)
+    yield from _elsewhere(plan["agents"], "")
     expected = plan["model_calls"]
     if expected is None:
         yield "Model calls: not known for this strategy"
@@ -63,6 +72,22 @@ def _resolved(plan: dict[str, Any]) -> Iterator[str]:
             f"Model calls: {expected['least']} at least, {expected['usual']} usually, "
             f"{expected['most']} at most; tool calls and retries come on top"
         )
+
+
+def _elsewhere(agents: list[dict[str, Any]], within: str) -> Iterator[str]:
+    """Those agents that do not run in this process, and why."""
+    for one in agents:
+        path = f"{within}{one['id']}"
+        if one["team"] is not None:
+            yield from _elsewhere(one["team"]["agents"], f"{path}/")
+        elif one["isolation"] != "none":
+            where = "a process" if one["isolation"] == "process" else "an environment"
+            yield f"{path} runs in {where} of its own: {one['isolation_reason']}"
+
+
+def _environment(needed: dict[str, Any]) -> str:
+    told = f"{needed['packages']} ({', '.join(needed['agents'])})"
+    return f"Environment: {told}" if needed["ready"] else f"To build first: {told}"
 
 
 def _has_a_part(agent: dict[str, Any]) -> bool:
@@ -89,7 +114,7 @@ def _rows(agents: list[dict[str, Any]], depth: int = 0) -> Iterator[tuple[str, .
             one["model"] or "-",
             one["provider"] or "-",
             one["votes_by"],
-            (one["where"] or "in this process")
+            (one["where"] or _PLACES[one["isolation"]])
             if team is None
             else f"a team: {team['strategy']['type']}",
         )

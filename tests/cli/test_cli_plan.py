@@ -56,6 +56,30 @@ def test_a_run_without_charges_is_free(commands: Commands) -> None:
     assert "Cost: free\n" in done.stdout
 
 
+def test_a_place_elsewhere_is_told_with_its_reason_and_what_has_to_be_built(
+    commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MASSGEN_BRIDGE_CACHE", str(tmp_path))
+    file = tmp_path / "team.yaml"
+    members = "[{id: eve, backend: {type: scripted, isolation: environment}}]"
+    file.write_text(
+        "version: 1\nagents:\n"
+        "  - id: ada\n    backend: {type: scripted, isolation: process}\n"
+        "  - id: bob\n    backend: {type: scripted}\n"
+        f"  - id: sue\n    backend: {{type: team, agents: {members}}}\n"
+    )
+    told = commands("run", file, "q", "--dry-run").stdout
+    assert "ada runs in a process of its own: the configuration says so\n" in told
+    assert "sue/eve runs in an environment of its own: the configuration says so\n" in told
+    assert "bob runs" not in told
+    assert " in its own process\n" in told
+    assert "To build first: " in told
+    found = plan(commands, str(file))
+    assert [one["isolation"] for one in found["agents"]] == ["process", "none", "none"]
+    (needed,) = found["environments"]
+    assert (needed["agents"], needed["ready"], needed["lock"]) == (["sue/eve"], False, None)
+
+
 def test_code_is_named_and_not_imported(
     commands: Commands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
