@@ -15,6 +15,8 @@ from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._stdout import stdout
 from massgen_bridge.config.trust import trust_file
 from massgen_bridge.display import choose_display
+from massgen_bridge.errors import ConfigError
+from massgen_bridge.isolation.standing import Standings
 from massgen_bridge.models.local import own_weights, status, weights_path
 from massgen_bridge.plugins.loading import ALLOW_LIST_VARIABLE
 from massgen_bridge.runtime.index import data_path
@@ -46,6 +48,7 @@ def all_checks(environ: Mapping[str, str]) -> list[Check]:
     return [
         *_system(),
         *_plugins(host),
+        *_frameworks(host),
         *_local_model(),
         *_folders(),
         *_keys(host, environ),
@@ -96,7 +99,7 @@ def _plugins(host: PluginHost) -> Iterator[Check]:
     for one in (*kinds, *others):
         if one.state == "duplicate":
             yield Check(group, one.name, "broken", one.problem or "")
-    ready = ", ".join(one.kind for one in kinds if one.state == "installed")
+    ready = ", ".join(one.kind for one in kinds if one.is_ready)
     yield Check(group, "kinds of agents", "ok", ready)
 
 
@@ -106,6 +109,34 @@ def _plugin(group: str, plugin: PluginInfo) -> Check:
         told = "; ".join(plugin.problems)
         return Check(group, plugin.name, "broken", f"{origin or plugin.target}: {told}")
     return Check(group, plugin.name, "ok", origin or plugin.target)
+
+
+def _frameworks(host: PluginHost) -> Iterator[Check]:
+    """Where the agents of each kind run, and on what."""
+    group, standings = "frameworks", Standings()
+    for one in host.adapters():
+        if not (one.is_ready and one.requires):
+            continue
+        try:
+            standing = standings.of(one)
+        except ConfigError as error:
+            yield Check(group, one.kind, "broken", str(error))
+            continue
+        if standing.environment == "missing":
+            wanted = ", ".join(one.requires)
+            yield Check(
+                group,
+                one.kind,
+                "info",
+                f"in an environment of its own, which is not built yet ({wanted}); `massgen-bridge"
+                " env sync CONFIG` builds it",
+            )
+            continue
+        where = {"none": "this process", "process": "a process of its own"}
+        told = f"in {where.get(standing.mode, 'an environment of its own')}"
+        if standing.framework_version:
+            told = f"{one.framework} {standing.framework_version}, {told}"
+        yield Check(group, one.kind, "ok", told)
 
 
 def _local_model() -> Iterator[Check]:

@@ -20,13 +20,19 @@ from massgen_bridge.errors import ConfigError
 from massgen_bridge.isolation.standing import Standings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from massgen_bridge.isolation.placement import Mode
     from massgen_bridge.isolation.standing import Standing
     from massgen_bridge.plugins import AdapterInfo
 
 __all__ = ["adapters", "app"]
 
+_PLACES: Mapping[Mode, str] = {
+    "none": "in process",
+    "process": "in its own process",
+    "environment": "in its own environment",
+}
 _TEST = "Hold an adapter to what every adapter promises, and report."
 
 
@@ -77,9 +83,9 @@ def _runs(info: AdapterInfo, standings: Standings) -> tuple[str, str]:
     standing = _standing(info, standings)
     if standing is None:
         return "", ""
-    where = "in process" if standing.mode == "none" else "in its own process"
-    if standing.environment is not None:
-        where = "in its own environment" if standing.environment == "ready" else "not built yet"
+    where = _PLACES[standing.mode]
+    if standing.environment == "missing":
+        where += ", to be built"
     version = standing.framework_version
     return where, f"{info.framework} {version}" if version else info.framework or ""
 

@@ -45,7 +45,11 @@ def test_a_kind_whose_framework_is_missing_runs_in_an_environment(
     fancy = adapters(shell, **env)["fancy"]
     assert (fancy["isolation"], fancy["environment"]) == ("environment", "missing")
     assert (fancy["framework"], fancy["framework_version"]) == ("fancy-framework", None)
-    assert "not built yet" in shell("adapters", **env).stdout
+    assert "in its own environment, to be built" in shell("adapters", **env).stdout
+    checks = json.loads(shell("doctor", "--json", **env).stdout)["checks"]
+    (told,) = (one for one in checks if (one["group"], one["name"]) == ("frameworks", "fancy"))
+    assert told["state"] == "info"
+    assert "(fancy-framework>=1); `massgen-bridge env sync CONFIG` builds it" in told["detail"]
     write_distribution(tmp_path, "fancy-framework", "1.5")
     fancy = adapters(shell, **env)["fancy"]
     assert (fancy["isolation"], fancy["framework_version"]) == ("none", "1.5")
