@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "runs": "List, show, resume, export and delete the runs of the past.",
     "sessions": "List, show and delete the conversations that are kept.",
     "simulate": "Show what a vote in stages finds and costs, with made-up teams.",
+    "env": "The environments that agents run in: build, lock, delete them.",
     "local": "The small built-in model: fetch it, see what is there.",
 }
 """Every command with one line of help. The file of a command has the same name and an `app`."""

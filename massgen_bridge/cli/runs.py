@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from massgen_bridge.cli._app import COMMANDS
 from massgen_bridge.cli._asking import confirm
+from massgen_bridge.cli._durations import duration
 from massgen_bridge.cli._options import AsJson, Debug, Output, RunId, new_app
 from massgen_bridge.cli._output import BadUsage, Failure, failed_run, print_json, say
 from massgen_bridge.cli._records import result_object
@@ -35,8 +34,6 @@ __all__ = ["app", "list_runs", "prune", "show"]
 
 app = new_app(COMMANDS["runs"])
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _QUESTION = 60
 
 
@@ -108,7 +105,7 @@ def prune(
     """Delete runs for good; never one that is running."""
     if older_than is None and keep is None:
         raise BadUsage("say which runs to delete: --older-than 30d, --keep 100, or both")
-    age = None if older_than is None else _duration(older_than)
+    age = None if older_than is None else duration(older_than, "--older-than")
     index = RunIndex()
     rows = index.prune(older_than=age, keep=keep, dry_run=True)
     if not rows:
@@ -132,18 +129,6 @@ def _result(row: RunRow, path: Path) -> dict[str, Any]:
         return result_object(ends[1].event.result)
     failure = Failure(row.status, "this run has no end: it still goes on, or was broken off")
     return failed_run(failure, run_id=row.run_id, status=row.status)
-
-
-def _duration(text: str) -> timedelta:
-    found = _DURATION.fullmatch(text.strip())
-    if found is None:
-        raise BadUsage(
-            f"--older-than: expected a number with s, m, h, d or w, such as 30d; found {text!r}"
-        )
-    try:
-        return timedelta(**{_UNITS[found[2]]: float(found[1])})
-    except OverflowError:
-        raise BadUsage(f"--older-than: {text!r} is too long ago") from None
 
 
 def _listing(rows: tuple[RunRow, ...]) -> str:

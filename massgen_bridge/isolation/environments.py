@@ -197,16 +197,17 @@ class Environments:
         found = [one for one in map(_read, self._folders()) if one is not None]
         return tuple(sorted(found, key=lambda one: one.used_at, reverse=True))
 
-    def prune(self, *, unused_for_s: float = 0.0) -> tuple[Environment, ...]:
+    def prune(self, *, unused_for_s: float = 0.0, dry_run: bool = False) -> tuple[Environment, ...]:
         """Delete environments, and what builds that were ended have left; blocks.
 
         What is being built or held just now stays.
 
         Args:
             unused_for_s: Keep those that were used within so many seconds.
+            dry_run: Delete nothing.
 
         Returns:
-            Those that were deleted.
+            Those that were deleted, or would be.
 
         Raises:
             EnvironmentFailed: One cannot be deleted.
@@ -219,9 +220,10 @@ class Environments:
                 found = _read(folder)
                 if found is not None and time.time() - found.used_at < unused_for_s:
                     continue
-                if found is None or _retire(found):
-                    _delete(folder)
+                if found is None or _retire(found, dry_run=dry_run):
                     gone += [found] if found is not None else []
+                    if not dry_run:
+                        _delete(folder)
         return tuple(gone)
 
     def _folders(self) -> tuple[Path, ...]:
@@ -379,15 +381,18 @@ def _size(venv: Path) -> int:
     )
 
 
-def _retire(found: Environment) -> bool:
-    """Let nobody find an environment any more, unless somebody holds it."""
-    try:
-        with (found.path / _USED).open("rb") as used:
-            if not try_lock(used.fileno()):
-                return False
+def _retire(found: Environment, *, dry_run: bool) -> bool:
+    """Let nobody find an environment any more, unless somebody holds it.
+
+    Returns:
+        Whether nobody holds it.
+    """
+    with suppress(FileNotFoundError), (found.path / _USED).open("rb") as used:
+        if not try_lock(used.fileno()):
+            return False
+        if not dry_run:
             _delete_record(found.path.parent)
-    except FileNotFoundError:  # broken, so that nobody can hold it
-        _delete_record(found.path.parent)
+    # One that is broken cannot be held; it goes as a whole.
     return True
 
 

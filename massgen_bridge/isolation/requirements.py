@@ -92,7 +92,17 @@ class EnvironmentRequest(Frozen):
     def wording(self) -> str:
         """What is asked for, in words for a person; what the core needs goes without saying."""
         own = [one for one in self.requirements if one not in core_requirements()]
-        return ", ".join(own or self.requirements) or "no packages"
+        return ", ".join(map(_worded, own or self.requirements)) or "no packages"
+
+
+def _worded(requirement: str) -> str:
+    """A requirement as people write it: the lowest version first."""
+    found = parsed(requirement)
+    if found.url:
+        return found.name
+    extras = f"[{','.join(sorted(found.extras))}]" if found.extras else ""
+    bounds = sorted(found.specifier, key=lambda one: (one.operator not in _FLOORS, str(one)))
+    return f"{found.name}{extras}{','.join(map(str, bounds))}"
 
 
 def parsed(requirement: str) -> Requirement:

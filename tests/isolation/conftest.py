@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 import sys
 import threading
-import zipfile
-from base64 import urlsafe_b64encode
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
+from tiny_wheels import MakeWheel, only_from, write_wheel
 
 from massgen_bridge.isolation.environments import Environments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-class MakeWheel(Protocol):
-    def __call__(self, name: str, version: str = ..., *, needs: tuple[str, ...] = ...) -> Path: ...
 
 
 @pytest.fixture(autouse=True)
@@ -41,11 +36,8 @@ def links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
         if name.startswith(("PIP_", "UV_")):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")  # uv is told, too
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("UV_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    for name, value in only_from(folder).items():
+        monkeypatch.setenv(name, value)
     return folder
 
 
@@ -53,28 +45,7 @@ def links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def make_wheel(links: Path) -> MakeWheel:
     """Puts a package with one module of its name into the folder."""
 
-    def make(name: str, version: str = "1.0", *, needs: tuple[str, ...] = ()) -> Path:
-        info = f"{name}-{version}.dist-info"
-        required = "".join(f"Requires-Dist: {one}\n" for one in needs)
-        files = {
-            f"{name}/__init__.py": f"VERSION = {version!r}\n",
-            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-            + required,
-            f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        }
-        record = "".join(f"{path},{_sha(text)},{len(text)}\n" for path, text in files.items())
-        path = links / f"{name}-{version}-py3-none-any.whl"
-        with zipfile.ZipFile(path, "w") as wheel:
-            for member, text in {**files, f"{info}/RECORD": f"{record}{info}/RECORD,,\n"}.items():
-                wheel.writestr(member, text)
-        return path
-
-    return make
-
-
-def _sha(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"sha256={urlsafe_b64encode(digest).decode().rstrip('=')}"
+    return partial(write_wheel, links)
 
 
 class SilentIndex:

@@ -23,7 +23,8 @@ from massgen_bridge.isolation.requirements import (
 )
 
 if TYPE_CHECKING:
-    from isolation.conftest import MakeWheel, SilentIndex
+    from isolation.conftest import SilentIndex
+    from tiny_wheels import MakeWheel
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from massgen_bridge.isolation.requirements import EnvironmentRequest
 from massgen_bridge.isolation.resolving import estimate, write_lock
 
 if TYPE_CHECKING:
-    from isolation.conftest import MakeWheel
+    from tiny_wheels import MakeWheel
 
 
 @pytest.fixture
