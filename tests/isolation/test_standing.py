@@ -17,7 +17,7 @@ from massgen_bridge.plugins import PluginHost
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from isolation.conftest import MakeWheel
+    from tiny_wheels import MakeWheel
 
     from massgen_bridge.plugins import AdapterInfo
 
