@@ -51,8 +51,8 @@ print(json.dumps(size))
 """
 
 
-def _run(name: str, *command: str, cwd: Path) -> str:
-    return Environment(name)(*command, cwd=cwd)
+def _run(name: str, *command: str, cwd: Path, **env: str) -> str:
+    return Environment(name)(*command, cwd=cwd, **env)
 
 
 def _ask(name: str, code: str, *arguments: str, cwd: Path) -> Any:
@@ -106,6 +106,25 @@ def test_the_command_lists_the_kinds_that_are_installed(name: str, tmp_path: Pat
     listing = json.loads(_run(name, "massgen-bridge", "adapters", "--json", cwd=tmp_path))
     installed = {a["kind"] for a in listing["adapters"] if a["state"] == "installed"}
     assert installed == {"human", "python", "scripted", "team"} | ({name} - {"core"})
+    bundled = {a["kind"] for a in listing["adapters"] if a["state"] == "bundled"}
+    assert bundled == set(NAMES) - {"core", name}
+
+
+def test_the_core_alone_reads_a_configuration_of_kinds_that_are_not_installed(
+    tmp_path: Path,
+) -> None:
+    kinds = sorted(set(NAMES) - {"core"})
+    models = dict.fromkeys(kinds, "openai/gpt-5-mini") | {"anthropic": "anthropic/claude-haiku-4-5"}
+    agents = [
+        f"  - {{id: {kind}, backend: {{type: {kind}, model: {models[kind]}}}}}\n" for kind in kinds
+    ]
+    (tmp_path / "team.yaml").write_text("version: 1\nagents:\n" + "".join(agents))
+    _run("core", "massgen-bridge", "config", "validate", "team.yaml", cwd=tmp_path)
+    command = ("massgen-bridge", "run", "team.yaml", "q", "--dry-run", "--output", "json")
+    keys = dict.fromkeys(("OPENAI_API_KEY", "ANTHROPIC_API_KEY"), "of-nobody")
+    plan = json.loads(_run("core", *command, cwd=tmp_path, **keys))
+    assert [one["kind"] for one in plan["environments"]] == kinds
+    assert {one["isolation"] for one in plan["agents"]} == {"environment"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -113,6 +132,13 @@ def test_a_configuration_runs(name: str, tmp_path: Path) -> None:
     (tmp_path / "team.yaml").write_text(SCRIPTED)
     answer = _run(name, "massgen-bridge", "run", "team.yaml", "What is the answer?", cwd=tmp_path)
     assert "Forty-two." in answer
+
+
+def test_an_agent_in_a_process_of_its_own_answers(tmp_path: Path) -> None:
+    backend = "backend: {type: scripted, isolation: process,"
+    (tmp_path / "team.yaml").write_text(SCRIPTED.replace("backend: {type: scripted,", backend))
+    command = ("massgen-bridge", "run", "team.yaml", "What is the answer?")
+    assert "Forty-two." in _run("core", *command, cwd=tmp_path)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "core"])
