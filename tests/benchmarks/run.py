@@ -27,6 +27,7 @@ BENCHMARKS = (
     "openai_adapter",
     "anthropic_adapter",
     "langchain_adapter",
+    "gateway",
     "consensus",
     "staged",
     "live_display",

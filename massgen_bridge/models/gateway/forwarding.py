@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 
@@ -17,6 +17,8 @@ from massgen_bridge.models.gateway.upstream import headers_to_client, headers_to
 from massgen_bridge.models.sdk_errors import model_call_error, refused_call_error
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
+
     import httpx2
 
     from massgen_bridge.agent import Usage
@@ -168,7 +170,10 @@ class Forwarding:
 
     async def _copy(self, response: httpx2.Response, passing: Passing) -> None:
         watch, exchange = self._watch, self._exchange
-        async for data in response.aiter_bytes():
+        # Nothing is encoded as a rule; the shorter way spares half of the time that a piece takes.
+        is_plain = "content-encoding" not in response.headers
+        pieces = cast("AsyncIterable[bytes]", response.stream)
+        async for data in pieces if is_plain else response.aiter_bytes():
             watch.feed(data)
             if watch.failure is not None and not exchange.has_begun:
                 raise self._refusal(response, data, watch.failure, None)

@@ -25,6 +25,7 @@ _MAX_HEAD = 64 * 1024
 _MAX_BODY = 256 * 1024 * 1024
 _MAX_CONNECTIONS = 1000
 _MAX_PIPELINED = 1024 * 1024
+_LARGE = 64 * 1024
 _BACKLOG = 1024
 _HEAD_S = 30.0
 _BODY_S = 30.0
@@ -208,6 +209,7 @@ class _Connection(asyncio.Protocol):
         self._refusal: tuple[int, bytes] | None = None
         self._exchange: Exchange | None = None
         self._writable: anyio.Event | None = None
+        self._unsent: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
         self.owner: object = None
 
@@ -216,6 +218,9 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP
         self._transport = transport
+        # The event loop does it for sockets alone that were made for TCP by number.
+        connection: socket.socket = transport.get_extra_info("socket")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not self._server.joined(self):
             transport.abort()
             return
@@ -260,8 +265,17 @@ class _Connection(asyncio.Protocol):
         return self._http.send(event) or b""
 
     def send(self, data: bytes) -> None:
-        """Write; without a wait."""
-        self._transport.write(data)
+        """Write; what comes until the event loop has its next turn goes out together."""
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._unsent.append(data)
+        if len(data) > _LARGE:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._unsent:
+            self._transport.write(b"".join(self._unsent))
+            self._unsent.clear()
 
     async def drained(self) -> None:
         """Wait until the client has read most of what was sent."""
@@ -283,6 +297,7 @@ class _Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close the connection once all is sent."""
+        self._flush()
         self._transport.close()
 
     def abort(self) -> None:
