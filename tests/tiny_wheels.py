@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import zipfile
 from base64 import urlsafe_b64encode
+from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Protocol
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["MakeWheel", "only_from", "write_wheel"]
+__all__ = ["MakeWheel", "only_from", "pack_installed", "write_wheel"]
 
 
 class MakeWheel(Protocol):
@@ -38,6 +43,27 @@ def write_wheel(
         for member, text in {**files, f"{info}/RECORD": f"{record}{info}/RECORD,,\n"}.items():
             wheel.writestr(member, text)
     return path
+
+
+def pack_installed(folder: Path, *names: str) -> None:
+    """Put what is installed here, and all that it needs, into a folder as wheels."""
+    waiting, seen = list(names), set[str]()
+    while waiting:
+        found = distribution(waiting.pop())
+        name = canonicalize_name(found.name)
+        if name in seen:
+            continue
+        seen.add(name)
+        needs = [Requirement(text) for text in found.requires or ()]
+        waiting += [
+            one.name for one in needs if one.marker is None or one.marker.evaluate({"extra": ""})
+        ]
+        (tag,) = re.findall(r"^Tag: (\S+)", found.read_text("WHEEL") or "", re.MULTILINE)[:1]
+        wheel = folder / f"{name.replace('-', '_')}-{found.version}-{tag}.whl"
+        with zipfile.ZipFile(wheel, "w") as packed:
+            for file in found.files or ():
+                if file.suffix != ".pyc" and ".." not in file.parts:
+                    packed.write(file.locate(), str(file))
 
 
 def only_from(folder: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from massgen_bridge.cli._asking import asker
+from massgen_bridge.cli._offer import BuildMissing, offer_environments
 from massgen_bridge.cli._options import Debug, Output, RunId, Trust
 from massgen_bridge.cli._output import DONE
 from massgen_bridge.cli._plugins import plugin_host
@@ -46,6 +47,7 @@ def resume(
     ] = Output.TEXT,
     display: ShownAs = None,
     trust: Trust = False,
+    yes: BuildMissing = False,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -76,6 +78,7 @@ def resume(
     if config is None and stopped.setup is not None:
         _note_changes(stopped.setup, opened, host)
     prepared = prepare_run(opened, host=host, environ=os.environ)
+    offer_environments(prepared, yes=yes)
     shown = choose_display(
         display.value if display else opened.ui.display,
         stdout=stdout(),

@@ -13,6 +13,7 @@ from massgen_bridge.cli._asking import asker
 from massgen_bridge.cli._budgets import BudgetOption, with_budget
 from massgen_bridge.cli._chat import Asking, Chat
 from massgen_bridge.cli._conversation import SessionName, note_unfinished
+from massgen_bridge.cli._offer import BuildMissing, offer_environments
 from massgen_bridge.cli._options import Debug, Output, Timeout, Trust, new_app
 from massgen_bridge.cli._output import BadUsage
 from massgen_bridge.cli._plugins import plugin_host
@@ -47,6 +48,7 @@ def chat(
     timeout: Timeout = None,
     budget: BudgetOption = None,
     trust: Trust = False,
+    yes: BuildMissing = False,
     no_journal: Annotated[
         bool, typer.Option("--no-journal", help="Keep nothing: neither runs nor the conversation.")
     ] = False,
@@ -74,6 +76,7 @@ def chat(
         keep=not no_journal,
     )
     prepared = prepare_run(asking.config, host=host, environ=os.environ)
+    offer_environments(prepared, yes=yes)
     note_local_model(prepared)
     if talk is not None:
         note_unfinished(talk)

@@ -14,6 +14,7 @@ from massgen_bridge.cli._asking import asker
 from massgen_bridge.cli._eval_plan import EvalPlan, eval_plan, eval_plan_text
 from massgen_bridge.cli._eval_run import EvalRun
 from massgen_bridge.cli._eval_text import eval_markdown, eval_text
+from massgen_bridge.cli._offer import BuildMissing, offer_environments
 from massgen_bridge.cli._options import Debug, Trust, new_app
 from massgen_bridge.cli._output import DONE, FAILED, BadUsage, Stopped, print_json, say
 from massgen_bridge.cli._plugins import plugin_host
@@ -116,6 +117,7 @@ def evaluate(
         bool, typer.Option("--dry-run", help="Show how many runs it takes, and do nothing.")
     ] = False,
     trust: Trust = False,
+    yes: BuildMissing = False,
     _debug: Debug = False,
 ) -> int:
     """Ask a team and each of its agents alone a set of questions, and compare.
@@ -152,6 +154,7 @@ def evaluate(
     if dry_run:
         with results if path.exists() else nullcontext():
             return _show_plan(eval_plan(evaluator.open()), output)
+    offer_environments(*(one.prepared for one in contestants), yes=yes)
     note_local_model(contestants[-1].prepared)
     with results:
         own = EvalRun(evaluator, results, contestants[-1].prepared)

@@ -13,6 +13,7 @@ from massgen_bridge.cli._asking import asker
 from massgen_bridge.cli._budgets import BudgetOption, with_budget
 from massgen_bridge.cli._cassette import RecordTo, ReplayFrom, opened_tape, recorded_hosts
 from massgen_bridge.cli._conversation import SessionName, entered, note_unfinished
+from massgen_bridge.cli._offer import BuildMissing, offer_environments
 from massgen_bridge.cli._options import Debug, Output, Timeout, Trust, new_app
 from massgen_bridge.cli._output import BAD_USAGE, DONE, BadUsage, print_json, say
 from massgen_bridge.cli._plan import plan_of, trusted_or_read
@@ -63,6 +64,7 @@ def run(
     timeout: Timeout = None,
     budget: BudgetOption = None,
     trust: Trust = False,
+    yes: BuildMissing = False,
     session: SessionName = None,
     record: RecordTo = None,
     replay: ReplayFrom = None,
@@ -90,6 +92,7 @@ def run(
     opened = with_timeout(open_config(config, host, trust=trust, ask=asker(config)), timeout)
     opened = with_budget(opened, budget)
     prepared = prepare_run(opened, host=host, environ=os.environ, hosts=recorded_hosts(tape))
+    offer_environments(prepared, yes=yes)
     shown = choose_display(
         display.value if display else opened.ui.display,
         stdout=stdout(),

@@ -10,14 +10,21 @@ if TYPE_CHECKING:
 __all__ = ["write_adapter", "write_distribution"]
 
 _ADAPTER = """\
-from massgen_bridge import AdapterSpec, NoOptions, hookimpl
+from massgen_bridge import AdapterSpec, NoOptions, TurnResult, assistant, hookimpl
 
 class Options(NoOptions):
     redirected: bool = False
 
+class Agent:
+    async def run(self, turn, emit):
+        import fancy_framework
+        return TurnResult(message=assistant("fancy " + fancy_framework.VERSION))
+
+    async def aclose(self):
+        pass
+
 def create(context):
-    import {package}_framework
-    raise RuntimeError
+    return Agent()
 
 @hookimpl
 def bridge_adapters():

@@ -21,7 +21,7 @@ from massgen_bridge.runtime.provision import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from isolation.conftest import MakeWheel
+    from tiny_wheels import MakeWheel
 
 
 def _team(*agents: tuple[str, dict[str, Any]]) -> dict[str, Any]:
