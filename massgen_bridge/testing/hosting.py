@@ -11,14 +11,16 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from massgen_bridge.hookspecs import hookimpl
+from massgen_bridge.isolation.placement import Placement
 from massgen_bridge.models.retry import ModelCalls
 from massgen_bridge.plugins import PluginHost
 from massgen_bridge.runtime.crew import AgentSetup, Crew
 from massgen_bridge.runtime.decisions import Decisions
 from massgen_bridge.runtime.executor import InProcessExecutor
+from massgen_bridge.testing.apart import OwnDoor, module_of
 from massgen_bridge.testing.teams import team_and_abilities
 from massgen_bridge.tools.desk import ToolDesk
 
@@ -83,6 +85,7 @@ async def hosted(
     tools: Sequence[ToolSpec] = (),
     plugins: Sequence[object] = (),
     load: Callable[[str], Any] = resolve_name,
+    isolation: Literal["none", "process"] = "none",
 ) -> AsyncIterator[HostedAgent]:
     """An agent in an executor of its own, which closes it in the end.
 
@@ -93,9 +96,14 @@ async def hosted(
         tools: What the host has at its tool desk.
         plugins: Objects with hook implementations, such as `bridge_tool_call`.
         load: Resolves an import path.
+        isolation: Whether the agent runs in this process, or in one of its own.
     """
     host = PluginHost(entry_points=False)
-    host.register(_Registration(replace(spec, kind=_KIND)), name=_KIND)
+    kind, place = _KIND, Placement()
+    if isolation == "process":
+        kind, place = spec.kind, Placement(mode="process", module=module_of(spec))
+    if not place.module.startswith("massgen_bridge."):  # those of the core are there
+        host.register(_Registration(replace(spec, kind=kind)), name=_KIND)
     for number, plugin in enumerate(plugins, start=1):
         host.register(plugin, name=f"plugin-{number}")
 
@@ -103,11 +111,12 @@ async def hosted(
         return load(path)
 
     teams = {_AGENT_ID: team_and_abilities(options)[0]} if spec.is_team else None
-    crew = Crew(host, _OneModel(connection), load=found, teams=teams)
-    async with crew, InProcessExecutor(crew) as executor:
+    model = _OneModel(connection)
+    crew = Crew(host, model, load=found, teams=teams)
+    async with model, crew, InProcessExecutor(crew) as executor:
         yield HostedAgent(
             executor,
-            AgentSetup(agent_id=_AGENT_ID, kind=_KIND, options=dict(options)),
+            AgentSetup(agent_id=_AGENT_ID, kind=kind, options=dict(options), place=place),
             tools={tool.definition.name: tool for tool in tools},
             decisions=Decisions(host),
         )
@@ -129,11 +138,19 @@ class _OneModel:
 
     def __init__(self, connection: Connection | None) -> None:
         self._connection = connection
+        self._door = None if connection is None else OwnDoor(connection)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        if self._door is not None:
+            await self._door.aclose()
 
     async def open(self, _agent_id: str) -> tuple[Connection, ModelCaller] | None:
         if self._connection is None:
             return None
         return self._connection, ModelCalls(self._connection)
 
-    def door(self, _agent_id: str) -> None:
-        return None
+    def door(self, _agent_id: str) -> OwnDoor | None:
+        return self._door

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import anyio
+from kinds.functions import at_once
 
 from massgen_bridge.kinds import human, python, scripted, team
 from massgen_bridge.people import Desk, Question, Reply, Written
@@ -29,15 +30,17 @@ class TestScriptedConformance(AgentConformance):
         return {"answers": ["Four words it says."], "tokens_per_second": 100}
 
 
+class TestScriptedApartConformance(TestScriptedConformance):
+    """The same in a process of its own."""
+
+    isolation = "process"
+
+
 class TestScriptedJsonConformance(TestScriptedConformance):
     """One whose script has answers for an output schema."""
 
     def options(self) -> dict[str, Any]:
         return {"answers": ['{"choice": "agent1"}']}
-
-
-def _at_once(question: str) -> str:
-    return f"{question}\n\tSo be it.\n"
 
 
 async def _in_pieces(question: str) -> AsyncIterator[str]:
@@ -49,7 +52,7 @@ async def _in_pieces(question: str) -> AsyncIterator[str]:
 class TestPlainFunctionConformance(AgentConformance):
     """A function that is called in a thread."""
 
-    function: Callable[..., Any] = staticmethod(_at_once)
+    function: Callable[..., Any] = staticmethod(at_once)
 
     def adapter(self) -> AdapterSpec:
         (spec,) = python.bridge_adapters()
@@ -60,6 +63,15 @@ class TestPlainFunctionConformance(AgentConformance):
 
     def load(self, path: str) -> Any:
         return {"own.py:answer": self.function}[path]
+
+
+class TestFunctionApartConformance(TestPlainFunctionConformance):
+    """A function in a process of its own."""
+
+    isolation = "process"
+
+    def options(self) -> dict[str, Any]:
+        return {"function": "kinds.functions:at_once"}
 
 
 class TestAsyncGeneratorConformance(TestPlainFunctionConformance):

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from anyio import to_thread
@@ -17,6 +17,7 @@ from massgen_bridge.agent import Agent, Capabilities
 from massgen_bridge.connection import Connection, ModelTraits
 from massgen_bridge.specs import AdapterSpec, ToolSpec
 from massgen_bridge.testing.agents import make_agent
+from massgen_bridge.testing.apart import AgentApart
 from massgen_bridge.testing.guards import blocking_raises
 from massgen_bridge.testing.hosting import HostedAgent, hosted
 from massgen_bridge.testing.teams import team_and_abilities
@@ -62,6 +63,13 @@ class ConformanceBase(ABC):
         question of such a turn. A turn that is over before it can be cancelled proves nothing.
         """
         return self.question()
+
+    isolation: Literal["none", "process"] = "none"
+    """Where the agents run: in the process of the tests, or in one of their own.
+
+    In its own process, an agent's adapter is imported by the module that its factory is in, its
+    options' import paths are resolved there, and its model is reached past a gateway.
+    """
 
     def expected_failures(self) -> Mapping[str, str]:
         """Tests that the framework makes impossible, and why.
@@ -141,6 +149,8 @@ class ConformanceBase(ABC):
     async def make(self, connection: Connection | None) -> Agent:
         """An agent, made in a thread as the host does; to be closed by whoever wanted it."""
         spec, options = self.adapter(), self.options()
+        if self.isolation == "process":
+            return await to_thread.run_sync(AgentApart, spec, options, connection)
         return await to_thread.run_sync(
             lambda: make_agent(spec, options, connection, load=self.load)
         )
@@ -169,4 +179,5 @@ class ConformanceBase(ABC):
             tools=tools,
             plugins=plugins,
             load=self.load,
+            isolation=self.isolation,
         )

@@ -109,7 +109,7 @@ class LifeTests(ConformanceBase):
         async def live() -> None:
             async with self.agent(connection) as agent:
                 await agent.run(turn(self.question()), collect())
-                if self.capabilities().cancellation == "cooperative":
+                if self.capabilities().cancellation == "cooperative" or self.isolation != "none":
                     await _begin_and_cancel(agent.run, self.long_question())
 
         await assert_nothing_left(live)

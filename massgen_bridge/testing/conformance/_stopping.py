@@ -33,7 +33,7 @@ class StoppingTests(ConformanceBase):
 
     def needs_a_process(self) -> None:
         """Fail for agents that only the end of their process stops: none is ended here."""
-        if self.capabilities().cancellation == "process":
+        if self.capabilities().cancellation == "process" and self.isolation == "none":
             pytest.fail(
                 "such an agent is stopped by ending its process, and this suite runs it in its "
                 "own: name this test in expected_failures(), with that as the reason",
