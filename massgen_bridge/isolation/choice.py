@@ -47,7 +47,7 @@ def stays_here(spec: AdapterSpec, origin: AdapterOrigin) -> str | None:
     """Why agents of a kind can run in the host's own process alone; None where they can move."""
     if spec.is_team:
         return "a team has no process of its own, but each of its members may have one"
-    if spec.needs_person is not None:
+    if spec.needs_person is not None and not spec.requires:
         return "a person is asked by this process"
     if origin.module is not None:
         return None

@@ -215,3 +215,9 @@ def test_a_function_or_an_object_of_a_program_cannot_move() -> None:
     told = "agents of kind 'object' run in this process alone: what makes them is an object"
     with pytest.raises(ConfigError, match=told):
         team.run("Hello", keep=False)
+
+
+def test_an_agent_of_a_framework_that_may_ask_a_person_runs_in_a_process_all_the_same() -> None:
+    spec = _spec(requires=("pydantic>=2",), own_process=True, needs_person=lambda _options: False)
+    assert _place(spec).mode == "process"
+    assert "a person is asked" in _refused(_spec(needs_person=lambda _options: False), "process")

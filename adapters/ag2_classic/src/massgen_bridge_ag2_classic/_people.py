@@ -1,0 +1,78 @@
+"""Asking a person in the place of AG2's console."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from massgen_bridge import (
+    Asking,
+    Chosen,
+    PersonAsked,
+    PersonReplied,
+    Question,
+    Reply,
+    Written,
+)
+from massgen_bridge_ag2_classic._running import Running
+
+__all__ = ["NobodyToAsk", "Person"]
+
+_EXIT = "exit"
+
+
+class NobodyToAsk(Exception):
+    """Somebody's input is wanted, and there is nobody to give it."""
+
+
+class Person:
+    """Whoever is asked in one turn. Its methods are called in the thread in which AG2 works.
+
+    Args:
+        asking: Asks; None where nobody can be asked.
+        running: The turn.
+    """
+
+    def __init__(self, asking: Asking | None, running: Running) -> None:
+        self._asking = asking
+        self._running = running
+
+    def line(self, prompt: str) -> str:
+        """A line of text; AG2's word for the end of the conversation where none comes.
+
+        Raises:
+            NobodyToAsk: There is nobody.
+        """
+        reply = self._running.do(self._ask, prompt, ())
+        return reply.text if isinstance(reply, Written) else _EXIT
+
+    def choice(self, wish: str, choices: Sequence[str]) -> str | None:
+        """One of the choices; None where the person takes none.
+
+        Raises:
+            NobodyToAsk: There is nobody.
+        """
+        reply = self._running.do(self._ask, wish, tuple(choices))
+        return reply.label if isinstance(reply, Chosen) and reply.label in choices else None
+
+    async def _ask(self, wish: str, choices: tuple[str, ...]) -> Reply | None:
+        if self._asking is None:
+            raise NobodyToAsk(wish)
+        turn = self._running.turn
+        await self._running.emit(PersonAsked(default="the conversation ends"))
+        reply = await self._asking(
+            Question(
+                run_id=turn.run_id,
+                turn_id=turn.turn_id,
+                agent_id=turn.agent_id,
+                kind="choice" if choices else "answer",
+                wish=wish,
+                task=turn.task,
+                shown=turn.shown,
+                choices=choices,
+                default="the conversation ends",
+            )
+        )
+        await self._running.emit(
+            PersonReplied(by_default=reply is None, reason="" if reply else "no reply came")
+        )
+        return reply
