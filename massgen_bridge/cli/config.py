@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -19,6 +19,8 @@ from massgen_bridge.errors import ConfigError, PluginError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from massgen_bridge.cli._environments import Wanted
+    from massgen_bridge.config import RunConfig
     from massgen_bridge.plugins import PluginHost
 
 __all__ = ["app", "schema", "validate"]
@@ -38,14 +40,14 @@ def validate(
     Nothing that they name is imported. Exit code 2 if there is any problem.
     """
     host = plugin_host()
-    found = {file: _problems(file, host) for file in files}
+    found = [_checked(file, host) for file in files]
     if as_json:
-        print_json([_plain(file, problems) for file, problems in found.items()])
+        print_json([_plain(one) for one in found])
     else:
-        for file, problems in found.items():
-            told = [str(problem) for problem in problems]
-            say("\n".join(told or [f"{file}: valid"]))
-    return BAD_USAGE if any(found.values()) else DONE
+        for one in found:
+            told = [str(problem) for problem in one.problems]
+            say("\n".join(told or [f"{one.file}: valid", *map(one.note, one.lacking)]))
+    return BAD_USAGE if any(one.problems for one in found) else DONE
 
 
 @app.command()
@@ -54,23 +56,49 @@ def schema(*, _debug: Debug = False) -> None:
     say(json.dumps(json_schema(plugin_host()), indent=2))
 
 
-def _problems(file: Path, host: PluginHost) -> Sequence[Problem]:
+class _Checked(NamedTuple):
+    """A file with what is wrong with it, and the environments that its agents lack."""
+
+    file: Path
+    problems: Sequence[Problem] = ()
+    lacking: Sequence[Wanted] = ()
+
+    def note(self, lacking: Wanted) -> str:
+        """What has to be built before it can run."""
+        return (
+            f"{self.file}: to be built first: {lacking.request.wording}"
+            f" ({', '.join(lacking.agents)}); `massgen-bridge env sync {self.file}` does it"
+        )
+
+
+def _checked(file: Path, host: PluginHost) -> _Checked:
     try:
-        load_config(file, host)
+        config = load_config(file, host)
+        # What only the file's own plugins know cannot be placed without importing them.
+        lacking = () if any(one.unchecked for one in config.tree()) else _lacking(config, host)
     except InvalidConfig as error:
-        return error.problems
+        return _Checked(file, error.problems)
     except ConfigError as error:
         place = error.file or str(file)
-        return [Problem(message=error.message, file=place, line=error.line, column=error.column)]
+        problem = Problem(message=error.message, file=place, line=error.line, column=error.column)
+        return _Checked(file, [problem])
     except PluginError as error:
-        return [Problem(message=str(error), file=str(file))]
-    return ()
+        return _Checked(file, [Problem(message=str(error), file=str(file))])
+    return _Checked(file, lacking=lacking)
 
 
-def _plain(file: Path, problems: Sequence[Problem]) -> dict[str, Any]:
+def _lacking(config: RunConfig, host: PluginHost) -> Sequence[Wanted]:
+    from massgen_bridge.cli._environments import wanted_by  # noqa: PLC0415 - takes long
+    from massgen_bridge.isolation.environments import Environments  # noqa: PLC0415 - as above
+
+    environments = Environments()
+    return [one for one in wanted_by(config, host) if environments.find(one.request) is None]
+
+
+def _plain(found: _Checked) -> dict[str, Any]:
     return {
-        "file": str(file),
-        "valid": not problems,
+        "file": str(found.file),
+        "valid": not found.problems,
         "problems": [
             {
                 "message": one.message,
@@ -78,6 +106,10 @@ def _plain(file: Path, problems: Sequence[Problem]) -> dict[str, Any]:
                 "line": one.line,
                 "column": one.column,
             }
-            for one in problems
+            for one in found.problems
+        ],
+        "to_build": [
+            {"agents": list(one.agents), "kind": one.kind, "packages": one.request.wording}
+            for one in found.lacking
         ],
     }

@@ -65,6 +65,20 @@ def test_where_nobody_can_be_asked_the_command_is_told(
     assert not (shell.home / "data" / "runs").exists()
 
 
+def test_a_valid_configuration_says_what_has_to_be_built_first(shell: Shell) -> None:
+    done = shell("config", "validate", "team.yaml")
+    assert done.returncode == 0
+    assert done.stdout == (
+        "team.yaml: valid\n"
+        "team.yaml: to be built first: fancy-framework>=1.2 (ada);"
+        " `massgen-bridge env sync team.yaml` does it\n"
+    )
+    (found,) = json.loads(shell("config", "validate", "team.yaml", "--json").stdout)
+    assert found["to_build"] == [
+        {"agents": ["ada"], "kind": "fancy", "packages": "fancy-framework>=1.2"}
+    ]
+
+
 def test_with_yes_it_is_built_and_the_agent_runs_in_it(shell: Shell) -> None:
     done = shell("run", "team.yaml", "q", "--yes")
     assert (done.returncode, done.stdout) == (0, "fancy 1.7\n")
