@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from massgen_bridge.errors import EnvironmentFailed
-from massgen_bridge.folders import CACHE_VARIABLE, cache_path
+from massgen_bridge.folders import cache_advice, cache_path
 from massgen_bridge.plugins.bundled import bundled_source
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ def injected(packages: Sequence[str | Path]) -> Path:
     except OSError as error:
         raise EnvironmentFailed(
             f"the code of {', '.join(map(str, packages))} cannot be copied to '{root}':"
-            f" {error.strerror or error}; make the folder usable, or set {CACHE_VARIABLE} to one"
-            " that is"
+            f" {error.strerror or error}; {cache_advice(error)}"
         ) from error
     _known[asked] = folder
     return folder

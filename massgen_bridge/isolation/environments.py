@@ -13,7 +13,6 @@ names it. So nobody sees one that is half built, and one that is in use is never
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -30,7 +29,7 @@ from packaging.utils import canonicalize_name
 from pydantic import ValidationError
 
 from massgen_bridge.errors import EnvironmentFailed
-from massgen_bridge.folders import CACHE_VARIABLE, cache_path
+from massgen_bridge.folders import cache_advice, cache_path
 from massgen_bridge.isolation.installers import Installer, pause
 from massgen_bridge.isolation.requirements import EnvironmentRequest
 from massgen_bridge.locks import try_lock
@@ -189,7 +188,7 @@ class Environments:
         except OSError as error:
             raise EnvironmentFailed(
                 f"the environment for {request.wording} could not be built in '{folder}':"
-                f" {error.strerror or error}; {_advice(error)}"
+                f" {error.strerror or error}; {cache_advice(error)}"
             ) from error
 
     def list(self) -> tuple[Environment, ...]:
@@ -412,9 +411,3 @@ def _delete(folder: Path) -> None:
 def _sweep(folder: Path) -> None:
     for left in folder.glob(f"{_BEGINNING}*"):
         shutil.rmtree(left, ignore_errors=True)
-
-
-def _advice(error: OSError) -> str:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return "free some disk space"
-    return f"make the folder usable, or set {CACHE_VARIABLE} to one that is"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.specifiers import SpecifierSet
 
 from massgen_bridge.errors import EnvironmentFailed
-from massgen_bridge.folders import cache_path
+from massgen_bridge.folders import cache_advice, cache_path
 from massgen_bridge.isolation.environments import python_of
 from massgen_bridge.isolation.indexes import without_index
 from massgen_bridge.isolation.installers import Installer
@@ -53,7 +53,10 @@ def write_lock(
         EnvironmentFailed: There are no such versions, or they cannot be asked for.
         ConfigError: A package has no hashes.
     """
-    text, lock = resolve(request, path, universal=True, progress=progress)
+    try:
+        text, lock = resolve(request, path, universal=True, progress=progress)
+    except EnvironmentFailed as error:
+        raise EnvironmentFailed(f"{request.wording} cannot be locked: {error}") from error
     try:
         new = path.with_name(f".{path.name}.new")
         new.write_text(text, encoding="utf-8")
@@ -82,7 +85,14 @@ def estimate(request: EnvironmentRequest) -> int | None:
         return download_size(read_lock(Path(request.lock)))
     if Installer().uv is None:
         return None
-    return download_size(resolve(request, Path("pylock.toml"), universal=False)[1])
+    try:
+        found = resolve(request, Path("pylock.toml"), universal=False)[1]
+    except EnvironmentFailed as error:
+        raise EnvironmentFailed(
+            f"the environment for {request.wording} (Python {request.python}) cannot be built:"
+            f" {error}"
+        ) from error
+    return download_size(found)
 
 
 def resolve(
@@ -106,19 +116,26 @@ def resolve(
     """
     installer = Installer()
     progress(f"looking for versions with {installer.name}")
+    cache = cache_path()
     try:
-        cache_path().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".lock-", dir=cache_path()) as scratch:
-            folder = Path(scratch)
-            if installer.uv is not None:
-                said = _by_uv(installer.uv, installer, request, folder, universal=universal)
-            else:
-                said = _by_pip(installer, request, folder)
-    except EnvironmentFailed as error:
-        raise EnvironmentFailed(f"{request.wording} cannot be locked: {error}") from error
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".lock-", dir=cache) as scratch:
+            said = _asked(installer, request, Path(scratch), universal=universal)
+    except OSError as error:
+        raise EnvironmentFailed(
+            f"'{cache}' cannot be used: {error.strerror or error}; {cache_advice(error)}"
+        ) from error
     public = _SECRET.sub("", _COMMENT.sub("", said))
     text = f"{_HEADER}{public.rstrip()}\n\n{_table(request)}"
     return text, parse_lock(text, path)
+
+
+def _asked(
+    installer: Installer, request: EnvironmentRequest, folder: Path, *, universal: bool
+) -> str:
+    if installer.uv is not None:
+        return _by_uv(installer.uv, installer, request, folder, universal=universal)
+    return _by_pip(installer, request, folder)
 
 
 def _by_uv(

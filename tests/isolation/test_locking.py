@@ -226,3 +226,18 @@ def test_the_size_of_a_download_is_known_where_files_have_sizes(path: Path) -> N
 def test_the_size_of_a_download_is_not_made_up(make_wheel: MakeWheel) -> None:
     make_wheel("redfish")
     assert estimate(request_of(_place("redfish>=1"))) is None
+
+
+@pytest.mark.usefixtures("links")
+def test_a_cache_that_cannot_be_written_is_a_clear_error(cache: Path, path: Path) -> None:
+    cache.write_text("no folder")
+    with pytest.raises(EnvironmentFailed, match="set MASSGEN_BRIDGE_CACHE to one that is"):
+        _lock(path, "redfish>=1")
+
+
+def test_a_folder_that_cannot_be_written_is_a_clear_error(
+    make_wheel: MakeWheel, tmp_path: Path
+) -> None:
+    make_wheel("redfish")
+    with pytest.raises(EnvironmentFailed, match="the lock cannot be written to"):
+        _lock(tmp_path / "nowhere" / "pylock.a.toml", "redfish>=1")

@@ -6,7 +6,6 @@ settings hold; it is never installed, since its dependencies need a C++ compiler
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import shutil
@@ -23,7 +22,7 @@ import anyio
 from anyio import to_thread
 
 from massgen_bridge.errors import LocalModelError
-from massgen_bridge.folders import CACHE_VARIABLE, cache_path
+from massgen_bridge.folders import CACHE_VARIABLE, cache_advice, cache_path
 from massgen_bridge.locks import try_lock
 
 if TYPE_CHECKING:
@@ -174,14 +173,9 @@ def _os_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = (
-            "free some disk space"
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}
-            else f"make the folder usable, or set {CACHE_VARIABLE} to one that is"
-        )
         raise LocalModelError(
             f"the local model's weights at '{path}' cannot be read or written "
-            f"({error.strerror or error}): {advice}"
+            f"({error.strerror or error}): {cache_advice(error)}"
         ) from error
 
 
