@@ -34,6 +34,7 @@ from massgen_bridge.models.sdk_clients import (
     transport,
 )
 from massgen_bridge.models.sdk_errors import SDK_ERRORS, error_text, model_call_error, sdk_error
+from massgen_bridge.models.usage import messages_usage
 
 __all__ = [
     "AGENTS_PER_CLIENT",
@@ -61,6 +62,7 @@ __all__ = [
     "check_traits",
     "error_text",
     "is_plain_loopback",
+    "messages_usage",
     "misplaced_part",
     "model_call_error",
     "only_text",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from massgen_bridge.agent import Usage
 from massgen_bridge.errors import ProtocolFailed
 from massgen_bridge.events import ReasoningDelta, TextDelta
 from massgen_bridge.models.answers import ModelAnswer
 from massgen_bridge.models.chat_answers import StreamedToolCalls, check_finish
+from massgen_bridge.models.usage import chat_usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Mapping
@@ -79,7 +79,7 @@ class _Reading:
             text="".join(self.text),
             calls=self.calls.joined(),
             stop_reason=stop_reason,
-            usage=_usage(self.usage),
+            usage=chat_usage(self.usage),
             reasoning="".join(self.reasoning),
         )
 
@@ -116,17 +116,3 @@ async def read_chat_answer(chunks: AsyncIterable[Any], emit: Emit) -> ChatAnswer
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ProtocolFailed(f"a chunk is no chunk of a chat completion: {error}") from error
     return reading.finished()
-
-
-def _usage(usage: Mapping[str, Any] | None) -> Usage | None:
-    if usage is None or usage.get("prompt_tokens") is None:
-        return None
-    read = usage.get("prompt_tokens_details") or _NOTHING
-    made = usage.get("completion_tokens_details") or _NOTHING
-    return Usage(
-        input_tokens=usage["prompt_tokens"],
-        cached_tokens=read.get("cached_tokens") or 0,
-        output_tokens=usage.get("completion_tokens") or 0,
-        reasoning_tokens=made.get("reasoning_tokens") or 0,
-        calls=1,
-    )

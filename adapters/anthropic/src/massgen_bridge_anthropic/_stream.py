@@ -15,9 +15,8 @@ from massgen_bridge import (
     TextDelta,
     ToolCall,
     Truncated,
-    Usage,
 )
-from massgen_bridge.adapting import ModelAnswer, tool_call_from_json
+from massgen_bridge.adapting import ModelAnswer, messages_usage, tool_call_from_json
 from massgen_bridge_anthropic._convert import tool_use
 
 __all__ = ["Answer", "read_answer"]
@@ -124,7 +123,7 @@ class _Reading:
             text=text,
             calls=calls,
             stop_reason=_STOP_REASONS.get(self.stop_reason, "end"),
-            usage=_usage(self.usage),
+            usage=messages_usage(self.usage),
             paused=self.stop_reason == _PAUSE and not calls,
             blocks=blocks,
         )
@@ -185,18 +184,3 @@ async def read_answer(events: AsyncIterable[Any], emit: Emit) -> Answer:
         return await reading.finished(emit)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ProtocolFailed(f"an event is no event of a message: {error!r}") from error
-
-
-def _usage(usage: Mapping[str, Any]) -> Usage | None:
-    if usage.get("input_tokens") is None:
-        return None
-    cached = usage.get("cache_read_input_tokens") or 0
-    written = usage.get("cache_creation_input_tokens") or 0
-    made = usage.get("output_tokens_details") or _NOTHING
-    return Usage(
-        input_tokens=usage["input_tokens"] + written + cached,
-        cached_tokens=cached,
-        output_tokens=usage.get("output_tokens") or 0,
-        reasoning_tokens=made.get("thinking_tokens") or 0,
-        calls=1,
-    )
