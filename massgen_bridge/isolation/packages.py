@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Packages"]
 
-_PLAIN = re.compile(r"([A-Za-z0-9._-]+)((?:>=|<)[0-9.]+(?:,(?:>=|<)[0-9.]+)*)?")
+_PLAIN = re.compile(
+    r"(?P<name>[A-Za-z0-9._-]+)(?P<extras>\[[^\]]*\])?"
+    r"(?P<bounds>(?:>=|<)[0-9.]+(?:,(?:>=|<)[0-9.]+)*)?"
+)
 _RELEASE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
 
@@ -77,12 +80,14 @@ class Packages:
         """What is missing for a requirement, in words; None where it is met."""
         plain = _PLAIN.fullmatch(text)
         if plain is not None:
-            found = self.version(plain[1])
+            found = self.version(plain["name"])
             if found is None:
                 return "not installed"
-            is_met = _compared(found, plain[2] or "")
-            if is_met is not None:
-                return None if is_met else f"installed: {found}"
+            is_met = _compared(found, plain["bounds"] or "")
+            if is_met is False:
+                return f"installed: {found}"
+            if is_met and not plain["extras"]:
+                return None
         from massgen_bridge.isolation.requirements import parsed  # noqa: PLC0415 - see the class
 
         return self._lack_of(parsed(text), frozenset())
