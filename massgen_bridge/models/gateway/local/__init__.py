@@ -5,7 +5,6 @@ alone. Requests become chat requests whose answer a grammar holds to a form; wha
 becomes an answer of the protocol that was spoken, piece by piece.
 """
 
-from massgen_bridge.models.gateway.local.asked import Refused
-from massgen_bridge.models.gateway.local.emulation import Emulation, emulate, refused
+from massgen_bridge.models.gateway.local.emulation import Emulation, emulate
 
-__all__ = ["Emulation", "Refused", "emulate", "refused"]
+__all__ = ["Emulation", "emulate"]

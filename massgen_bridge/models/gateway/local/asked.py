@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from massgen_bridge.errors import BadRequest, UnsupportedContent
+
 __all__ = [
     "Asked",
     "Call",
     "Choice",
     "Finish",
-    "Refused",
     "Said",
     "Tokens",
     "Tool",
@@ -28,21 +29,6 @@ Choice = Literal["auto", "none", "required"]
 
 Finish = Literal["stop", "length", "tool_calls"]
 """Why the model stopped, in the words of Chat Completions."""
-
-
-class Refused(Exception):
-    """A request that the local model cannot do, or that is no request.
-
-    Attributes:
-        status: HTTP status of the answer.
-        body: The answer, in the form that the protocol has for errors.
-    """
-
-    def __init__(self, message: str, *, status: int = 400, body: bytes = b"") -> None:
-        super().__init__(message)
-        self.message = message
-        self.status = status
-        self.body = body
 
 
 class Tokens(NamedTuple):
@@ -127,10 +113,10 @@ def mapping(value: Any, where: str) -> Mapping[str, Any]:
     """The value, if it is an object.
 
     Raises:
-        Refused: It is none.
+        BadRequest: It is none.
     """
     if not isinstance(value, Mapping):
-        raise Refused(f"{where}: expected an object, not {value!r:.80}")
+        raise BadRequest(f"{where}: expected an object, not {value!r:.80}")
     return value
 
 
@@ -138,12 +124,12 @@ def items(value: Any, where: str) -> Sequence[Any]:
     """The value, if it is an array; none for None.
 
     Raises:
-        Refused: It is none.
+        BadRequest: It is none.
     """
     if value is None:
         return ()
     if not isinstance(value, list):
-        raise Refused(f"{where}: expected an array, not {value!r:.80}")
+        raise BadRequest(f"{where}: expected an array, not {value!r:.80}")
     return value
 
 
@@ -151,12 +137,12 @@ def words(value: Any, where: str) -> str:
     """The value, if it is a string; an empty one for None.
 
     Raises:
-        Refused: It is none.
+        BadRequest: It is none.
     """
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise Refused(f"{where}: expected a string, not {value!r:.80}")
+        raise BadRequest(f"{where}: expected a string, not {value!r:.80}")
     return value
 
 
@@ -175,7 +161,7 @@ def text_of(content: Any, where: str, *, kinds: Iterable[str]) -> str:
         kinds: The types of pieces that are text.
 
     Raises:
-        Refused: It holds something else, such as a picture.
+        UnsupportedContent: It holds something else, such as a picture.
     """
     if content is None or isinstance(content, str):
         return content or ""
@@ -184,7 +170,7 @@ def text_of(content: Any, where: str, *, kinds: Iterable[str]) -> str:
         piece = mapping(value, f"{where}[{index}]")
         kind = piece.get("type")
         if kind not in known:
-            raise Refused(
+            raise UnsupportedContent(
                 f"{where}[{index}]: the local model reads text alone, not {kind!r}; leave it out, "
                 "or choose another model"
             )
@@ -199,7 +185,7 @@ def chosen_tools(
     """The tools, or the one that must be called.
 
     Raises:
-        Refused: There is none of that name.
+        BadRequest: There is none of that name.
     """
     offered = tuple(tools)
     if named is None:
@@ -207,5 +193,5 @@ def chosen_tools(
     found = tuple(tool for tool in offered if tool.name == named)
     if not found:
         known = ", ".join(repr(tool.name) for tool in offered) or "none"
-        raise Refused(f"{where}: there is no tool {named!r} among the tools ({known})")
+        raise BadRequest(f"{where}: there is no tool {named!r} among the tools ({known})")
     return found

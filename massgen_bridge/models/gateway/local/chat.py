@@ -6,15 +6,14 @@ import json
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from http import HTTPStatus
 from typing import Any
 
+from massgen_bridge.errors import BadRequest, UnsupportedContent
 from massgen_bridge.models.gateway.local.asked import (
     Asked,
     Call,
     Choice,
     Finish,
-    Refused,
     Said,
     Tokens,
     Tool,
@@ -26,7 +25,7 @@ from massgen_bridge.models.gateway.local.asked import (
     words,
 )
 
-__all__ = ["ChatWriter", "chat_error", "read_chat"]
+__all__ = ["ChatWriter", "read_chat"]
 
 _OWN = (
     "functions",
@@ -52,19 +51,24 @@ def read_chat(body: Mapping[str, Any]) -> Asked:
     """What a request of Chat Completions asks.
 
     Raises:
-        Refused: The local model cannot do it.
+        BadRequest: It is no request of this protocol.
+        UnsupportedContent: The local model cannot do it.
     """
     for name in ("functions", "function_call", "audio", "prediction", "web_search_options"):
         if body.get(name):
-            raise Refused(f"{name}: the local model does not know it; leave it out")
+            raise UnsupportedContent(f"{name}: the local model does not know it; leave it out")
     tools = [
         _tool(one, f"tools[{index}]") for index, one in enumerate(items(body.get("tools"), "tools"))
     ]
     choice, named = _choice(body.get("tool_choice"))
     if tools and (body.get("n") or 1) != 1:
-        raise Refused("n: the local model gives one answer where it has tools; leave it out")
+        raise UnsupportedContent(
+            "n: the local model gives one answer where it has tools; leave it out"
+        )
     if tools and body.get("logprobs"):
-        raise Refused("logprobs: the local model tells none where it has tools; leave it out")
+        raise UnsupportedContent(
+            "logprobs: the local model tells none where it has tools; leave it out"
+        )
     return Asked(
         messages=tuple(_messages(body)),
         tools=chosen_tools(tools, named),
@@ -81,7 +85,9 @@ def read_chat(body: Mapping[str, Any]) -> Asked:
 def _tool(value: Any, where: str) -> Tool:
     tool = mapping(value, where)
     if tool.get("type", "function") != "function":
-        raise Refused(f"{where}: the local model has no tool of type {tool.get('type')!r}")
+        raise UnsupportedContent(
+            f"{where}: the local model has no tool of type {tool.get('type')!r}"
+        )
     function = mapping(tool.get("function"), f"{where}.function")
     return Tool(
         name=words(function.get("name"), f"{where}.function.name"),
@@ -104,7 +110,7 @@ def _choice(value: Any) -> tuple[Choice, str | None]:
         case {"type": "function", "function": {"name": str(name)}}:
             return "required", name
         case _:
-            raise Refused(
+            raise BadRequest(
                 "tool_choice: expected 'auto', 'none', 'required' or a function's name, "
                 f"not {value!r:.80}"
             )
@@ -121,7 +127,7 @@ def _schema(value: Any) -> Mapping[str, Any] | None:
         case {"type": "json_schema", "json_schema": {"schema": Mapping() as schema}}:
             return schema
         case _:
-            raise Refused(
+            raise BadRequest(
                 "response_format: expected 'text', 'json_object', or 'json_schema' with a schema, "
                 f"not {value!r:.80}"
             )
@@ -145,7 +151,7 @@ def _messages(body: Mapping[str, Any]) -> Iterator[Said]:
                 name = names.get(words(message.get("tool_call_id"), f"{where}.tool_call_id"))
                 yield Said(role="user", text=text, result_of=name or "a tool")
             case role:
-                raise Refused(f"{where}: there is no role {role!r}")
+                raise BadRequest(f"{where}: there is no role {role!r}")
 
 
 def _calls(message: Mapping[str, Any], where: str, names: dict[str, str]) -> Iterator[Call]:
@@ -158,23 +164,12 @@ def _calls(message: Mapping[str, Any], where: str, names: dict[str, str]) -> Ite
         yield Call(name=name, arguments=words(function.get("arguments"), f"{there}.function"))
 
 
-def chat_error(message: str, *, status: int, kind: str = "") -> bytes:
-    """The body of an answer with an error status."""
-    kind = kind or (
-        "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
-    )
-    error = {"message": message, "type": kind, "param": None, "code": status}
-    return json.dumps({"error": error}).encode()
-
-
 class ChatWriter:
     """One answer of Chat Completions.
 
     Args:
         asked: The request.
     """
-
-    content_type = "text/event-stream"
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
@@ -201,10 +196,6 @@ class ChatWriter:
         if self._asked.tell_usage and tokens is not None:
             written += self._sent({"choices": [], "usage": _usage(tokens)})
         return written + b"data: [DONE]\n\n"
-
-    def failure(self, message: str) -> bytes:
-        """The end of a stream that failed."""
-        return b"data: " + chat_error(message, status=500) + b"\n\n"
 
     def whole(
         self, text: str, call: Call | None, finish: Finish, tokens: Tokens | None

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator, Mapping
-from http import HTTPStatus
 from typing import Any
 
+from massgen_bridge.errors import BadRequest, UnsupportedContent
 from massgen_bridge.models.gateway.local.asked import (
     Asked,
     Call,
     Choice,
     Finish,
-    Refused,
     Said,
     Tokens,
     Tool,
@@ -25,7 +24,7 @@ from massgen_bridge.models.gateway.local.asked import (
     words,
 )
 
-__all__ = ["MessagesWriter", "messages_error", "read_messages"]
+__all__ = ["MessagesWriter", "read_messages"]
 
 _OWN = (
     "cache_control",
@@ -47,15 +46,6 @@ _OWN = (
     "tool_choice",
     "tools",
 )
-_KINDS = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    503: "overloaded_error",
-}
 _STOP_REASONS: Mapping[Finish, str] = {
     "stop": "end_turn",
     "length": "max_tokens",
@@ -69,12 +59,15 @@ def read_messages(body: Mapping[str, Any]) -> Asked:
     """What a request of Messages asks.
 
     Raises:
-        Refused: The local model cannot do it.
+        BadRequest: It is no request of this protocol.
+        UnsupportedContent: The local model cannot do it.
     """
     if body.get("mcp_servers"):
-        raise Refused("mcp_servers: the local model does not know it; leave it out")
+        raise UnsupportedContent("mcp_servers: the local model does not know it; leave it out")
     if (body.get("thinking") or {}).get("type") == "enabled":
-        raise Refused("thinking: the local model does not think before it answers; leave it out")
+        raise UnsupportedContent(
+            "thinking: the local model does not think before it answers; leave it out"
+        )
     tools = [
         _tool(one, f"tools[{index}]") for index, one in enumerate(items(body.get("tools"), "tools"))
     ]
@@ -97,7 +90,9 @@ def read_messages(body: Mapping[str, Any]) -> Asked:
 def _tool(value: Any, where: str) -> Tool:
     tool = mapping(value, where)
     if tool.get("type") not in {None, "custom"}:
-        raise Refused(f"{where}: the local model has no tool of type {tool.get('type')!r}")
+        raise UnsupportedContent(
+            f"{where}: the local model has no tool of type {tool.get('type')!r}"
+        )
     return Tool(
         name=words(tool.get("name"), f"{where}.name"),
         description=words(tool.get("description"), f"{where}.description"),
@@ -116,7 +111,7 @@ def _choice(value: Any) -> tuple[Choice, str | None]:
         case {"type": "tool", "name": str(name)}:
             return "required", name
         case _:
-            raise Refused(
+            raise BadRequest(
                 "tool_choice: expected type 'auto', 'none', 'any', or 'tool' with a name, "
                 f"not {value!r:.80}"
             )
@@ -130,7 +125,7 @@ def _schema(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
         case {"type": "json_schema", "schema": Mapping() as schema}:
             return schema
         case _:
-            raise Refused(
+            raise BadRequest(
                 "output_config.format: expected type 'json_schema' with a schema, "
                 f"not {wanted!r:.80}"
             )
@@ -157,7 +152,7 @@ def _messages(body: Mapping[str, Any]) -> Iterator[Said]:
                 text = text_of(blocks, f"{where}.content", kinds=_TEXT)
                 yield Said(role="system", text=text)
             case role:
-                raise Refused(f"{where}: there is no role {role!r}")
+                raise BadRequest(f"{where}: there is no role {role!r}")
 
 
 def _user(blocks: Any, where: str, names: Mapping[str, str]) -> Iterator[Said]:
@@ -194,26 +189,12 @@ def _assistant(blocks: Any, where: str, names: dict[str, str]) -> Said:
     return Said(role="assistant", text="".join(texts), calls=tuple(calls))
 
 
-def messages_error(message: str, *, status: int, kind: str = "") -> bytes:
-    """The body of an answer with an error status."""
-    # What does not fit is an invalid request here, and its text says that it does not.
-    del kind
-    error = {"type": _KINDS.get(status, _default_kind(status)), "message": message}
-    return json.dumps({"type": "error", "error": error}).encode()
-
-
-def _default_kind(status: int) -> str:
-    return "api_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
-
-
 class MessagesWriter:
     """One answer of Messages.
 
     Args:
         asked: The request.
     """
-
-    content_type = "text/event-stream"
 
     def __init__(self, asked: Asked) -> None:
         self._head: dict[str, Any] = {
@@ -250,10 +231,6 @@ class MessagesWriter:
             usage=_usage(tokens or Tokens(0, 0, 0)),
         )
         return written + _event("message_stop")
-
-    def failure(self, message: str) -> bytes:
-        """The end of a stream that failed."""
-        return b"event: error\ndata: " + messages_error(message, status=500) + b"\n\n"
 
     def whole(
         self, text: str, call: Call | None, finish: Finish, tokens: Tokens | None

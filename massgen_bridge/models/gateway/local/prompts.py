@@ -52,7 +52,8 @@ def chat_request(asked: Asked, tools: Iterable[Tool]) -> dict[str, Any]:
         tools: The tools that the model may call now.
 
     Raises:
-        Refused: A schema cannot be held to.
+        BadRequest: A schema is none.
+        UnsupportedContent: A schema cannot be held to.
     """
     tools = tuple(tools)
     must = asked.choice == "required"

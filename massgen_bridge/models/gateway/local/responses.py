@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from massgen_bridge.errors import BadRequest, UnsupportedContent
 from massgen_bridge.models.gateway.local.asked import (
     Asked,
     Call,
     Choice,
     Finish,
-    Refused,
     Said,
     Tokens,
     Tool,
@@ -59,11 +59,12 @@ def read_responses(body: Mapping[str, Any]) -> Asked:
     """What a request of Responses asks.
 
     Raises:
-        Refused: The local model cannot do it.
+        BadRequest: It is no request of this protocol.
+        UnsupportedContent: The local model cannot do it.
     """
     for name in _KEPT_ELSEWHERE:
         if body.get(name):
-            raise Refused(
+            raise UnsupportedContent(
                 f"{name}: the local model's server keeps nothing between requests; send the whole "
                 "conversation as 'input'"
             )
@@ -96,7 +97,9 @@ def read_responses(body: Mapping[str, Any]) -> Asked:
 def _tool(value: Any, where: str) -> Tool:
     tool = mapping(value, where)
     if tool.get("type") != "function":
-        raise Refused(f"{where}: the local model has no tool of type {tool.get('type')!r}")
+        raise UnsupportedContent(
+            f"{where}: the local model has no tool of type {tool.get('type')!r}"
+        )
     return Tool(
         name=words(tool.get("name"), f"{where}.name"),
         description=words(tool.get("description"), f"{where}.description"),
@@ -117,7 +120,7 @@ def _choice(value: Any) -> tuple[Choice, str | None]:
         case {"type": "function", "name": str(name)}:
             return "required", name
         case _:
-            raise Refused(
+            raise BadRequest(
                 "tool_choice: expected 'auto', 'none', 'required' or a function's name, "
                 f"not {value!r:.80}"
             )
@@ -132,7 +135,7 @@ def _schema(value: Any) -> Mapping[str, Any] | None:
         case {"type": "json_schema", "schema": Mapping() as schema}:
             return schema
         case wanted:
-            raise Refused(
+            raise BadRequest(
                 "text.format: expected 'text', 'json_object', or 'json_schema' with a schema, "
                 f"not {wanted!r:.80}"
             )
@@ -166,7 +169,9 @@ def _messages(body: Mapping[str, Any]) -> Iterator[Said]:
             case "reasoning":
                 pass  # the local model makes none; another one's helps it nothing
             case kind:
-                raise Refused(f"{where}: the local model cannot read items of type {kind!r}")
+                raise UnsupportedContent(
+                    f"{where}: the local model cannot read items of type {kind!r}"
+                )
 
 
 def _message(item: Mapping[str, Any], where: str) -> Said:
@@ -179,7 +184,7 @@ def _message(item: Mapping[str, Any], where: str) -> Said:
         case "assistant":
             return Said(role="assistant", text=text)
         case role:
-            raise Refused(f"{where}: there is no role {role!r}")
+            raise BadRequest(f"{where}: there is no role {role!r}")
 
 
 class ResponsesWriter:
@@ -188,8 +193,6 @@ class ResponsesWriter:
     Args:
         asked: The request.
     """
-
-    content_type = "text/event-stream"
 
     def __init__(self, asked: Asked) -> None:
         self._head = {
@@ -232,12 +235,6 @@ class ResponsesWriter:
             output.append(item)
         response = self._response(_status(finish), output, tokens)
         return written + self._event(f"response.{_status(finish)}", response=response)
-
-    def failure(self, message: str) -> bytes:
-        """The end of a stream that failed."""
-        told = {"code": "server_error", "message": message, "param": None}
-        # The protocol has it beside the type; the SDK looks for it within `error`.
-        return self._event("error", **told, error=told)
 
     def whole(
         self, text: str, call: Call | None, finish: Finish, tokens: Tokens | None

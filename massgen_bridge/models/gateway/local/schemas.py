@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
-from massgen_bridge.models.gateway.local.asked import Refused
+from massgen_bridge.errors import BadRequest, UnsupportedContent
 
 __all__ = ["LONG", "SHORT", "Bounds", "held"]
 
@@ -63,12 +63,13 @@ def held(schema: Any, bounds: Bounds, *, where: str) -> Schema:
         where: Where it stands in the request, for errors.
 
     Raises:
-        Refused: It refers to what is not there, has no value that ends, or is too large.
+        BadRequest: It is none, or refers to what is not there.
+        UnsupportedContent: It has no value that ends, or is too large.
     """
     try:
         return _Holding(schema, bounds, where).of(schema, (), 0)
     except _Endless:
-        raise Refused(
+        raise UnsupportedContent(
             f"{where}: no value of this schema ends within {_MOST_REPEATS} rounds of its "
             "recursion; give the recursive part an alternative, such as null"
         ) from None
@@ -93,13 +94,13 @@ class _Holding:
         """
         self._rules += 1
         if self._rules > _MOST_RULES:
-            raise Refused(f"{self._where}: the schema is too large for the local model")
+            raise UnsupportedContent(f"{self._where}: the schema is too large for the local model")
         if schema is False or depth > _MOST_DEPTH:
             raise _Endless
         if schema is True or schema == {}:
             return self._anything()
         if not isinstance(schema, Mapping):
-            raise Refused(f"{self._where}: expected a JSON Schema, not {schema!r:.80}")
+            raise BadRequest(f"{self._where}: expected a JSON Schema, not {schema!r:.80}")
         schema, through = self._resolved(schema, through)
         if "const" in schema:
             return {"const": schema["const"]}
@@ -130,7 +131,7 @@ class _Holding:
     def _referred(self, reference: Any) -> Mapping[str, Any]:
         found = self._root
         if not isinstance(reference, str) or not reference.startswith("#"):
-            raise Refused(
+            raise UnsupportedContent(
                 f"{self._where}: the local model resolves references within the schema alone, "
                 f"not {reference!r}"
             )
@@ -141,7 +142,7 @@ class _Holding:
             if isinstance(inside, list) and key.isdecimal() and int(key) < len(inside):
                 found = inside[int(key)]
             if found is None:
-                raise Refused(f"{self._where}: {reference!r} refers to what is not there")
+                raise BadRequest(f"{self._where}: {reference!r} refers to what is not there")
         return found if isinstance(found, Mapping) else _whatever(value=found)
 
     def _any_of(
@@ -181,7 +182,7 @@ class _Holding:
             case None:
                 return self._anything()
             case _:
-                raise Refused(f"{self._where}: there is no JSON Schema type {kind!r}")
+                raise BadRequest(f"{self._where}: there is no JSON Schema type {kind!r}")
 
     def _object(self, schema: Mapping[str, Any], through: tuple[str, ...], depth: int) -> Schema:
         given = schema.get("properties") or {}
@@ -247,7 +248,7 @@ class _Holding:
         most = _count(schema.get("maxLength"))
         most = max(least, self._bounds.characters) if most is None else most
         if least > _MOST_CHARACTERS:
-            raise Refused(
+            raise UnsupportedContent(
                 f"{self._where}: a string of {least} characters or more is too long for the local "
                 f"model ({_MOST_CHARACTERS})"
             )
@@ -310,7 +311,7 @@ def _meant_type(schema: Mapping[str, Any]) -> str | None:
 
 def _at_least_one(choices: Any, where: str) -> list[Any]:
     if not isinstance(choices, list) or not choices:
-        raise Refused(f"{where}: an 'enum' needs at least one value")
+        raise BadRequest(f"{where}: an 'enum' needs at least one value")
     return choices
 
 

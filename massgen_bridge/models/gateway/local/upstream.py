@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from massgen_bridge.models.gateway.local.asked import Finish, Tokens
 
-__all__ = ["Chunk", "Upstream", "error_text"]
+__all__ = ["Chunk", "Upstream"]
 
 
 class Chunk(NamedTuple):
@@ -18,13 +18,11 @@ class Chunk(NamedTuple):
         text: What the model wrote.
         finish: Why it stopped, if it did.
         tokens: What was counted, if that was told.
-        failure: What went wrong, if something did.
     """
 
     text: str = ""
     finish: Finish | None = None
     tokens: Tokens | None = None
-    failure: str | None = None
 
 
 class Upstream:
@@ -56,33 +54,23 @@ class Upstream:
         if self._stream:
             yield from _event(left.strip())
         else:
-            yield _document(left)
+            yield _chunk(left, "message")
 
 
 def _event(line: bytes) -> Iterator[Chunk]:
-    name, colon, data = line.partition(b":")
-    data = data.strip()
-    if not colon or data == b"[DONE]" or name not in {b"data", b"error"}:
-        return
+    name, _, data = line.partition(b":")
+    if name == b"data" and data.strip() != b"[DONE]":
+        yield _chunk(data, "delta")
+
+
+def _chunk(data: bytes, key: str) -> Chunk:
+    """What came, if it can be read; an answer without its end tells of all else."""
     try:
         value = json.loads(data)
     except ValueError:
-        yield Chunk(failure=f"the local model's server sent no JSON: {data!r:.200}")
-        return
-    yield _chunk(value, "delta") if name == b"data" else Chunk(failure=_said_wrong(value))
-
-
-def _document(data: bytes) -> Chunk:
-    try:
-        value = json.loads(data)
-    except ValueError:
-        return Chunk(failure=f"the local model's server sent no JSON: {data!r:.200}")
-    return _chunk(value, "message")
-
-
-def _chunk(value: Any, key: str) -> Chunk:
-    if not isinstance(value, Mapping) or value.get("error"):
-        return Chunk(failure=_said_wrong(value))
+        return Chunk()
+    if not isinstance(value, Mapping):
+        return Chunk()
     choice: Mapping[str, Any] = next(iter(value.get("choices") or ()), {})
     return Chunk(
         text=(choice.get(key) or {}).get("content") or "",
@@ -104,20 +92,3 @@ def _tokens(usage: Any) -> Tokens | None:
         cached=details.get("cached_tokens") or 0,
         answer=usage.get("completion_tokens") or 0,
     )
-
-
-def error_text(data: bytes) -> tuple[str, str]:
-    """What the body of an answer with an error status says, and the error's type."""
-    try:
-        value = json.loads(data)
-    except ValueError:
-        return data.decode(errors="replace").strip() or "the local model's server failed", ""
-    error = value.get("error") if isinstance(value, Mapping) else None
-    kind = error.get("type") if isinstance(error, Mapping) else None
-    return _said_wrong(value), kind if isinstance(kind, str) else ""
-
-
-def _said_wrong(value: Any) -> str:
-    error = value.get("error", value) if isinstance(value, Mapping) else value
-    message = error.get("message") if isinstance(error, Mapping) else error
-    return message if isinstance(message, str) and message else "the local model's server failed"
