@@ -10,8 +10,8 @@ import anyio
 from anyio import to_thread
 from pydantic import SecretStr
 
-from massgen_bridge.errors import AgentCrashed, ConfigError
-from massgen_bridge.models.local import LocalServers, LocalSettings
+from massgen_bridge.errors import AgentCrashed, ConfigError, LocalModelError
+from massgen_bridge.models.local import LocalServer, LocalServers, LocalSettings
 from massgen_bridge.models.providers import LOCAL
 from massgen_bridge.models.resolution import (
     find_provider,
@@ -134,6 +134,8 @@ class ConnectionPool:
     async def connection(self, agent_id: str) -> Connection:
         """The connection of an agent that was added, ready for use.
 
+        The local model is reached through the gateway, which knows how it can call tools.
+
         Ask again before a turn where the local model's server may have been replaced.
 
         Raises:
@@ -144,10 +146,26 @@ class ConnectionPool:
             return connection
         if self._shared.servers is None:
             self._shared.servers = LocalServers(self._local_settings())
-        server = await self._shared.servers.get()
+        server = await self._local_server(self._shared.servers)
         self._shared.secrets.add(server.api_key)
         url = server.url.removesuffix("/v1") if connection.protocol == "messages" else server.url
-        return connection.model_copy(update={"base_url": url, "api_key": SecretStr(server.api_key)})
+        key = SecretStr(server.api_key)
+        gateway = await self.gateway()
+        return gateway.direct(connection.model_copy(update={"base_url": url, "api_key": key}))
+
+    async def _local_server(self, servers: LocalServers) -> LocalServer:
+        """The running server; the gateway before it is made while the model is loaded."""
+        found: list[LocalServer | LocalModelError] = []
+        async with anyio.create_task_group() as group:
+            if not servers.is_closed:
+                group.start_soon(self.gateway)
+            try:
+                found.append(await servers.get())
+            except LocalModelError as error:  # the task group would wrap it
+                found.append(error)
+        if isinstance(found[0], LocalModelError):
+            raise found[0]
+        return found[0]
 
     def caller(self, agent_id: str) -> ModelCaller:
         """The retry policy for the model calls of an agent that was added."""

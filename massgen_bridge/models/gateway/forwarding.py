@@ -11,7 +11,6 @@ import anyio
 from massgen_bridge.errors import AgentError, ProtocolFailed, Truncated
 from massgen_bridge.events import ModelCallFinished
 from massgen_bridge.models.gateway.accounting import StreamWatch, usage_of
-from massgen_bridge.models.gateway.local import Emulation
 from massgen_bridge.models.gateway.refusals import JSON, error_event, refusal
 from massgen_bridge.models.gateway.upstream import headers_to_client, headers_to_model
 from massgen_bridge.models.sdk_errors import model_call_error, refused_call_error
@@ -117,11 +116,7 @@ class Forwarding:
 
     async def _take_refusal(self, response: httpx2.Response) -> None:
         body = await response.aread()
-        passing = self._outgoing.passing()
-        told = body
-        if isinstance(passing, Emulation):
-            told = passing.failed(response.status_code, body)
-        raise self._refusal(response, told, _parsed(body), response.status_code)
+        raise self._refusal(response, body, _parsed(body), response.status_code)
 
     async def _whole(self, response: httpx2.Response) -> None:
         """An answer in one piece; nothing of it is passed on before all of it is there."""
@@ -132,8 +127,6 @@ class Forwarding:
             raise ProtocolFailed(f"the answer is no JSON: {error}") from error
         passing = self._outgoing.passing()
         told = passing.feed(body) + passing.end()
-        if isinstance(passing, Emulation) and passing.failure is not None:
-            raise ProtocolFailed(passing.failure)
         await self._tell(usage_of(self._outgoing.spoken, answer))
         headers = headers_to_client(response.headers.multi_items())
         self._exchange.answer(response.status_code, headers, told)
@@ -216,7 +209,8 @@ class Forwarding:
     def _refuse(self, error: AgentError) -> None:
         """Tell the client of the last failure: in the provider's own words where it had some."""
         refused, exchange = self._refused, self._exchange
-        if refused is not None and refused.error in {error, error.__cause__}:
+        is_own_form = self._outgoing.asked == self._outgoing.spoken
+        if refused is not None and is_own_form and refused.error in {error, error.__cause__}:
             key = self._connection.api_key
             secret = key.get_secret_value().encode() if key else b""
             body = refused.body.replace(secret, _MASK.encode()) if secret else refused.body

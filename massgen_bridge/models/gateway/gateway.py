@@ -15,7 +15,6 @@ from massgen_bridge.agent import Limits
 from massgen_bridge.connection import RetryPolicy
 from massgen_bridge.errors import AgentCrashed, AgentError, NotFound
 from massgen_bridge.models.gateway.forwarding import Forwarding
-from massgen_bridge.models.gateway.local import Refused
 from massgen_bridge.models.gateway.outgoing import outgoing_for
 from massgen_bridge.models.gateway.passes import Pass, Passes, Policy, Reservation
 from massgen_bridge.models.gateway.refusals import JSON, refusal
@@ -97,6 +96,9 @@ class Gateway:
                 agent's.
         """
         del turn_id
+        for real, inner in self._directs:
+            if inner == connection:
+                connection = real  # rather than by two ways through the gateway
         policy = Policy(call_model=call_model, emit=emit, limits=limits or Limits())
         return _Admission(self, agent_id, connection, policy, reservation)
 
@@ -177,9 +179,6 @@ class Gateway:
                 exchange.answer(200, JSON, _models(holder.connection))
                 return
             outgoing = outgoing_for(request, route, holder)
-        except Refused as error:
-            exchange.answer(error.status, JSON, error.body)
-            return
         except AgentError as error:
             status, body = refusal(protocol, error)
             exchange.answer(status, JSON, body)

@@ -44,7 +44,7 @@ class Outgoing:
         spoken: The protocol that the model's server speaks.
         is_free: Whether it is no model call, and so under no policy.
         hides_usage: Whether the usage was asked for by us alone, and is no part of the answer.
-        translated: The request as the client made it, where it is translated for the local model.
+        emulation: What the local model cannot do by itself, and the way of its answer back.
     """
 
     url: str
@@ -53,14 +53,12 @@ class Outgoing:
     spoken: Protocols
     is_free: bool = False
     hides_usage: bool = False
-    translated: bytes | None = None
+    emulation: Emulation | None = None
 
     def passing(self) -> Passing:
         """What is to be done to one answer."""
-        if self.translated is not None:
-            again = emulate(self.asked, self.translated)
-            assert again is not None  # noqa: S101 - it was translated before
-            return again
+        if self.emulation is not None:
+            return self.emulation.again()
         return WithoutUsage() if self.hides_usage else AsItCame()
 
 
@@ -69,7 +67,6 @@ def outgoing_for(request: Request, route: Route, holder: Pass) -> Outgoing:
 
     Raises:
         AgentError: The request cannot be passed on; the text says why.
-        Refused: The local model cannot do what it asks for.
     """
     connection = holder.connection
     is_local = connection.provider == LOCAL
@@ -116,10 +113,10 @@ def _count(holder: Pass) -> None:
 
 
 def _to_local(body: Body, asked: Protocols, model: str, url: str) -> Outgoing:
-    data = body.with_values({"model": model})
-    translated: Emulation | None = emulate(asked, data)
-    if translated is not None:
-        return Outgoing(url=url, body=translated.body, asked=asked, spoken="chat", translated=data)
+    emulation = emulate(asked, body.with_values({"model": model}))
+    if emulation is not None:
+        sent = emulation.body
+        return Outgoing(url=url, body=sent, asked=asked, spoken="chat", emulation=emulation)
     changes, hides_usage = _changes(body, model, "chat")
     return Outgoing(
         url=url,

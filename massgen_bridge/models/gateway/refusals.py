@@ -65,6 +65,7 @@ def error_event(protocol: Protocols, error: AgentError) -> bytes:
     del status
     if protocol == "responses":
         told = json.loads(body)["error"]
-        body = json.dumps({"type": "error", **told}).encode()
+        # The protocol has it beside the event's type; OpenAI's SDK looks for it within `error`.
+        body = json.dumps({**told, "type": "error", "error": told}).encode()
     name = b"" if protocol == "chat" else b"event: error\n"
     return name + b"data: " + body + b"\n\n"

@@ -274,6 +274,9 @@ class LocalServers:
 
     Args:
         settings: How to serve.
+
+    Attributes:
+        is_closed: Whether it starts no server any more.
     """
 
     def __init__(self, settings: LocalSettings | None = None) -> None:
@@ -281,6 +284,7 @@ class LocalServers:
         self._lock = anyio.Lock()
         self._server: LocalServer | None = None
         self._failure: str | None = None
+        self.is_closed = False
 
     async def get(self) -> LocalServer:
         """The running server; the first caller starts it, the others wait for that one start.
@@ -302,6 +306,7 @@ class LocalServers:
 
     async def aclose(self) -> None:
         """Kill the server, if one runs; `get` fails from now on."""
+        self.is_closed = True
         with anyio.CancelScope(shield=True):
             async with self._lock:
                 self._failure = "the local model's server is closed: its run is over"

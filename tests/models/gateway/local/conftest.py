@@ -1,27 +1,26 @@
-"""The translation behind real loopback HTTP, with what the local model writes given by the test."""
+"""The gateway before a stand-in for the local model's server, which says what the test gives."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import anthropic
 import openai
 import pytest
+from anyio.from_thread import start_blocking_portal
+from pydantic import SecretStr
 
-from massgen_bridge.models.gateway.local import Refused, emulate
+from massgen_bridge.connection import Connection
+from massgen_bridge.models.connections import ConnectionPool
+from massgen_bridge.models.providers import LOCAL
 
 if TYPE_CHECKING:
     from massgen_bridge.connection import Protocols
 
-_PROTOCOLS: Mapping[str, Protocols] = {
-    "/v1/chat/completions": "chat",
-    "/v1/responses": "responses",
-    "/v1/messages": "messages",
-}
 _HEAD = {"created": 1795400448, "model": "local", "system_fingerprint": "b0-unknown", "id": "x"}
 _USAGE = {
     "completion_tokens": 7,
@@ -40,7 +39,7 @@ class Model:
         status: The HTTP status of its server.
         error: The body with an error status.
         step: How many bytes come at a time; None: all at once.
-        requests: What its server was asked.
+        requests: What its server was asked: paths and bodies.
     """
 
     def __init__(self) -> None:
@@ -49,7 +48,7 @@ class Model:
         self.status = 200
         self.error: dict[str, Any] = {}
         self.step: int | None = None
-        self.requests: list[dict[str, Any]] = []
+        self.requests: list[tuple[str, dict[str, Any]]] = []
 
     def says(self, *written: str, finish: str | None = "stop") -> None:
         """Let it write this from now on."""
@@ -89,41 +88,31 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_POST(self) -> None:
-        protocol = _PROTOCOLS[self.path.partition("?")[0]]
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        try:
-            emulation = emulate(protocol, body)
-        except Refused as error:
-            self._answer(error.status, "application/json", error.body)
-            return
-        request = json.loads(emulation.body if emulation else body)
-        self.model.requests.append(request)
-        if self.model.status != 200:
-            data = json.dumps(self.model.error).encode()
-            data = emulation.failed(self.model.status, data) if emulation else data
-            self._answer(self.model.status, "application/json", data)
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        model = self.model
+        model.requests.append((self.path, request))
+        if model.status != 200:
+            self._answer("application/json", [json.dumps(model.error).encode()])
             return
         stream = bool(request.get("stream"))
-        sent = self.model.sent(stream=stream)
-        if emulation is None:
-            self._answer(200, "text/event-stream" if stream else "application/json", sent)
-            return
-        step = self.model.step or len(sent) or 1
-        pieces = [emulation.feed(sent[at : at + step]) for at in range(0, len(sent), step)]
-        answer = b"".join([*pieces, emulation.end()])
-        broken = emulation.failure is not None and not stream
-        self._answer(500 if broken else 200, emulation.content_type, answer)
+        sent = model.sent(stream=stream)
+        step = model.step or len(sent)
+        pieces = [sent[at : at + step] for at in range(0, len(sent), step)]
+        self._answer("text/event-stream" if stream else "application/json", pieces)
 
-    def _answer(self, status: int, content_type: str, data: bytes) -> None:
-        self.send_response(status)
+    def _answer(self, content_type: str, pieces: list[bytes]) -> None:
+        self.send_response(self.model.status)
         self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Content-Length", str(sum(map(len, pieces))))
         self.end_headers()
-        self.wfile.write(data)
+        for piece in pieces:
+            self.wfile.write(piece)
 
 
 @pytest.fixture(scope="session")
-def _serving() -> Iterator[tuple[type[_Handler], str]]:
+def serving() -> Iterator[tuple[type[_Handler], int]]:
+    """What stands in for the local model's server, and its port."""
+
     class Handler(_Handler):
         model = Model()
 
@@ -131,26 +120,55 @@ def _serving() -> Iterator[tuple[type[_Handler], str]]:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield Handler, f"http://127.0.0.1:{server.server_port}"
+        yield Handler, server.server_port
         server.shutdown()
         thread.join()
 
 
 @pytest.fixture
-def model(_serving: tuple[type[_Handler], str]) -> Model:
+def model(serving: tuple[type[_Handler], int]) -> Model:
     """What the model says next; a fresh one for each test."""
-    _serving[0].model = Model()
-    return _serving[0].model
+    serving[0].model = Model()
+    return serving[0].model
 
 
 @pytest.fixture(scope="session")
-def openai_client(_serving: tuple[type[_Handler], str]) -> Iterator[openai.OpenAI]:
-    url = f"{_serving[1]}/v1"
-    with openai.OpenAI(base_url=url, api_key="none", max_retries=0) as client:
+def connect(serving: tuple[type[_Handler], int]) -> Iterator[Callable[[Protocols], Connection]]:
+    """Make a connection to the model through a gateway, for one of its protocols."""
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(ConnectionPool({}, {}, {})) as pool,
+    ):
+        gateway = portal.call(pool.gateway)
+
+        def make(protocol: Protocols) -> Connection:
+            path = "" if protocol == "messages" else "/v1"
+            real = Connection(
+                name="local",
+                provider=LOCAL,
+                protocol=protocol,
+                model="smollm2-135m-instruct",
+                base_url=f"http://127.0.0.1:{serving[1]}{path}",
+                api_key=SecretStr("the-real-key"),
+            )
+            return portal.call(gateway.direct, real)
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def openai_client(connect: Callable[[Protocols], Connection]) -> Iterator[openai.OpenAI]:
+    inner = connect("chat")
+    assert inner.api_key is not None
+    key = inner.api_key.get_secret_value()
+    with openai.OpenAI(base_url=inner.base_url, api_key=key, max_retries=0) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def anthropic_client(_serving: tuple[type[_Handler], str]) -> Iterator[anthropic.Anthropic]:
-    with anthropic.Anthropic(base_url=_serving[1], api_key="none", max_retries=0) as client:
+def anthropic_client(connect: Callable[[Protocols], Connection]) -> Iterator[anthropic.Anthropic]:
+    inner = connect("messages")
+    assert inner.api_key is not None
+    key = inner.api_key.get_secret_value()
+    with anthropic.Anthropic(base_url=inner.base_url, api_key=key, max_retries=0) as client:
         yield client

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from massgen_bridge.models.gateway.local import Refused
+from massgen_bridge.errors import BadRequest, UnsupportedContent
 from massgen_bridge.models.gateway.local.schemas import LONG, SHORT, Bounds, held
 
 _TEXT = {"type": "string", "minLength": 0, "maxLength": 200}
@@ -165,10 +165,8 @@ def test_what_is_needed_but_not_described_may_be_anything_short() -> None:
     ],
 )
 def test_what_cannot_be_held_to_is_refused_with_its_reason(schema: Any, problem: str) -> None:
-    with pytest.raises(Refused, match=problem) as caught:
+    with pytest.raises((BadRequest, UnsupportedContent), match=f"the schema: .*{problem}"):
         _held(schema)
-    assert caught.value.status == 400
-    assert "the schema: " in str(caught.value)
 
 
 def test_answers_have_more_room_than_arguments() -> None:

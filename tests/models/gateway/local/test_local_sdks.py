@@ -220,7 +220,7 @@ def test_an_error_of_the_server_is_the_sdks_own(ask: Any, model: Model) -> None:
 
 def test_an_answer_that_breaks_off_is_an_error(ask: Any, model: Model) -> None:
     model.says('{"answer": "It', finish=None)
-    with pytest.raises((openai.APIError, anthropic.APIError), match=r"complete|no JSON"):
+    with pytest.raises((openai.APIError, anthropic.APIError), match=r"end marker|no JSON"):
         ask()
 
 
