@@ -175,8 +175,9 @@ class Gateway:
             route = _route(request)
             protocol = route.protocol or protocol
             holder = self._passes.find(request.token)
-            if route.task == "models":
-                exchange.answer(200, JSON, _models(holder.connection))
+            if route.task in {"model", "models"}:
+                body = _models(holder.connection, one=route.task == "model")
+                exchange.answer(200, JSON, body)
                 return
             outgoing = outgoing_for(request, route, holder)
         except AgentError as error:
@@ -256,8 +257,8 @@ def _route(request: Request) -> Route:
     return route
 
 
-def _models(connection: Connection) -> bytes:
-    """The list of models in a form that both families of clients understand."""
+def _models(connection: Connection, *, one: bool) -> bytes:
+    """The models that there are, or the one, in a form that both families of clients understand."""
     model = {
         "id": connection.model,
         "object": "model",
@@ -267,6 +268,8 @@ def _models(connection: Connection) -> bytes:
         "display_name": connection.model,
         "created_at": "1970-01-01T00:00:00Z",
     }
+    if one:
+        return json.dumps(model).encode()
     listing = {
         "object": "list",
         "data": [model],

@@ -19,12 +19,12 @@ class Route:
     """What a path asks for.
 
     Attributes:
-        task: A model call, a count of tokens, or the list of models.
+        task: A model call, a count of tokens, the list of models, or one of them.
         protocol: In whose form; None where the connection says it.
         path: Behind the address that the protocol's SDK takes.
     """
 
-    task: Literal["call", "count", "models"]
+    task: Literal["call", "count", "models", "model"]
     protocol: Protocols | None
     path: str
 
@@ -46,6 +46,8 @@ def route_of(request: Request) -> Route | None:
     path = request.path
     while path.startswith("/v1/"):
         path = path[3:]
+    if request.method == "GET" and path.startswith("/models/"):
+        return Route("model", None, path)
     return _ROUTES.get((request.method, path.rstrip("/")))
 
 

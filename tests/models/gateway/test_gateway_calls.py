@@ -151,9 +151,11 @@ async def test_the_models_listed_are_that_of_the_connection(turns: Turns) -> Non
         async with turns.admit(at(server, model="real")) as inner:
             async with openai_client(inner) as client:
                 listed = [one.id async for one in client.models.list()]
+                alone = await client.models.retrieve("whatever")
             async with raw_client(inner) as raw:
                 missing = await raw.post("/embeddings", json={})
     assert listed == ["real"]
+    assert alone.id == "real"
     assert missing.status_code == 404
     assert "/v1/chat/completions" in missing.json()["error"]["message"]
     assert server.calls == 0
