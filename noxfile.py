@@ -19,6 +19,7 @@ PROJECTS = {"core": ROOT, **{kind: ROOT / "adapters" / kind for kind in ADAPTERS
 
 # Where the majors of an SDK split the world, its adapter is also held to the oldest it promises.
 OLDEST = [
+    nox.param("ag2", "openai>=3.27,<3.28", id="ag2-openai-3.27"),
     nox.param("anthropic", "anthropic>=1.9,<2", id="anthropic-1"),
     nox.param("openai", "openai>=2.30,<3", id="openai-2"),
     nox.param("langchain", "openai>=2.45,<3", id="langchain-openai-2"),
