@@ -28,6 +28,7 @@ BENCHMARKS = (
     "anthropic_adapter",
     "langchain_adapter",
     "gateway",
+    "worker",
     "consensus",
     "staged",
     "live_display",

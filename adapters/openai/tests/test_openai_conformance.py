@@ -17,3 +17,9 @@ class TestConformance(ModelAgentConformance):
 
     def options(self) -> dict[str, Any]:
         return {}
+
+
+class TestConformanceApart(TestConformance):
+    """The same in a process of its own, which reaches the model past a gateway."""
+
+    isolation = "process"
