@@ -82,6 +82,18 @@ class WorkerAgent:
         self._busy: set[Worker] = set()
         self._closed = False
 
+    async def get_ready(self) -> None:
+        """Start a worker ahead of the first turn.
+
+        Raises:
+            AgentError: The agent cannot be made.
+            EnvironmentFailed: No worker starts.
+        """
+        if not self._setup.alone:
+            await self._shared()
+        elif not self._workers:
+            await self._started()
+
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
         """Do one turn.
 

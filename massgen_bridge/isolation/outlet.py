@@ -9,7 +9,13 @@ import anyio
 from pydantic_core import PydanticSerializationError
 
 from massgen_bridge.errors import AgentCrashed
-from massgen_bridge.events import ModelCallFinished, ModelCallStarted, ModelRetried, TurnEvent
+from massgen_bridge.events import (
+    ModelCallFinished,
+    ModelCallStarted,
+    ReasoningDelta,
+    TextDelta,
+    TurnEvent,
+)
 from massgen_bridge.isolation.wire import WINDOW, EventsParams, TurnEvents
 
 if TYPE_CHECKING:
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Outlet"]
 
 _EVENTS: Final = get_args(TurnEvent)
-_OF_MODELS: Final = (ModelCallStarted, ModelCallFinished, ModelRetried)
+_OF_MODELS: Final = (ModelCallStarted, ModelCallFinished)
 _MOST_AT_ONCE: Final = 64
 
 
@@ -31,9 +37,13 @@ class Outlet:
         channel: Leads to the host.
         run: The turn, by its number on the wire.
         is_watched: Whether the host tells of model calls itself.
+
+    Attributes:
+        deltas: How many were told so far.
     """
 
     def __init__(self, channel: Channel, run: int, *, is_watched: bool) -> None:
+        self.deltas = 0
         self._channel = channel
         self._run = run
         self._is_watched = is_watched
@@ -55,16 +65,26 @@ class Outlet:
             raise AgentCrashed(f"an agent emits events; this one emitted a {type(event).__name__}")
         if self._is_watched and isinstance(event, _OF_MODELS):
             return
+        self.deltas += isinstance(event, TextDelta | ReasoningDelta)
         self._batch.append(event)
-        if isinstance(event, ModelCallStarted) or len(self._batch) >= _MOST_AT_ONCE:
+        if isinstance(event, ModelCallStarted):
+            await self.settled()
+        elif len(self._batch) >= _MOST_AT_ONCE:
             self.flush()
         elif not self._is_due:
             self._is_due = True
             asyncio.get_running_loop().call_soon(self.flush)
-        most = 0 if isinstance(event, ModelCallStarted) else WINDOW
+        await self._room(WINDOW)
+        self.check()
+
+    async def settled(self) -> None:
+        """Return when the host has dealt with every event."""
+        self.flush()
+        await self._room(0)
+
+    async def _room(self, most: int) -> None:
         while self._under_way > most:
             await self._less.wait()
-        self.check()
 
     def check(self) -> None:
         """See that every event could be sent.

@@ -14,6 +14,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from massgen_bridge.hookspecs import hookimpl
+from massgen_bridge.isolation.agent import WorkerAgent
 from massgen_bridge.isolation.placement import Placement
 from massgen_bridge.models.retry import ModelCalls
 from massgen_bridge.plugins import PluginHost
@@ -113,10 +114,16 @@ async def hosted(
     teams = {_AGENT_ID: team_and_abilities(options)[0]} if spec.is_team else None
     model = _OneModel(connection)
     crew = Crew(host, model, load=found, teams=teams)
+    setup = AgentSetup(agent_id=_AGENT_ID, kind=kind, options=dict(options), place=place)
     async with model, crew, InProcessExecutor(crew) as executor:
+        if place.is_remote:
+            # The time limits of turns are for what the agent does.
+            agent = await crew.agent(setup)
+            if isinstance(agent, WorkerAgent):
+                await agent.get_ready()
         yield HostedAgent(
             executor,
-            AgentSetup(agent_id=_AGENT_ID, kind=kind, options=dict(options), place=place),
+            setup,
             tools={tool.definition.name: tool for tool in tools},
             decisions=Decisions(host),
         )
