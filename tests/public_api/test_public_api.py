@@ -107,8 +107,8 @@ PLANTS = {
     ),
     "an argument that may be left out": Plant(
         "massgen_bridge/api.py",
-        "    ask: Ask | Desk | None = None,\n) -> AsyncIterator[Record]:\n",
-        '    ask: Ask | Desk | None = None,\n    place: str = "",\n) -> AsyncIterator[Record]:\n',
+        "    create_environments: bool = False,\n) -> AsyncIterator[Record]:\n",
+        '    create_environments: bool = False,\n    place: str = "",\n) -> AsyncIterator[Record]:\n',
     ),
     "a narrower argument": Plant(
         "massgen_bridge/testing/agents.py",
