@@ -60,7 +60,8 @@ def injected(packages: Sequence[str | Path]) -> Path:
         folder = root / _digest(content)
         if not _is_whole(folder, content):
             _place(content, folder)
-        os.utime(folder)
+        with suppress(PermissionError):  # somebody else's, who prunes it
+            os.utime(folder)
     except OSError as error:
         raise EnvironmentFailed(
             f"the code of {', '.join(map(str, packages))} cannot be copied to '{root}':"
