@@ -91,7 +91,8 @@ class AgentConfig(_Settings):
     ballot: Literal["auto", "tools", "schema", "text"] = Field(
         default="auto",
         description="How the agent votes: by calling a tool, by structured output, or by a "
-        "marked block of text. `auto` takes the first of these that the agent can do.",
+        "marked block of text. `auto` takes the first of these that the agent can do; on the "
+        "built-in local model, `schema` comes first.",
     )
     roles: tuple[TeamRole, ...] = Field(
         default=("propose", "vote"),

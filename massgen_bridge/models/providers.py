@@ -253,7 +253,7 @@ _SELF_HOSTED = (
             "responses": ASSIGNED_AT_RUN_TIME,
         },
         needs_key=False,
-        traits=ModelTraits(tools=False, structured=True, inputs=frozenset(), context_window=8192),
+        traits=ModelTraits(inputs=frozenset(), context_window=8192),
         default_model="smollm2-135m-instruct",
     ),
 )

@@ -356,8 +356,10 @@ def _may_have_usual_key(case: _Case, base_url: str) -> bool:
 
 def _traits(config: ModelConfig, provider: ProviderSpec, protocol: Protocols) -> ModelTraits:
     traits = provider.traits
-    if protocol == "messages" and next(iter(provider.base_urls)) != "messages":
-        # Servers that speak it besides their own read no schema there, and say nothing.
+    speaks_besides = protocol == "messages" and next(iter(provider.base_urls)) != "messages"
+    if speaks_besides and provider.name != LOCAL:
+        # Servers that speak it besides their own read no schema there, and say nothing. For the
+        # local one, the gateway does.
         traits = traits.model_copy(update={"structured": False})
     given = {
         "tools": config.tools,

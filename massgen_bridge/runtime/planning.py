@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from massgen_bridge.agent import Capabilities
-from massgen_bridge.ballots import VOTE_TOOL
+from massgen_bridge.ballots import VOTE_TOOL, BallotChoice
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.events import Seat
 from massgen_bridge.models.connections import ConnectionPool
 from massgen_bridge.models.prices import PriceList
+from massgen_bridge.models.providers import LOCAL
 from massgen_bridge.runtime.crew import AgentSetup
 from massgen_bridge.runtime.places import Places, placed
 from massgen_bridge.runtime.plan import PlannedAgent, RunPlan
@@ -224,6 +225,7 @@ def _planned(
     agent, host = config.agents[index], places.host
     spec = host.adapter(agent.backend.type)
     connection = _connect(agent, spec, pool)
+    able = _capabilities(spec, config.agent_options[agent.id], connection)
     planned = PlannedAgent(
         seat=Seat(
             agent_id=agent.id,
@@ -236,9 +238,9 @@ def _planned(
             has_tools=bool(agent.tools),
         ),
         setup=_setup(agent, config.base_dir, places.of(config, index)),
-        capabilities=_capabilities(spec, config.agent_options[agent.id], connection),
+        capabilities=able,
         system_message=agent.system_message or "",
-        ballot=agent.ballot,
+        ballot=_ballot(agent, able, connection),
         tools=tuple(_tool(name, host) for name in agent.tools),
         limits=agent.limits,
         budget=agent.budget,
@@ -247,6 +249,12 @@ def _planned(
         context_window=connection.traits.context_window if connection else None,
     )
     return planned, connection
+
+
+def _ballot(agent: AgentConfig, able: Capabilities, connection: Connection | None) -> BallotChoice:
+    """How an agent votes: a model as small as the local one calls no tool by its own choice."""
+    is_local = connection is not None and connection.provider == LOCAL
+    return "schema" if agent.ballot == "auto" and is_local and able.structured else agent.ballot
 
 
 def _needs_person(spec: AdapterSpec, options: BaseModel) -> bool:

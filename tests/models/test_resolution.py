@@ -268,7 +268,7 @@ def test_an_address_of_messages_is_given_without_its_version(end: str) -> None:
         ("anthropic", "messages", True),
         ("ollama", "chat", True),
         ("ollama", "messages", False),
-        ("local", "messages", False),
+        ("local", "messages", True),
     ],
 )
 def test_a_schema_is_relied_on_by_the_provider_s_own_protocol(

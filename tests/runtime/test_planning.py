@@ -39,6 +39,7 @@ def test_labels_follow_the_order_of_the_agents() -> None:
         ({"provider": "vllm", "model": "m", "tools": False, "structured": True}, "schema"),
         ({"provider": "vllm", "model": "m", "tools": False, "structured": False}, "text"),
         ({"provider": "local"}, "schema"),
+        ({"provider": "local", "structured": False}, "tools"),
     ],
 )
 def test_an_agent_votes_as_its_kind_and_its_model_can(model: dict[str, Any], way: str) -> None:
@@ -47,6 +48,18 @@ def test_an_agent_votes_as_its_kind_and_its_model_can(model: dict[str, Any], way
     planned = prepared([agent], models={"m": model}).plan.agents[0]
     assert planned.way == way
     assert planned.seat.provider == model["provider"]
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic", "langchain"])
+@pytest.mark.parametrize(("asked", "way"), [("auto", "schema"), ("tools", "tools")])
+def test_every_kind_votes_on_the_local_model_by_what_holds_it(
+    kind: str, asked: str, way: str
+) -> None:
+    agent = {"id": "ada", "ballot": asked, "backend": {"type": kind, "model": "local"}}
+    planned = prepared([agent]).plan.agents[0]
+    assert planned.way == way
+    assert planned.capabilities.tools
+    assert planned.capabilities.structured
 
 
 def test_the_deadline_and_the_strategy_are_the_configurations() -> None:

@@ -48,12 +48,12 @@ NOTICE: Final = (
 )
 
 TRAITS: Final[dict[str, Any]] = {
-    "tools": False,
+    "tools": True,
     "structured": True,
     "inputs": frozenset(),
     "context_window": 8192,
 }
-"""What the built-in model can do. The window is the model's; a slot may offer less of it."""
+"""What the built-in model can do through the gateway. A slot may offer less of the window."""
 
 _MAX_LINE = 65_536
 _TAIL_BYTES = 4096

@@ -452,4 +452,3 @@ def test_each_of_up_to_four_agents_has_a_slot(agents: int, slots: int) -> None:
 def test_the_notice_is_one_sentence_about_what_the_model_is_for() -> None:
     assert NOTICE.count(". ") == 0
     assert "135 million" in NOTICE
-    assert TRAITS["tools"] is False
