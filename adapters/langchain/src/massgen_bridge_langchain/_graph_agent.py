@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 import anyio
+import openai
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.runnables import AddableDict, Runnable
 from langgraph.checkpoint.memory import InMemorySaver
@@ -31,7 +32,7 @@ from massgen_bridge import (
     UnsupportedContent,
     assistant,
 )
-from massgen_bridge.adapting import cancelled_once, chat_limit_parameter
+from massgen_bridge.adapting import Endpoint, cancelled_once, chat_limit_parameter
 from massgen_bridge_langchain._convert import (
     as_text,
     finish_of,
@@ -55,7 +56,7 @@ from massgen_bridge_langchain._model import (
     GraphModel,
     chat_model,
     graph_turn,
-    keyless,
+    key_settings,
     sampling_settings,
 )
 from massgen_bridge_langchain._options import LangChainOptions
@@ -77,7 +78,7 @@ class GraphAgent:
         self._call_model = context.call_model
         self._clients: GraphClients | None = None
         offers: dict[str, Any] = {"config": lambda: {"configurable": {}}}
-        connection = context.connection
+        self._connection = connection = context.connection
         self._inputs = None if connection is None else connection.traits.inputs
         if connection is not None:
             offers |= {"connection": lambda: connection, "model": lambda: self._model(connection)}
@@ -148,9 +149,21 @@ class GraphAgent:
             output_limit_parameter=chat_limit_parameter(
                 connection.base_url, self._options.max_tokens_parameter
             ),
-            model_kwargs=keyless(connection),
+            model_kwargs=key_settings(connection),
             **sampling_settings(connection),
         )
+
+    def _reach(self, turn: Turn) -> dict[str, Any]:
+        """The headers of a turn's requests; sees to their address."""
+        if self._connection is None:
+            return {}
+        connection = turn.connection_for(self._connection)
+        if connection is self._connection:
+            return {}
+        if self._clients is not None:
+            # The same for all turns, where the turns have one of their own at all.
+            self._clients.lead_to(connection.base_url)
+        return Endpoint.of(connection).key_header(openai.Omit(), own_key=True)
 
     def _checked(self, turn: Turn) -> Sequence[Message]:
         if turn.tools or turn.output_schema is not None:
@@ -195,7 +208,10 @@ class GraphAgent:
                 await emit(event)
 
         async with graph_turn(
-            max_output_tokens=turn.limits.max_output_tokens, may_go_on=watcher.go_on, tell=tell
+            max_output_tokens=turn.limits.max_output_tokens,
+            may_go_on=watcher.go_on,
+            tell=tell,
+            headers=self._reach(turn),
         ):
             if isinstance(runnable, Pregel):
                 return await self._run_graph(runnable, given, turn, watcher, emit)

@@ -40,7 +40,7 @@ __all__ = [
     "GraphModel",
     "chat_model",
     "graph_turn",
-    "keyless",
+    "key_settings",
     "sampling_settings",
 ]
 
@@ -67,6 +67,7 @@ class _GraphTurn:
     may_go_on: Callable[[], None]
     tell: Tell
     streams: WeakSet[AsyncGenerator[Any, None]]
+    headers: Mapping[str, Any]
 
 
 _TURN: ContextVar[_GraphTurn | None] = ContextVar("massgen_bridge_langchain_turn", default=None)
@@ -116,6 +117,8 @@ class BridgeChatModel(ChatOpenAI):
             turn.may_go_on()
         payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
         self._limit_output(payload, turn)
+        if turn is not None and turn.headers:
+            payload["extra_headers"] = {**(payload.get("extra_headers") or {}), **turn.headers}
         messages = self._convert_input(input_).to_messages()
         for message, sent in zip(messages, payload["messages"], strict=True):
             if isinstance(message, AIMessage) and message.tool_calls:
@@ -217,7 +220,11 @@ def _finish(chunks: Sequence[ChatGenerationChunk]) -> str | None:
 
 @asynccontextmanager
 async def graph_turn(
-    *, max_output_tokens: int | None, may_go_on: Callable[[], None], tell: Tell
+    *,
+    max_output_tokens: int | None,
+    may_go_on: Callable[[], None],
+    tell: Tell,
+    headers: Mapping[str, Any],
 ) -> AsyncIterator[None]:
     """A turn of a user's graph; at its end, the streams of the bridge's models are closed.
 
@@ -228,8 +235,9 @@ async def graph_turn(
         max_output_tokens: The turn's limit, which comes before that of the model.
         may_go_on: Raises where no further request may be sent.
         tell: Takes an event, after those that the callbacks have told of; None for those alone.
+        headers: Of each request of the bridge's models.
     """
-    turn = _GraphTurn(max_output_tokens, may_go_on, tell, WeakSet())
+    turn = _GraphTurn(max_output_tokens, may_go_on, tell, WeakSet(), headers)
     token = _TURN.set(turn)
     try:
         yield
@@ -276,6 +284,12 @@ class GraphClients:
                 **_settings(endpoint),
             )
         )
+
+    def lead_to(self, address: str) -> None:
+        """Send requests to another address from now on, behind which somebody sees to retries."""
+        for client in (self.asynchronous, self.synchronous):
+            client.base_url = address
+            client.max_retries = 0
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -369,7 +383,12 @@ def sampling_settings(connection: Connection) -> dict[str, Any]:
     return settings
 
 
-def keyless(connection: Connection) -> dict[str, Any]:
-    """What each request needs so that the SDK sends no key where there is none."""
-    absent = Endpoint.of(connection).is_keyless
-    return {"extra_headers": {"Authorization": openai.Omit()}} if absent else {}
+def key_settings(connection: Connection, *, own_key: bool = False) -> dict[str, Any]:
+    """What each request needs so that the SDK sends the connection's key, or none.
+
+    Args:
+        connection: The connection.
+        own_key: Whether the key is not the client's, and so goes with each request.
+    """
+    headers = Endpoint.of(connection).key_header(openai.Omit(), own_key=own_key)
+    return {"extra_headers": headers} if headers else {}

@@ -46,7 +46,7 @@ from massgen_bridge_langchain._media import portable
 from massgen_bridge_langchain._model import (
     CLIENTS,
     chat_model,
-    keyless,
+    key_settings,
     sampling_settings,
 )
 from massgen_bridge_langchain._options import LangChainOptions
@@ -68,10 +68,10 @@ class ModelAgent:
         self._limit_parameter = chat_limit_parameter(
             connection.base_url, self._options.max_tokens_parameter
         )
-        self._settings = sampling_settings(connection) | keyless(connection)
+        self._settings = sampling_settings(connection)
         self._inputs = connection.traits.inputs
-        self._lease: Lease[openai.AsyncOpenAI] | None = None
-        self._graph: Any = None
+        self._leases: dict[str | None, Lease[openai.AsyncOpenAI]] = {}
+        self._graphs: dict[str | None, Any] = {}
         self._lock = anyio.Lock()
 
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
@@ -82,8 +82,9 @@ class ModelAgent:
         """
         check_traits(turn, self._connection.traits, where=self._where, agent_id=self._agent_id)
         history = with_ids(to_langchain(portable(turn.messages, self._inputs)))
-        running = self._running(turn, emit)
-        graph = self._graph or await self._compiled()
+        connection = turn.connection_for(self._connection)
+        running = self._running(turn, emit, connection)
+        graph = await self._compiled(connection)
         try:
             state = await cancelled_once(lambda: _invoke(graph, history, running))
         except AgentError:
@@ -96,18 +97,25 @@ class ModelAgent:
         return self._result(turn, running, history, state["messages"])
 
     async def aclose(self) -> None:
-        """Give back the client."""
-        lease, self._lease, self._graph = self._lease, None, None
-        if lease is not None:
-            await lease.release()
+        """Give back the clients."""
+        self._graphs.clear()
+        while self._leases:
+            await self._leases.popitem()[1].release()
 
-    async def _compiled(self) -> Any:
+    async def _compiled(self, connection: Connection) -> Any:
+        """The graph of all turns that reach the model at one address."""
+        address = None if connection is self._connection else connection.base_url
+        if address in self._graphs:
+            return self._graphs[address]
+        if address is not None:  # the keys of turns differ, and go with their requests
+            connection = connection.model_copy(update={"api_key": None})
         async with self._lock:
-            if self._lease is None:
-                self._lease = await CLIENTS.lease(self._connection)
-            if self._graph is None:
-                self._graph = await anyio.to_thread.run_sync(self._compile, self._lease.client)
-        return self._graph
+            if address not in self._leases:
+                self._leases[address] = await CLIENTS.lease(connection)
+            if address not in self._graphs:
+                client = self._leases[address].client
+                self._graphs[address] = await anyio.to_thread.run_sync(self._compile, client)
+        return self._graphs[address]
 
     def _compile(self, client: openai.AsyncOpenAI) -> Any:
         model = chat_model(
@@ -120,8 +128,9 @@ class ModelAgent:
         )
         return create_agent(model, middleware=[*self._middleware, TurnTools()])
 
-    def _running(self, turn: Turn, emit: Emit) -> Running:
-        settings = dict(self._settings)
+    def _running(self, turn: Turn, emit: Emit, connection: Connection) -> Running:
+        own_key = connection is not self._connection
+        settings = self._settings | key_settings(connection, own_key=own_key)
         body = dict(settings.get("extra_body") or {})
         limit = turn.limits.max_output_tokens or self._connection.sampling.max_output_tokens
         if limit is not None:
