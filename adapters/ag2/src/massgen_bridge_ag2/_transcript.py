@@ -45,7 +45,7 @@ class Transcript:
             name: The member.
             wish: What it is asked at last; None to speak in its turn.
         """
-        system = "\n\n".join(filter(None, (self._system, self._chat.member(name).system_message)))
+        system = "\n\n".join(filter(None, (self._chat.member(name).system_message, self._system)))
         messages = [{"role": "system", "content": system}] if system else []
         messages += self._history
         messages += [_as_told(one, name) for one in self.said if one.text or one.handoff]
