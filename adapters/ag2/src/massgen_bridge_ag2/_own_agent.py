@@ -145,7 +145,8 @@ class OwnAgent:
         )
         stream = ag2.MemoryStream()
         if not redirected:
-            stream.where(ModelMessageChunk | ModelReasoning).subscribe(watcher.hear)
+            stream.where(ModelMessageChunk).subscribe(watcher.hear)
+            stream.where(ModelReasoning).subscribe(watcher.hear_thought)
         try:
             await agent.resume(
                 *events,

@@ -83,13 +83,14 @@ class Watcher:
         """The middleware of one turn, as AG2 wants it made."""
         return _Watching(event, context, self)
 
-    async def hear(self, event: ModelMessageChunk | ModelReasoning, context: Context) -> None:  # noqa: ARG002 - AG2's signature
+    async def hear(self, event: ModelMessageChunk, context: Context) -> None:  # noqa: ARG002 - AG2's signature
         """A piece of a model's answer."""
-        if isinstance(event, ModelReasoning):
-            await self._course.emit(ReasoningDelta(text=event.content))
-        else:
-            self._streamed = True
-            await self._course.emit(TextDelta(text=event.content))
+        self._streamed = True
+        await self._course.emit(TextDelta(text=event.content))
+
+    async def hear_thought(self, event: ModelReasoning, context: Context) -> None:  # noqa: ARG002 - AG2's signature
+        """A piece of a model's reasoning."""
+        await self._course.emit(ReasoningDelta(text=event.content))
 
     async def model_call(
         self, call: LLMCall, events: Sequence[BaseEvent], context: Context
