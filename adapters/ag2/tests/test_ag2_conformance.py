@@ -50,9 +50,3 @@ class TestOwnAgentConformance(ModelAgentConformance):
 
     def load(self, path: str) -> Any:
         return AGENTS[path.removeprefix("agents.py:")]
-
-
-class TestModelApartConformance(TestModelConformance):
-    """One AG2 agent in a process of its own."""
-
-    isolation = "process"

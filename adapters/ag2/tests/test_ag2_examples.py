@@ -1,0 +1,54 @@
+"""The example group chats run as they are, on a loopback server in place of the local model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from massgen_bridge import arun
+from massgen_bridge.testing.servers import AutoToolCall, Echo, ModelRequest, Reply, Text
+
+if TYPE_CHECKING:
+    from massgen_bridge.testing.fixtures import StartModelServer
+
+pytestmark = pytest.mark.anyio
+
+FOLDER = Path(__file__).parents[3] / "configs" / "frameworks"
+EXAMPLES = [path for path in sorted(FOLDER.glob("*.yaml")) if "type: ag2\n" in path.read_text()]
+GROUPS = [path for path in EXAMPLES if "group:" in path.read_text()]
+
+
+def speaks(request: ModelRequest) -> Reply:
+    if request.output_schema is not None:
+        return Echo()
+    votes = any(tool.name != "hand_off" for tool in request.tools)
+    return AutoToolCall() if votes else Text("A new answer.")
+
+
+@pytest.mark.parametrize("path", GROUPS, ids=lambda path: path.stem)
+async def test_an_example_gives_an_answer(
+    model_server: StartModelServer, tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    server = model_server(speaks)
+    data: dict[str, Any] = YAML(typ="safe").load(path)
+    data["models"] = {
+        "local": {"provider": "openai", "model": "scripted", "base_url": server.base_url("chat")}
+    }
+    monkeypatch.setenv("OPENAI_API_KEY", "a-key")
+    result = await arun(data, "Is it worth doing?", keep=False)
+    assert result.status == "answered"
+    assert result.answer is not None
+    assert server.calls >= 3
+
+
+def test_there_is_one_for_each_use() -> None:
+    assert {path.stem for path in GROUPS} >= {
+        "code-review-team",
+        "moderated-debate",
+        "research-panel",
+        "support-hand-off",
+    }
