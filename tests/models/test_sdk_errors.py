@@ -6,9 +6,13 @@ import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import anthropic
+import httpx2
+import openai
 import pytest
 
 from massgen_bridge.errors import (
+    ERROR_KINDS,
     AgentCrashed,
     AgentError,
     AuthFailed,
@@ -26,13 +30,17 @@ from massgen_bridge.errors import (
 )
 from massgen_bridge.models.sdk_errors import (
     SDK_ERRORS,
+    code_of_kind,
     error_text,
     model_call_error,
+    refused_call_error,
     sdk_error,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from massgen_bridge.errors import ErrorKind
 
 
 def _raised(module: str, *names: str, text: str = "it broke", **attributes: Any) -> Exception:
@@ -257,3 +265,46 @@ def test_exceptions_that_cause_each_other_come_to_an_end() -> None:
     one.__cause__, other.__cause__ = other, one
     found = model_call_error(one, where="'here'", agent_id="ann", sdk="sdk")
     assert type(found) is AgentCrashed
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (400, {"error": {"message": "no"}}, BadRequest),
+        (400, {"error": {"message": "maximum context length"}}, ContextOverflow),
+        (400, {"error": {"message": "no", "code": "context_length_exceeded"}}, ContextOverflow),
+        (401, {"error": {"message": "no"}}, AuthFailed),
+        (402, "no", PermissionDenied),
+        (403, {"type": "error", "error": {"type": "permission_error"}}, PermissionDenied),
+        (404, {}, NotFound),
+        (408, {}, TimedOut),
+        (409, {}, ServerFailed),
+        (413, "<html>", BadRequest),
+        (429, {"error": {"message": "slow"}}, RateLimited),
+        (429, {"error": {"message": "no", "code": "insufficient_quota"}}, PermissionDenied),
+        (500, [{"error": {"message": "no"}}], ServerFailed),
+        (302, "", ProtocolFailed),
+        (None, {"error": {"type": "overloaded_error"}}, ServerFailed),
+        (None, {"error": {"code": "rate_limit_exceeded"}}, RateLimited),
+        (None, {"error": {"message": "no idea"}}, ServerFailed),
+    ],
+)
+def test_a_refusal_without_an_sdk_is_of_the_same_kind(
+    status: int | None, body: Any, kind: type[AgentError]
+) -> None:
+    error = refused_call_error(status, {"Retry-After": "3"}, body, where="x", agent_id="ada")
+    assert type(error) is kind
+    assert error.agent_id == "ada"
+    assert str(error).startswith("x: " if status is None else f"x: HTTP {status}: ")
+    assert getattr(error, "retry_after_s", None) == 3
+
+
+@pytest.mark.parametrize("kind", ERROR_KINDS)
+def test_the_gateways_own_errors_tell_their_kind_whatever_their_status(kind: ErrorKind) -> None:
+    response = httpx2.Response(502, request=httpx2.Request("POST", "http://127.0.0.1/v1"))
+    body = {"message": "as the gateway says", "code": code_of_kind(kind)}
+    for sdk in (openai, anthropic):
+        raised = sdk.InternalServerError("no", response=response, body=body)
+        error = model_call_error(raised, where="x", agent_id="ada", sdk=sdk.__name__)
+        assert error.kind == kind
+        assert "as the gateway says" in str(error)

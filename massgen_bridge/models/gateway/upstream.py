@@ -21,7 +21,6 @@ __all__ = ["Upstream", "headers_to_client", "headers_to_model"]
 _TO_MODEL: Final = frozenset(
     {"accept", "anthropic-beta", "anthropic-version", "content-type", "openai-beta", "user-agent"}
 )
-_TO_MODEL_ALL_OF: Final = "x-stainless-"
 _NOT_TO_CLIENT: Final = frozenset(
     {
         "connection",
@@ -81,11 +80,7 @@ def headers_to_model(given: Mapping[str, str], connection: Connection) -> dict[s
         given: Those of the client, their names in lower case.
         connection: Has the key, and headers of its own.
     """
-    headers = {
-        name: value
-        for name, value in given.items()
-        if name in _TO_MODEL or name.startswith(_TO_MODEL_ALL_OF)
-    }
+    headers = {name: value for name, value in given.items() if name in _TO_MODEL}
     headers.setdefault("content-type", "application/json")
     headers["accept-encoding"] = "identity"
     if connection.protocol == "messages":
