@@ -100,7 +100,7 @@ class Team:
             budget: What all its turns may use, as `agents[].budget` in YAML.
             capabilities: What an object can do; text alone by default.
             vote: For a function: what votes in its place.
-            options: The kind's own options; `isolation` and `env` as in YAML, too.
+            options: The kind's own options; `isolation`, `env` and `packages` as in YAML.
 
         Returns:
             The team itself.

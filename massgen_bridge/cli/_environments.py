@@ -18,7 +18,7 @@ from massgen_bridge.display.words import count
 from massgen_bridge.isolation.environments import Environment, Environments
 from massgen_bridge.isolation.locking import lock_file, request_of
 from massgen_bridge.isolation.resolving import estimate
-from massgen_bridge.runtime.places import Places
+from massgen_bridge.runtime.places import Places, lock_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -138,7 +138,7 @@ def _places(
         place = places.of(config, index)
         if place.mode == "environment":
             file = None if config.file is None else config.base_dir / Path(config.file).name
-            yield name, kind, place, None if file is None else lock_file(file, kind)
+            yield name, kind, place, None if file is None else lock_file(file, lock_name(agent))
 
 
 def _is_sound(environments: Environments, request: EnvironmentRequest) -> bool:

@@ -249,11 +249,12 @@ class Check:
     ) -> None:
         """See that the agent can run where it is to run."""
         isolation, variables = backend.get("isolation", "auto"), backend.get("env")
-        if isolation not in get_args(Isolation):
+        more = backend.get("packages", ())
+        if isolation not in get_args(Isolation) or not self._check_packages(more, path):
             return  # told already
-        origin = self._host.origin(spec.kind)
+        origin, here = self._host.origin(spec.kind), self._packages
         try:
-            chosen = place(spec, options, isolation, origin=origin, packages=self._packages)
+            chosen = place(spec, options, isolation, origin=origin, packages=here, more=more)
         except ConfigError as error:
             at = (*path, "isolation") if "isolation" in backend else path
             self._problems.add(at, error.message)
@@ -264,6 +265,23 @@ class Check:
             if stays_here(spec, origin) is None:
                 advice += ", or give the agent a process of its own with 'isolation: process'"
             self._problems.add((*path, "env"), f"{where}; {advice}", at_key=True)
+
+    def _check_packages(self, more: Any, path: KeyPath) -> bool:
+        """Whether the requirements of an agent's own code are right."""
+        if not isinstance(more, list | tuple) or not all(isinstance(one, str) for one in more):
+            return False  # told by the model
+        if not more:
+            return True
+        from massgen_bridge.isolation.requirements import check_floor  # noqa: PLC0415 - takes long
+
+        is_right = True
+        for index, one in enumerate(more):
+            try:
+                check_floor(one)
+            except ConfigError as error:
+                self._problems.add((*path, "packages", index), error.message)
+                is_right = False
+        return is_right
 
     def _check_team(self, name: str, agent: Mapping[str, Any], path: KeyPath) -> None:
         """Check the configuration of an agent that is a team, as one of its own."""

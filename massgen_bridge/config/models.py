@@ -70,6 +70,12 @@ class BackendConfig(_Settings):
         "`OPENAI_API_KEY` for models that your own objects call. Only for agents with a process "
         "of their own: those in the same process have all variables.",
     )
+    packages: tuple[str, ...] = Field(
+        default=(),
+        description="pip requirements of your own code beside those of the kind, each with a "
+        "lowest version, such as `crewai-tools>=1.15`. Where they are not installed here, `auto` "
+        "gives the agent an environment that holds them.",
+    )
     options: Options = Field(
         default_factory=dict,
         description="The kind's own keys; in a file they stand beside `type`.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from massgen_bridge.errors import ConfigError
@@ -67,6 +68,7 @@ def place(
     origin: AdapterOrigin,
     packages: Packages,
     variables: Sequence[str] = (),
+    more: Sequence[str] = (),
 ) -> Placement:
     """Decide where an agent runs.
 
@@ -77,6 +79,7 @@ def place(
         origin: Where its adapter comes from.
         packages: What is installed here.
         variables: Names of the environment variables that it is to get beside the usual ones.
+        more: pip requirements of its own beside those of its kind.
 
     Returns:
         Its place, without a lock.
@@ -87,7 +90,14 @@ def place(
     redirected = spec.redirects is not None and spec.redirects(options)
     fixed = stays_here(spec, origin)
     if fixed is not None:
+        if more:
+            raise ConfigError(
+                f"agents of kind {spec.kind!r} run in this process alone, without packages of"
+                f" their own: {fixed}; take 'packages' out, and install them here"
+            )
         return _here_alone(spec, isolation, fixed, redirected=redirected)
+    if more:
+        spec = replace(spec, requires=(*spec.requires, *more))
     lacking = _lacking(spec, packages)
     if isolation == "auto":
         mode, reason = _chosen(spec, lacking, redirected=redirected)
@@ -155,8 +165,8 @@ def _check_asked(
         if spec.imports_code and not spec.requires:
             raise ConfigError(
                 "an environment of its own would hold nothing that your code may need: agents of"
-                f" kind {spec.kind!r} require no packages; use 'process', which has all that is"
-                " installed here"
+                f" kind {spec.kind!r} require no packages; name those that it needs in 'packages',"
+                " or use 'process', which has all that is installed here"
             )
         return
     if lacking:

@@ -16,7 +16,7 @@ from packaging.tags import sys_tags
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from massgen_bridge.errors import ConfigError
-from massgen_bridge.isolation.requirements import EnvironmentRequest, parsed, without_floor
+from massgen_bridge.isolation.requirements import EnvironmentRequest, check_floor, parsed
 from massgen_bridge.messages import Frozen
 
 if TYPE_CHECKING:
@@ -78,23 +78,28 @@ class Lock(Frozen):
         return None
 
 
-def lock_file(config: Path, kind: str) -> Path:
-    """Where the lock of a configuration for agents of a kind is, or will be."""
-    name = "-".join(_UNNAMEABLE.sub("-", part) for part in (config.stem, kind))
-    return config.with_name(f"pylock.{name}.toml")
+def lock_file(config: Path, name: str) -> Path:
+    """Where a lock of a configuration is, or will be.
+
+    Args:
+        config: The file of the configuration.
+        name: What it is for: a kind of agents, say.
+    """
+    whole = "-".join(_UNNAMEABLE.sub("-", part) for part in (config.stem, name))
+    return config.with_name(f"pylock.{whole}.toml")
 
 
-def with_lock(place: Placement, config: Path | None, kind: str) -> Placement:
+def with_lock(place: Placement, config: Path | None, name: str) -> Placement:
     """A place with the lock that lies beside the configuration, if there is one.
 
     Args:
         place: Where an agent runs.
         config: The file of the configuration, where it is in one.
-        kind: The agent's kind.
+        name: What the lock is for: the agent's kind, say.
     """
     if config is None or place.mode != "environment":
         return place
-    path = lock_file(config, kind)
+    path = lock_file(config, name)
     return place.model_copy(update={"lock": str(path)}) if path.exists() else place
 
 
@@ -105,11 +110,8 @@ def request_of(place: Placement) -> EnvironmentRequest:
         ConfigError: A requirement has no lowest version, or the lock cannot be read or does not
             fit; the text says what to do.
     """
-    if loose := without_floor(place.requirements):
-        raise ConfigError(
-            f"{loose[0]!r} has no lowest version, so that one of years ago would do: give it one,"
-            f" as in '{parsed(loose[0]).name}>=1.2'"
-        )
+    for one in place.requirements:
+        check_floor(one)
     asked = EnvironmentRequest.of(place.requirements, python=place.python)
     if place.lock is None:
         return asked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
 import sys
 import tomllib
 from functools import cache
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EnvironmentRequest",
+    "check_floor",
     "core_requirements",
     "host_satisfies",
     "normalised",
@@ -35,6 +37,7 @@ __all__ = [
 _WORKER_NEEDS = frozenset({"anyio", "pluggy", "pydantic"})
 _FLOORS = {">=", ">", "==", "===", "~="}
 _KEY_LENGTH = 16
+_SECRET = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 class EnvironmentRequest(Frozen):
@@ -99,7 +102,7 @@ def _worded(requirement: str) -> str:
     """A requirement as people write it: the lowest version first."""
     found = parsed(requirement)
     if found.url:
-        return found.name
+        return f"{found.name} @ {_SECRET.sub('', found.url)}"
     extras = f"[{','.join(sorted(found.extras))}]" if found.extras else ""
     bounds = sorted(found.specifier, key=lambda one: (one.operator not in _FLOORS, str(one)))
     return f"{found.name}{extras}{','.join(map(str, bounds))}"
@@ -148,6 +151,19 @@ def without_floor(requirements: Iterable[str]) -> tuple[str, ...]:
         if not (found := parsed(one)).url
         and not any(part.operator in _FLOORS for part in found.specifier)
     )
+
+
+def check_floor(requirement: str) -> None:
+    """See that a requirement has a lowest version.
+
+    Raises:
+        ConfigError: It has none, or is no requirement.
+    """
+    if without_floor([requirement]):
+        raise ConfigError(
+            f"{requirement!r} has no lowest version, so that one of years ago would do: give it"
+            f" one, as in '{parsed(requirement).name}>=1.2'"
+        )
 
 
 def host_satisfies(python: str) -> bool:

@@ -13,12 +13,12 @@ from massgen_bridge.plugins.records import nearest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from massgen_bridge.config.models import RunConfig
+    from massgen_bridge.config.models import AgentConfig, RunConfig
     from massgen_bridge.config.source import KeyPath
     from massgen_bridge.isolation.placement import Placement
     from massgen_bridge.plugins import PluginHost
 
-__all__ = ["Places", "placed"]
+__all__ = ["Places", "lock_name", "placed"]
 
 
 class Places:
@@ -51,19 +51,20 @@ class Places:
                 origin=self.host.origin(backend.type),
                 packages=self._packages,
                 variables=backend.env,
+                more=backend.packages,
             )
-            return self._locked(found, config, backend.type)
+            return self._locked(found, config, lock_name(agent))
         except ConfigError as error:
             problem = ConfigError(f"agent {agent.id!r}: {error.message}")
             raise placed(problem, config, ("agents", index, "backend", "isolation")) from None
 
-    def _locked(self, found: Placement, config: RunConfig, kind: str) -> Placement:
+    def _locked(self, found: Placement, config: RunConfig, name: str) -> Placement:
         """The place with the lock that lies beside the configuration."""
         if found.mode != "environment" or config.file is None:
             return found
         from massgen_bridge.isolation.locking import with_lock  # noqa: PLC0415 - seldom needed
 
-        return with_lock(found, config.base_dir / Path(config.file).name, kind)
+        return with_lock(found, config.base_dir / Path(config.file).name, name)
 
     def _check_variables(self, config: RunConfig, index: int) -> None:
         agent = config.agents[index]
@@ -74,6 +75,15 @@ class Places:
                     f"{nearest(name, self._environ)}"
                 )
                 raise placed(problem, config, ("agents", index, "backend", "env", position))
+
+
+def lock_name(agent: AgentConfig) -> str:
+    """What the lock of an agent's environment is named after.
+
+    Agents of a kind share one, but for those that name packages of their own.
+    """
+    kind = agent.backend.type
+    return f"{kind}-{agent.id}" if agent.backend.packages else kind
 
 
 def placed(error: ConfigError, config: RunConfig, path: KeyPath) -> ConfigError:

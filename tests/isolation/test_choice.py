@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import platform
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +163,53 @@ def test_built_in_kinds_can_have_a_process(kind: str) -> None:
         backend["function"] = "a:b"
     chosen = _planned(backend, PluginHost())
     assert (chosen.mode, chosen.module) == ("process", f"massgen_bridge.kinds.{kind}")
+
+
+def test_packages_of_an_agents_own_are_required_like_those_of_its_kind(tmp_path: Path) -> None:
+    backend = {"type": "python", "function": "own:answer", "packages": ["no-such-package>=1"]}
+    config = {"version": 1, "agents": [{"id": "ada", "backend": backend}]}
+    file = tmp_path / "team.yaml"
+    file.write_text(json.dumps(config))
+    lock = tmp_path / "pylock.team-python-ada.toml"
+    lock.write_text("")  # of this agent alone, for others may name other packages
+    host = PluginHost()
+    (agent,) = prepare_run(load_config(file, host), host=host, environ={}).plan.agents
+    place = agent.setup.place
+    assert place.mode == "environment"
+    assert "no-such-package>=1" in place.requirements
+    assert place.lock == str(lock)
+    backend["packages"] = ["pydantic>=2"]  # which is installed here
+    assert _planned(backend, host).mode == "none"
+    asked = _planned({**backend, "isolation": "environment"}, host)
+    assert "pydantic>=2" in asked.requirements
+
+
+@pytest.mark.parametrize(
+    ("backend", "place", "problem"),
+    [
+        ({"type": "python", "packages": ["crewai"]}, "packages[0]", "'crewai' has no lowest"),
+        ({"type": "python", "packages": ["a>=1", "a b"]}, "packages[1]", "no pip requirement"),
+        ({"type": "python", "packages": "a>=1"}, "packages", "expected a list"),
+        (
+            {"type": "python", "packages": ["no-such-package>=1"], "isolation": "process"},
+            "isolation",
+            "no-such-package>=1 (not installed)",
+        ),
+        (
+            {"type": "human", "packages": ["a>=1"]},
+            "",
+            "agents of kind 'human' run in this process alone, without packages of their own",
+        ),
+    ],
+)
+def test_packages_that_cannot_be_had_are_told_with_their_place(
+    backend: dict[str, Any], place: str, problem: str
+) -> None:
+    own = {"function": "own:answer"} if backend["type"] == "python" else {}
+    config = {"version": 1, "agents": [{"id": "ada", "backend": {**backend, **own}}]}
+    with pytest.raises(ConfigError, match=re.escape(problem)) as caught:
+        load_config(config, PluginHost())
+    assert f"agents[0].backend{'.' if place else ''}{place}: " in str(caught.value)
 
 
 def test_a_variable_that_is_not_set_is_told_with_its_place(tmp_path: Path) -> None:
