@@ -125,6 +125,26 @@ class AdapterSpec:
     is_team: bool = False
     needs_person: Callable[[Any], bool] | None = None
 
+    def claims(self, options: Any, traits: ModelTraits | None) -> Capabilities:
+        """What agents with these options and this model can do.
+
+        Args:
+            options: The validated options.
+            traits: What the model can do; None for an agent without one.
+        """
+        able = self.capabilities
+        if self.refine is not None:
+            return self.refine(options, traits)
+        if traits is None:
+            return able
+        return able.model_copy(
+            update={
+                "tools": able.tools and traits.tools,
+                "structured": able.structured and traits.structured,
+                "inputs": able.inputs & traits.inputs,
+            }
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ToolSpec:

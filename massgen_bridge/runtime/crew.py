@@ -159,6 +159,9 @@ class Crew:
             finished=setup.finished,
             can_ask=self._ask is not None,
         )
+        spec = self.host.adapter(setup.kind)
+        options = spec.options.model_validate(setup.options)
+        claimed = spec.claims(options, connection.traits if connection else None)
         return WorkerAgent(
             WorkerSetup(
                 params=params,
@@ -167,7 +170,7 @@ class Crew:
                 door=self._models.door(setup.agent_id),
                 redirected=setup.place.redirected,
                 ask=self._ask,
-                alone=self.host.adapter(setup.kind).capabilities.cancellation == "process",
+                alone=claimed.cancellation == "process",
             )
         )
 

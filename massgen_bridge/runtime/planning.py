@@ -225,7 +225,8 @@ def _planned(
     agent, host = config.agents[index], places.host
     spec = host.adapter(agent.backend.type)
     connection = _connect(agent, spec, pool)
-    able = _capabilities(spec, config.agent_options[agent.id], connection)
+    traits = connection.traits if connection else None
+    able = spec.claims(config.agent_options[agent.id], traits)
     planned = PlannedAgent(
         seat=Seat(
             agent_id=agent.id,
@@ -293,23 +294,4 @@ def _setup(config: AgentConfig, base_dir: Path, place: Placement) -> AgentSetup:
         options=config.backend.options,
         model=config.backend.model,
         base_dir=str(base_dir),
-    )
-
-
-def _capabilities(
-    spec: AdapterSpec, options: BaseModel, connection: Connection | None
-) -> Capabilities:
-    """What kind and model can do together."""
-    traits = connection.traits if connection else None
-    if spec.refine is not None:
-        return spec.refine(options, traits)
-    if traits is None:
-        return spec.capabilities
-    able = spec.capabilities
-    return able.model_copy(
-        update={
-            "tools": able.tools and traits.tools,
-            "structured": able.structured and traits.structured,
-            "inputs": able.inputs & traits.inputs,
-        }
     )

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from massgen_bridge.agent import Agent, Emit
+    from massgen_bridge.people import Asking
     from massgen_bridge.specs import AdapterSpec
     from massgen_bridge.testing.servers import ModelServer, ModelServerProcess
 
@@ -166,6 +167,7 @@ def make_agent(
     agent_id: str = "agent",
     load: Callable[[str], Any] = resolve_name,
     base_dir: Path | None = None,
+    ask: Asking | None = None,
 ) -> Agent:
     """Make an agent as the host does: options validated, every model call under the one policy.
 
@@ -175,11 +177,14 @@ def make_agent(
         connection: The model; None for an adapter that uses none.
         agent_id: The agent's id.
         load: Resolves an import path.
-        base_dir: Folder of the configuration; None: the working directory.
+        base_dir: Folder of the configuration, and where its workspace is; None: the working
+            directory.
+        ask: Asks a person; None where nobody can be asked.
 
     Raises:
         pydantic.ValidationError: The options are not what the adapter takes.
     """
+    folder = base_dir or Path.cwd()
     return spec.factory(
         AgentContext(
             agent_id=agent_id,
@@ -187,7 +192,9 @@ def make_agent(
             connection=connection,
             call_model=_without_model if connection is None else ModelCalls(connection),
             load=load,
-            base_dir=base_dir or Path.cwd(),
+            base_dir=folder,
+            ask=ask,
+            workspace=lambda: folder,
             team=team_and_abilities(options, base_dir)[0] if spec.is_team else None,
         )
     )

@@ -115,13 +115,15 @@ class AgentApart(WorkerAgent):
             base_dir=os.getcwd(),  # noqa: PTH109 - as text
             workspace=str(Path(self._files.name, "agent")),
         )
+        traits = None if connection is None else connection.traits
+        claimed = spec.claims(spec.options.model_validate(options), traits)
         super().__init__(
             WorkerSetup(
                 params=params,
                 launch=partial(launch_of, place, spec.kind),
                 connection=connection,
                 door=self._door,
-                alone=spec.capabilities.cancellation == "process",
+                alone=claimed.cancellation == "process",
             )
         )
 

@@ -11,7 +11,6 @@ import pytest
 from massgen_bridge_ag2_classic import bridge_adapters
 
 from massgen_bridge import (
-    AgentContext,
     AgentCrashed,
     Chosen,
     Declined,
@@ -31,7 +30,6 @@ from massgen_bridge import (
     system,
     user,
 )
-from massgen_bridge.models.retry import ModelCalls
 from massgen_bridge.testing.agents import (
     ScriptedTools,
     collect,
@@ -350,18 +348,8 @@ def with_person(server: ModelServer, *replies: Reply | None) -> tuple[Agent, lis
 
     (spec,) = bridge_adapters()
     members = [{"name": name} for name in ABC]
-    options = spec.options.model_validate({"group": {"members": members, "pattern": "manual"}})
-    connection = connection_to(server)
-    context = AgentContext(
-        agent_id="agent",
-        options=options,
-        connection=connection,
-        call_model=ModelCalls(connection),
-        load=str,
-        base_dir=Path.cwd(),
-        ask=ask if replies else None,
-    )
-    return spec.factory(context), asked
+    given = {"group": {"members": members, "pattern": "manual"}}
+    return make_agent(spec, given, connection_to(server), ask=ask), asked
 
 
 async def test_a_person_chooses_who_speaks(model_server: StartModelServer) -> None:

@@ -15,7 +15,6 @@ from massgen_bridge_ag2_classic import bridge_adapters
 from pydantic import ValidationError
 
 from massgen_bridge import (
-    AgentContext,
     AgentCrashed,
     ConfigError,
     Declined,
@@ -29,7 +28,6 @@ from massgen_bridge import (
     system,
     user,
 )
-from massgen_bridge.models.retry import ModelCalls
 from massgen_bridge.testing.agents import collect, connection_to, make_agent, turn
 from massgen_bridge.testing.servers import ModelServer, Text
 
@@ -63,18 +61,10 @@ def single(
         return waiting.pop(0)
 
     (spec,) = bridge_adapters()
-    connection = connection_to(server)
-    context = AgentContext(
-        agent_id="agent",
-        options=spec.options.model_validate({"agent_config": config}),
-        connection=connection,
-        call_model=ModelCalls(connection),
-        load=str,
-        base_dir=workspace,
-        ask=None if replies is None else ask,
-        workspace=lambda: workspace,
-    )
-    return spec.factory(context), asked
+    person = None if replies is None else ask
+    given = {"agent_config": config}
+    made = make_agent(spec, given, connection_to(server), base_dir=workspace, ask=person)
+    return made, asked
 
 
 def files(folder: Path) -> list[Path]:
