@@ -21,6 +21,7 @@ PROJECTS = {"core": ROOT, **{kind: ROOT / "adapters" / kind for kind in ADAPTERS
 OLDEST = [
     nox.param("ag2", "openai>=3.27,<3.28", id="ag2-openai-3.27"),
     nox.param("anthropic", "anthropic>=1.9,<2", id="anthropic-1"),
+    nox.param("crewai", "crewai>=1.15.30,<2", id="crewai-1.15"),
     nox.param("openai", "openai>=2.30,<3", id="openai-2"),
     nox.param("langchain", "openai>=2.45,<3", id="langchain-openai-2"),
 ]

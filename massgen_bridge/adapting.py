@@ -22,7 +22,13 @@ from massgen_bridge.models.chat_loop import ChatLoop
 from massgen_bridge.models.chat_messages import chat_assistant, chat_messages
 from massgen_bridge.models.chat_sdk import ChatSdk
 from massgen_bridge.models.chat_stream import ChatAnswer, read_chat_answer
-from massgen_bridge.models.content import check_input, check_traits, misplaced_part, only_text
+from massgen_bridge.models.content import (
+    as_text,
+    check_input,
+    check_traits,
+    misplaced_part,
+    only_text,
+)
 from massgen_bridge.models.model_loop import ModelLoop
 from massgen_bridge.models.retry import retry_after_s
 from massgen_bridge.models.sdk_clients import (
@@ -49,6 +55,7 @@ __all__ = [
     "ModelLoop",
     "StreamedToolCalls",
     "ambient_headers",
+    "as_text",
     "cancelled_once",
     "chat_assistant",
     "chat_limit_parameter",

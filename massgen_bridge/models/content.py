@@ -8,13 +8,13 @@ from massgen_bridge.errors import UnsupportedContent
 from massgen_bridge.messages import TextPart
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from massgen_bridge.agent import InputKind, Turn
     from massgen_bridge.connection import ModelTraits
     from massgen_bridge.messages import MediaPart, Message, Part, ToolCall
 
-__all__ = ["check_input", "check_traits", "misplaced_part", "only_text"]
+__all__ = ["as_text", "check_input", "check_traits", "misplaced_part", "only_text"]
 
 
 def check_traits(turn: Turn, traits: ModelTraits, *, where: str, agent_id: str) -> None:
@@ -87,4 +87,26 @@ def misplaced_part(part: Part, message: Message, *, carrier: str) -> Unsupported
     return UnsupportedContent(
         f"{carrier} carries no part of type {part.type!r} in a message of role "
         f"{message.role!r}; put media into a user message and tool results into a tool message"
+    )
+
+
+def as_text(messages: Sequence[Message], *, carrier: str) -> str:
+    """The history as one text, for what takes no messages.
+
+    A lone question stands as it is; in a longer history, each message follows its role.
+
+    Args:
+        messages: The history.
+        carrier: The framework that it goes to, for the error.
+
+    Raises:
+        UnsupportedContent: There is something in it that is not text.
+    """
+    texts = [only_text(message, carrier=carrier) for message in messages]
+    talk = [message for message in messages if message.role != "system"]
+    if len(talk) <= 1:
+        return "\n\n".join(texts)
+    return "\n\n".join(
+        text if message.role == "system" else f"{message.role}: {text}"
+        for message, text in zip(messages, texts, strict=True)
     )

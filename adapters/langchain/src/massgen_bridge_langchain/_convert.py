@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, assert_never
 
 from langchain_core.messages import (
@@ -32,7 +32,6 @@ from massgen_bridge import (
 from massgen_bridge.adapting import misplaced_part, only_text
 
 __all__ = [
-    "as_text",
     "finish_of",
     "from_langchain",
     "reasoning_of",
@@ -142,24 +141,6 @@ def _block(part: Part, message: Message) -> dict[str, Any]:
     if part.name is not None:
         block["extras"] = {"filename": part.name}
     return block
-
-
-def as_text(messages: Sequence[Message]) -> str:
-    """The history as one text, for what takes no messages.
-
-    A lone question stands as it is; in a longer history, each message follows its role.
-
-    Raises:
-        UnsupportedContent: There is something in it that is not text.
-    """
-    texts = [only_text(message, carrier=_CARRIER) for message in messages]
-    talk = [m for m in messages if m.role != "system"]
-    if len(talk) <= 1:
-        return "\n\n".join(texts)
-    return "\n\n".join(
-        text if message.role == "system" else f"{message.role}: {text}"
-        for message, text in zip(messages, texts, strict=True)
-    )
 
 
 # --- out of LangChain -----------------------------------------------------------------------------

@@ -32,9 +32,8 @@ from massgen_bridge import (
     UnsupportedContent,
     assistant,
 )
-from massgen_bridge.adapting import Endpoint, cancelled_once, chat_limit_parameter
+from massgen_bridge.adapting import Endpoint, as_text, cancelled_once, chat_limit_parameter
 from massgen_bridge_langchain._convert import (
-    as_text,
     finish_of,
     from_langchain,
     reasoning_of,
@@ -194,7 +193,7 @@ class GraphAgent:
             form = "messages" if key == "messages" or takes_messages(runnable) else "text"
         if form == "messages":
             return history if key is None else {key: history}
-        text = as_text(messages)
+        text = as_text(messages, carrier="LangChain")
         if key is None:
             return text
         return {key: [HumanMessage(text)] if in_state and key == "messages" else text}

@@ -8,8 +8,7 @@ from typing import Any, assert_never
 from langchain_core.messages import BaseMessage
 
 from massgen_bridge import Message, Turn
-from massgen_bridge.adapting import only_text
-from massgen_bridge_langchain._convert import as_text
+from massgen_bridge.adapting import as_text, only_text
 from massgen_bridge_langchain._options import Fixed, FromTurn
 
 __all__ = ["state_of"]
@@ -50,7 +49,7 @@ def state_of(
             case "messages":
                 return history
             case "text":
-                return as_text(messages)
+                return as_text(messages, carrier="LangChain")
             case "question":
                 return question
             case "system":

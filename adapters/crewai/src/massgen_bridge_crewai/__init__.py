@@ -1,0 +1,84 @@
+"""CrewAI's agents, crews and flows as agents.
+
+Importing this package is cheap: CrewAI is imported when an agent is made.
+"""
+
+from __future__ import annotations
+
+from massgen_bridge import (
+    AdapterSpec,
+    Agent,
+    AgentContext,
+    Capabilities,
+    ConfigError,
+    InputKind,
+    ModelTraits,
+    hookimpl,
+)
+from massgen_bridge_crewai._options import CrewAIOptions
+from massgen_bridge_crewai._prepare import prepare
+
+__all__ = ["CrewAIOptions", "bridge_adapters"]
+
+_INPUTS: frozenset[InputKind] = frozenset({"image"})
+
+
+def _create(context: AgentContext) -> Agent:
+    prepare(context.workspace)
+    options: CrewAIOptions = context.options
+    if options.path is None and context.connection is None:
+        raise ConfigError(
+            f"agent {context.agent_id!r}: an agent of kind 'crewai' needs either `model`, to make "
+            "a CrewAI agent or crew of it, or `crew` or `flow`, the import path of your own"
+        )
+    if options.is_group:
+        from massgen_bridge_crewai._group_agent import GroupAgent  # noqa: PLC0415 - heavy
+
+        return GroupAgent(context)
+    from massgen_bridge_crewai._model_agent import ModelAgent  # noqa: PLC0415 - heavy
+
+    assert context.connection is not None  # noqa: S101 - narrows: it was looked at above
+    return ModelAgent(context, context.connection)
+
+
+def _refine(options: CrewAIOptions, traits: ModelTraits | None) -> Capabilities:
+    if options.is_group:
+        # The user's own objects may have models that only the end of their process stops.
+        own = options.path is not None
+        return Capabilities(
+            streaming=False,
+            history=False,
+            group=True,
+            cancellation="process" if own else "cooperative",
+        )
+    traits = traits or ModelTraits()
+    return Capabilities(
+        tools=traits.tools, structured=traits.structured, inputs=traits.inputs & _INPUTS
+    )
+
+
+def _redirected(options: CrewAIOptions) -> bool:
+    return options.models == "gateway"
+
+
+@hookimpl
+def bridge_adapters() -> list[AdapterSpec]:
+    """Register the kind `crewai`."""
+    return [
+        AdapterSpec(
+            kind="crewai",
+            summary="A CrewAI agent from YAML, or your own crew or flow",
+            factory=_create,
+            options=CrewAIOptions,
+            capabilities=Capabilities(tools=True, structured=True, inputs=_INPUTS),
+            refine=_refine,
+            requires=("crewai>=1.15.30,<2",),
+            framework="crewai",
+            python=">=3.11,<3.14",
+            own_process=True,
+            redirects=_redirected,
+            protocols=("chat",),
+            default_provider="openai",
+            imports_code=("crew", "flow"),
+        )
+    ]

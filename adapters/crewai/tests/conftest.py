@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+import pytest
+
+from massgen_bridge.testing.fixtures import model_server
+
+__all__ = ["model_server"]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The event loop that the product runs on."""
+    return "asyncio"
