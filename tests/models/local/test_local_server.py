@@ -21,7 +21,6 @@ from anyio.from_thread import start_blocking_portal
 from massgen_bridge.errors import LocalModelError
 from massgen_bridge.models.local import (
     NOTICE,
-    TRAITS,
     WEIGHTS_SIZE,
     LocalServer,
     LocalServers,

@@ -50,7 +50,7 @@ class Bounds:
 SHORT: Final = Bounds(characters=200, elements=5)
 """For the arguments of tools."""
 
-LONG: Final = Bounds(characters=1000, elements=20)
+LONG: Final = Bounds(characters=400, elements=10)
 """For an answer that has to have a form."""
 
 
