@@ -117,8 +117,11 @@ def adapter(session: nox.Session, kind: str) -> None:
     with session.chdir(ROOT / "adapters" / kind):
         sync(session)
         settings = str(ROOT / "pyproject.toml")
-        env = {"MYPYPATH": os.pathsep.join(("src", "tests"))}
-        session.run("mypy", "--config-file", settings, "src", "tests", env=env)
+        tests = ROOT / "tests"
+        benchmark = (tests / "benchmarks").glob(f"bench_{kind}_adapter.py")
+        env = {"MYPYPATH": os.pathsep.join(("src", "tests", str(tests)))}
+        checked = ("src", "tests", *map(str, benchmark))
+        session.run("mypy", "--config-file", settings, *checked, env=env)
         session.run("pytest", *session.posargs)
 
 

@@ -27,6 +27,7 @@ BENCHMARKS = (
     "openai_adapter",
     "anthropic_adapter",
     "langchain_adapter",
+    "ag2_adapter",
     "gateway",
     "worker",
     "consensus",
@@ -40,7 +41,11 @@ BENCHMARKS = (
 )
 """The modules `bench_NAME`: each has a function `measure(pairs)`."""
 
+ELSEWHERE = {"ag2_adapter": "ag2"}
+"""Benchmarks of kinds whose framework stands only in the adapter's own project, by its folder."""
+
 _INSIDE = "--inside"
+_ROOT = Path(__file__).parents[2]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,7 +81,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _in_process(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
-    command = [sys.executable, __file__, _INSIDE, name, "--pairs", str(options.pairs)]
+    python = [sys.executable]
+    if name in ELSEWHERE:
+        project = str(_ROOT / "adapters" / ELSEWHERE[name])
+        python = ["uv", "run", "--quiet", "--frozen", "--project", project, "python"]
+    command = [*python, __file__, _INSIDE, name, "--pairs", str(options.pairs)]
     if options.small:
         command.append("--small")
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from benchmarks.bench_core_size import contents
 from benchmarks.measuring import figure
-from benchmarks.run import BENCHMARKS, render
+from benchmarks.run import BENCHMARKS, ELSEWHERE, render
 
 COMMAND = (sys.executable, str(Path(__file__).with_name("run.py")))
 # What an empty environment needs may have to be fetched.
-LOCAL = sorted(set(BENCHMARKS) - {"core_size"})
+LOCAL = sorted(set(BENCHMARKS) - {"core_size"} - ELSEWHERE.keys())
 
 
 @pytest.mark.parametrize("name", LOCAL)
