@@ -16,7 +16,7 @@ from massgen_bridge.models.gateway.upstream import headers_to_client, headers_to
 from massgen_bridge.models.sdk_errors import model_call_error, refused_call_error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable
+    from collections.abc import AsyncIterable, Collection
 
     import httpx2
 
@@ -31,7 +31,8 @@ __all__ = ["Forwarding"]
 _REFUSED: Final = 300
 _CLOSING_S: Final = 2.0
 _SDK: Final = "httpx2"
-_MASK: Final = "[secret]"
+_MASK: Final = b"[secret]"
+_SHORTEST_SECRET: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,20 @@ class Forwarding:
         holder: The turn.
         outgoing: What goes to the model.
         upstream: Has the clients.
+        secrets: What no error may tell the client.
     """
 
     def __init__(
-        self, exchange: Exchange, holder: Pass, outgoing: Outgoing, upstream: Upstream
+        self,
+        exchange: Exchange,
+        holder: Pass,
+        outgoing: Outgoing,
+        upstream: Upstream,
+        secrets: Collection[str],
     ) -> None:
+        key = holder.connection.api_key
+        own = key.get_secret_value() if key else ""
+        self._secrets = [one for one in {own, *secrets} if len(one) >= _SHORTEST_SECRET]
         self._exchange = exchange
         self._pass = holder
         self._policy = None if outgoing.is_free else holder.policy
@@ -158,7 +168,7 @@ class Forwarding:
         rest = passing.end()
         await exchange.write(rest)
         if watch.failure is None and not rest and not watch.is_within_event:
-            await exchange.write(error_event(self._outgoing.asked, self._masked(broken)))
+            await exchange.write(self._masked(error_event(self._outgoing.asked, broken)))
         exchange.break_off()
 
     async def _copy(self, response: httpx2.Response, passing: Passing) -> None:
@@ -211,19 +221,15 @@ class Forwarding:
         refused, exchange = self._refused, self._exchange
         is_own_form = self._outgoing.asked == self._outgoing.spoken
         if refused is not None and is_own_form and refused.error in {error, error.__cause__}:
-            key = self._connection.api_key
-            secret = key.get_secret_value().encode() if key else b""
-            body = refused.body.replace(secret, _MASK.encode()) if secret else refused.body
-            exchange.answer(refused.status, refused.headers, body)
+            exchange.answer(refused.status, refused.headers, self._masked(refused.body))
             return
-        status, body = refusal(self._outgoing.asked, self._masked(error))
-        exchange.answer(status, JSON, body)
+        status, body = refusal(self._outgoing.asked, error)
+        exchange.answer(status, JSON, self._masked(body))
 
-    def _masked(self, error: AgentError) -> AgentError:
-        key = self._connection.api_key
-        if key is None or key.get_secret_value() not in str(error):
-            return error
-        return type(error)(str(error).replace(key.get_secret_value(), _MASK))
+    def _masked(self, data: bytes) -> bytes:
+        for secret in self._secrets:
+            data = data.replace(secret.encode(), _MASK)
+        return data
 
 
 def _parsed(body: bytes) -> Any:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Gateway"]
 
 _NAME = "massgen-bridge"
+_SETTLING_S = 2.0
 _logger = logging.getLogger("massgen_bridge.models")
 
 
@@ -44,12 +45,13 @@ class Gateway:
     """A server on this machine that stands between agents and their models.
 
     Args:
-        known: Takes the tokens that it gives out: they are secrets.
+        known: All secrets; takes the tokens that it gives out, and none of them gets into an error.
         tasks: Gives the tasks of what belongs to no turn.
     """
 
     def __init__(self, known: set[str], tasks: Callable[[], TaskGroup]) -> None:
         self._tasks = tasks
+        self._known = known
         self._directs: list[tuple[Connection, Connection]] = []
         self._passes = Passes(known)
         self._upstream = Upstream()
@@ -95,12 +97,19 @@ class Gateway:
             reservation: The one whose token is to be good for this turn; by default any of the
                 agent's.
         """
-        del turn_id
         for real, inner in self._directs:
             if inner == connection:
                 connection = real  # rather than by two ways through the gateway
         policy = Policy(call_model=call_model, emit=emit, limits=limits or Limits())
-        return _Admission(self, agent_id, connection, policy, reservation)
+        make = partial(
+            Pass,
+            agent_id=agent_id,
+            turn_id=turn_id,
+            connection=connection,
+            policy=policy,
+            reservation=reservation,
+        )
+        return _Admission(self, make)
 
     def reserve(self, agent_id: str) -> Reservation:
         """A token for all turns of an agent, good while one of them is admitted."""
@@ -123,6 +132,7 @@ class Gateway:
         token = self._passes.new_token()
         holder = Pass(
             agent_id="",
+            turn_id="",
             connection=connection,
             policy=None,
             tasks=self._tasks,
@@ -188,53 +198,44 @@ class Gateway:
         holder.start(partial(self._serve, exchange, holder, outgoing))
 
     async def _serve(self, exchange: Exchange, holder: Pass, outgoing: Outgoing) -> None:
-        forwarding = Forwarding(exchange, holder, outgoing, self._upstream)
+        forwarding = Forwarding(exchange, holder, outgoing, self._upstream, self._known)
         with anyio.CancelScope() as scope:
             exchange.on_gone = scope.cancel
             if exchange.is_gone:
                 return
             try:
                 await forwarding.make()
+            except anyio.get_cancelled_exc_class():
+                with anyio.move_on_after(_SETTLING_S, shield=True):
+                    await forwarding.settle()
+                raise
             except Exception as error:  # a mistake of ours costs this call, and not the run
-                _logger.exception("the gateway could not pass on a model call")
+                _logger.exception(
+                    "the gateway could not pass on a model call of agent %r in turn %r",
+                    holder.agent_id,
+                    holder.turn_id,
+                )
                 if exchange.has_begun:
                     exchange.break_off()
                 else:
                     crashed = AgentCrashed(f"the gateway failed: {type(error).__name__}")
                     status, body = refusal(outgoing.asked, crashed)
                     exchange.answer(status, JSON, body)
-        if scope.cancelled_caught:
-            await forwarding.settle()
 
 
 class _Admission:
     """A turn that is admitted; an async context manager."""
 
-    def __init__(
-        self,
-        gateway: Gateway,
-        agent_id: str,
-        connection: Connection,
-        policy: Policy,
-        reservation: Reservation | None,
-    ) -> None:
+    def __init__(self, gateway: Gateway, make: Callable[..., Pass]) -> None:
         self._gateway = gateway
-        self._made = agent_id, connection, policy, reservation
+        self._make = make
         self._holder: Pass | None = None
         self._token = ""
         self._tasks: TaskGroup | None = None
 
     async def __aenter__(self) -> Connection:
-        agent_id, connection, policy, reservation = self._made
         tasks = self._tasks = await anyio.create_task_group().__aenter__()
-        self._holder = Pass(
-            agent_id=agent_id,
-            connection=connection,
-            policy=policy,
-            tasks=lambda: tasks,
-            context=copy_context(),
-            reservation=reservation,
-        )
+        self._holder = self._make(tasks=lambda: tasks, context=copy_context())
         self._token, inner = self._gateway.open(self._holder)
         return inner
 

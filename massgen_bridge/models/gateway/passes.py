@@ -43,6 +43,7 @@ class Pass:
 
     Attributes:
         agent_id: The agent.
+        turn_id: Its turn.
         connection: The real one.
         policy: None for an agent in this process, which has its own.
         tasks: Gives the tasks that its requests are made in; they end with it.
@@ -53,6 +54,7 @@ class Pass:
     """
 
     agent_id: str
+    turn_id: str
     connection: Connection
     policy: Policy | None
     tasks: Callable[[], TaskGroup]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import anthropic
 import anyio
 import httpx2
 import openai
@@ -17,9 +18,11 @@ from models.gateway.turns import (
     openai_client,
     raw_client,
 )
+from models.gateway.upstreams import raw_server, sse
 
 from massgen_bridge.connection import RetryPolicy
 from massgen_bridge.events import ModelCallFinished
+from massgen_bridge.testing.agents import connection_to
 from massgen_bridge.testing.servers import (
     Disconnect,
     EndsEarly,
@@ -209,6 +212,41 @@ async def test_a_reservation_is_good_while_a_turn_of_its_agent_is_open(turns: Tu
                 with pytest.raises(openai.PermissionDeniedError, match="turn is over"):
                     await call()
         assert server.calls == 1
+
+
+async def test_clients_made_from_the_environment_alone_find_the_gateway(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in turns.gateway.reserve("mine").environ().items():
+        monkeypatch.setenv(name, value)
+    with ModelServer(Text("Tea.")) as server:
+        async with turns.admit(at(server), agent_id="mine"), openai.AsyncOpenAI() as client:
+            chat = await client.chat.completions.create(model="own", messages=QUESTION)
+        async with (
+            turns.admit(at(server, protocol="messages"), agent_id="mine"),
+            anthropic.AsyncAnthropic() as claude,
+        ):
+            message = await claude.messages.create(model="own", max_tokens=9, messages=QUESTION)
+    assert chat.choices[0].message.content == "Tea."
+    assert message.content[0].type == "text"
+    assert server.calls == 2
+
+
+async def test_a_call_counts_although_its_turn_ended_before_the_very_end(turns: Turns) -> None:
+    usage = '{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}'
+    last = '{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'
+    async with raw_server(sse(last, usage), then=[], pause_s=5) as server:
+        real = connection_to(f"{server.url}/v1")
+        async with turns.admit(real) as inner, openai_client(inner) as client:
+            stream = await client.chat.completions.create(
+                model="any", messages=QUESTION, stream=True
+            )
+            async for chunk in stream:
+                assert chunk.choices[0].finish_reason == "stop"
+                break
+        (finished,) = turns.events.of(ModelCallFinished)
+        assert finished.usage is not None
+        assert finished.usage.input_tokens == 3
 
 
 def _answer_with_model(request: Any) -> Text:

@@ -43,6 +43,7 @@ async def raw_server(
     status: int = 200,
     headers: Sequence[tuple[str, str]] = (),
     then: Sequence[bytes] | None = None,
+    pause_s: float = 0.0,
 ) -> AsyncIterator[RawServer]:
     """Serve some bytes, each piece written by itself.
 
@@ -52,6 +53,7 @@ async def raw_server(
         status: The HTTP status.
         headers: Further headers.
         then: The body from the second request on; the same one by default.
+        pause_s: Seconds before the end of each answer.
     """
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
     port = listener.extra(SocketAttribute.local_port)  # noqa: S610 - of a socket, not of a database
@@ -77,6 +79,7 @@ async def raw_server(
             for piece in sent:
                 await stream.send(connection.send(h11.Data(data=piece)) or b"")
                 await anyio.lowlevel.checkpoint()
+            await anyio.sleep(pause_s)
             await stream.send(connection.send(h11.EndOfMessage()) or b"")
 
     async with listener, anyio.create_task_group() as tasks:
