@@ -8,6 +8,7 @@ from typing import Any
 import openai
 from massgen_bridge import (
     AgentContext,
+    Connection,
     Emit,
     ReasoningDelta,
     StopReason,
@@ -89,12 +90,20 @@ class ModelAgent(ModelLoop[openai.AsyncOpenAI, ModelAnswer]):
         }
 
     async def ask(
-        self, client: openai.AsyncOpenAI, request: dict[str, Any], emit: Emit
+        self,
+        client: openai.AsyncOpenAI,
+        request: dict[str, Any],
+        emit: Emit,
+        connection: Connection,
     ) -> ModelAnswer:
         """Send a request and read its answer; what the SDK raises becomes an `AgentError`."""
+        headers = {}
+        if connection is not self.connection:
+            # The host stands between: turns share a client, and each has a key of its own.
+            headers["Authorization"] = f"Bearer {connection.api_key or 'none'}"
         text, finish, usage, refused = "", None, None, False
         calls = StreamedToolCalls()
-        async with await client.chat.completions.create(**request) as stream:
+        async with await client.chat.completions.create(**request, extra_headers=headers) as stream:
             async for chunk in stream:
                 usage = chunk.usage or usage
                 for choice in chunk.choices:
