@@ -175,7 +175,7 @@ async def test_a_pool_that_closes_leaves_nothing_open() -> None:
                 real = at(server).model_copy(update={"provider": "local"})
                 tasks.start_soon(_fail, turns.gateway.direct(real))
                 await server.await_tokens(2)
-            await server.await_close(timeout_s=1)
+            await server.await_close()
 
 
 async def _fail(inner: Any) -> None:
