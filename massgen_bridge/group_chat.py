@@ -6,7 +6,7 @@ order, after each message:
 1. The chat ends where `termination` says so, or where `max_turns` messages have been said.
 2. A member that has handed over by its hand-off tool gives the word to whom it named.
 3. The first of the `transitions` from the speaker whose condition holds decides.
-4. The pattern decides: see `GroupChat.pattern`.
+4. The `pattern` decides.
 """
 
 from __future__ import annotations

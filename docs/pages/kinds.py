@@ -38,6 +38,12 @@ in an environment of their own.
 _ANYTHING = ModelTraits(inputs=frozenset(get_args(InputKind)))
 
 _FORMS: Mapping[str, Mapping[str, dict[str, Any]]] = {
+    "ag2": {
+        "from a model": {},
+        "a group chat": {"group": {"members": [{"name": "ann"}, {"name": "bob"}]}},
+        "your agent": {"agent": "agents.py:agent"},
+        "your network": {"network": "agents.py:make_network"},
+    },
     "langchain": {
         "from a model": {},
         "your graph": {"graph": "graphs.py:graph"},

@@ -29,7 +29,7 @@ from massgen_bridge import (
     TurnResult,
     assistant,
 )
-from massgen_bridge.adapting import cancelled_once, model_call_error, only_text
+from massgen_bridge.adapting import as_text, cancelled_once, model_call_error
 from massgen_bridge_ag2._load import called, check_factory
 from massgen_bridge_ag2._options import AG2Options
 
@@ -65,8 +65,7 @@ class OwnNetwork:
             AgentError: The turn failed; the class says how.
         """
         _ABLE.check(turn)
-        texts = [only_text(message, carrier="AG2's network") for message in turn.messages]
-        text = texts[0] if len(texts) == 1 else _as_text(turn)
+        text = as_text(turn.messages, carrier="AG2's network")
         return await cancelled_once(lambda: self._talk(text, emit))
 
     async def aclose(self) -> None:
@@ -161,14 +160,3 @@ class _Listener(BaseHubListener):
         if channel_id == self._channel_id and isinstance(exc, Exception):
             self.failure = exc
             self.over.set()
-
-
-def _as_text(turn: Turn) -> str:
-    """The history as one text; a lone question stands as it is."""
-    talk = [message for message in turn.messages if message.role != "system"]
-    if len(talk) <= 1:
-        return "\n\n".join(message.text for message in turn.messages)
-    return "\n\n".join(
-        message.text if message.role == "system" else f"{message.role}: {message.text}"
-        for message in turn.messages
-    )
