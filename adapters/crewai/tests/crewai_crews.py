@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 from crewai import LLM, Agent, Crew, Flow, Process, Task
@@ -10,7 +11,7 @@ from crewai.flow.flow import listen, start
 from crewai.llms.base_llm import BaseLLM
 from crewai.project import CrewBase, agent, crew, task
 from crewai.tools import tool
-from pydantic import BaseModel
+from pydantic import BaseModel, PrivateAttr
 
 
 @tool("lookup")
@@ -41,6 +42,25 @@ class Parrot(BaseLLM):
 def make_parrot() -> Crew:
     """A crew that needs no provider."""
     return make_crew(Parrot(model="parrot"))
+
+
+class Sleeper(BaseLLM):
+    """A model that nobody can stop: its second answer takes a minute."""
+
+    _calls: int = PrivateAttr(default=0)
+
+    def call(self, *_args: Any, **_more: Any) -> str:
+        self._calls += 1
+        time.sleep(60 if self._calls > 1 else 0)
+        return "I slept."
+
+
+_SLEEPER = Sleeper(model="sleeper")
+
+
+def make_sleeper() -> Crew:
+    """A crew that only the end of its process stops."""
+    return make_crew(_SLEEPER)
 
 
 def make_own() -> Crew:

@@ -45,7 +45,7 @@ pytestmark = pytest.mark.anyio
 
 
 def _crews() -> ModuleType:
-    """The module as the host loads it: CrewAI looks for a class's files beside the class's module."""
+    """The module as the host loads it: CrewAI looks for files beside the module of a class."""
     spec = importlib.util.spec_from_file_location(
         "crewai_crews", Path(__file__).with_name("crewai_crews.py")
     )
