@@ -11,14 +11,15 @@ import pytest
 from massgen_bridge_ag2_classic import bridge_adapters
 
 from massgen_bridge import (
-    AgentCrashed,
     Chosen,
+    ConfigError,
     Declined,
     LimitReached,
     Limits,
-    Message,
+    LogLine,
     ModelCallFinished,
     PersonAsked,
+    ProtocolFailed,
     Question,
     Reply,
     ServerFailed,
@@ -31,6 +32,7 @@ from massgen_bridge import (
     user,
 )
 from massgen_bridge.testing.agents import (
+    EventLog,
     ScriptedTools,
     collect,
     connection_to,
@@ -78,26 +80,29 @@ def says(**texts: str) -> Any:
     return script
 
 
-def who(messages: tuple[Message, ...]) -> list[str | None]:
-    return [message.name for message in messages if message.role == "assistant"]
+def who(events: EventLog) -> list[str | None]:
+    """Who spoke, in order."""
+    told = events.of(ModelCallFinished)
+    return [one.source for one in told if one.source != "chat_manager"]
 
 
 async def test_a_round_goes_on_to_the_last_turn(model_server: StartModelServer) -> None:
+    events = collect()
     server = model_server(says())
-    result = await group(server, max_turns=5).run(turn("Go."), collect())
-    assert who(result.new_messages) == ["ann", "bob", "cleo", "ann", "bob"]
+    result = await group(server, max_turns=5).run(turn("Go."), events)
+    assert who(events) == ["ann", "bob", "cleo", "ann", "bob"]
     assert result.text == "bob speaks."
     assert server.calls == 5
 
 
 async def test_a_sequence_ends_when_each_has_spoken(model_server: StartModelServer) -> None:
-    result = await group(model_server(says()), pattern="sequence", first="bob").run(
-        turn("Go."), collect()
-    )
-    assert who(result.new_messages) == ["bob", "cleo", "ann"]
+    events = collect()
+    await group(model_server(says()), pattern="sequence", first="bob").run(turn("Go."), events)
+    assert who(events) == ["bob", "cleo", "ann"]
 
 
 async def test_transitions_lead_through_a_graph(model_server: StartModelServer) -> None:
+    events = collect()
     transitions = [
         {"from": "ann", "to": "cleo", "when": "SPEAKS"},
         {"from": "ann", "to": "bob"},
@@ -105,8 +110,8 @@ async def test_transitions_lead_through_a_graph(model_server: StartModelServer) 
         {"from": "bob", "to": "end"},
     ]
     agent = group(model_server(says()), pattern="graph", transitions=transitions)
-    result = await agent.run(turn("Go."), collect())
-    assert who(result.new_messages) == ["ann", "cleo", "bob"]
+    await agent.run(turn("Go."), events)
+    assert who(events) == ["ann", "cleo", "bob"]
 
 
 async def test_a_member_knows_who_said_what(model_server: StartModelServer) -> None:
@@ -153,7 +158,7 @@ async def test_a_phrase_ends_it_and_is_cut_out(model_server: StartModelServer) -
     )
     result = await agent.run(turn("Go."), collect())
     assert result.text == "All is said."
-    assert [m.text for m in result.new_messages] == ["Are we DONE?", "All is said."]
+    assert [m.text for m in result.new_messages] == ["All is said."]
 
 
 async def test_the_answer_may_be_one_members(model_server: StartModelServer) -> None:
@@ -166,13 +171,16 @@ async def test_the_answer_may_be_one_members(model_server: StartModelServer) -> 
 
 async def test_a_member_that_never_spoke_has_no_answer(model_server: StartModelServer) -> None:
     agent = group(model_server(says()), max_turns=1, answer="cleo")
-    with pytest.raises(AgentCrashed, match="'cleo'"):
+    with pytest.raises(ProtocolFailed, match="'cleo'"):
         await agent.run(turn("Go."), collect())
 
 
 async def test_a_random_order_is_the_same_each_time(model_server: StartModelServer) -> None:
     agent = group(model_server(says()), pattern="random", max_turns=8)
-    orders = [who((await agent.run(turn("Go."), collect())).new_messages) for _ in range(2)]
+    logs = [collect(), collect()]
+    for log in logs:
+        await agent.run(turn("Go."), log)
+    orders = [who(log) for log in logs]
     assert orders[0] == orders[1]
     assert all(one != other for one, other in zip(orders[0], orders[0][1:], strict=False))
 
@@ -191,8 +199,8 @@ def chooses(name: str) -> Any:
 
 async def test_a_model_chooses_who_speaks(model_server: StartModelServer) -> None:
     server, events = model_server(chooses("cleo")), collect()
-    result = await group(server, pattern="auto", max_turns=2).run(turn("Go."), events)
-    assert who(result.new_messages) == ["ann", "cleo"]
+    await group(server, pattern="auto", max_turns=2).run(turn("Go."), events)
+    assert who(events) == ["ann", "cleo"]
     assert server.calls == 3
     assert {one.source for one in events.of(TextDelta)} == {"ann", "cleo"}
 
@@ -201,9 +209,10 @@ async def test_a_model_that_names_nobody_does_not_hold_it_up(
     model_server: StartModelServer,
 ) -> None:
     """AG2's own pattern asks twelve times and then waits for a person."""
+    events = collect()
     server = model_server(default=Text("Hm."))
-    result = await group(server, pattern="auto", max_turns=3).run(turn("Go."), collect())
-    assert who(result.new_messages) == ["ann", "bob", "cleo"]
+    await group(server, pattern="auto", max_turns=3).run(turn("Go."), events)
+    assert who(events) == ["ann", "bob", "cleo"]
     assert server.calls == 5
 
 
@@ -222,7 +231,7 @@ async def test_a_member_hands_over_by_its_tool(model_server: StartModelServer) -
     def script(request: ModelRequest) -> Text | ToolCalls:
         if speaker(request) == "repairs":
             return Text("Mended.")
-        return ToolCalls(("transfer_to_repairs", {}), ("lookup", {"query": "x", "limit": 1}))
+        return ToolCalls(("hand_off", {"to": "repairs"}), ("lookup", {"query": "x", "limit": 1}))
 
     server, events, tools = model_server(script), collect(), ScriptedTools()
     (spec,) = bridge_adapters()
@@ -230,7 +239,7 @@ async def test_a_member_hands_over_by_its_tool(model_server: StartModelServer) -
     asked = turn("It is broken.", tools=[LOOKUP], call_tool=tools)
     result = await agent.run(asked, events)
     assert result.text == "Mended."
-    assert [one.result.name for one in events.of(ToolCallFinished)] == ["transfer_to_repairs"]
+    assert [one.result.name for one in events.of(ToolCallFinished)] == ["hand_off"]
     assert tools.calls == [], "a tool was called after the word had been given away"
 
 
@@ -245,7 +254,35 @@ async def test_members_use_the_tools_of_the_turn(model_server: StartModelServer)
     result = await group(model_server(script), max_turns=2).run(asked, events)
     assert [call.arguments["query"] for call in tools.calls] == ["bob"]
     assert [one.source for one in events.of(ToolCallFinished)] == ["bob"]
-    assert [m.role for m in result.new_messages] == ["assistant", "assistant", "tool", "assistant"]
+    assert [m.role for m in result.new_messages] == ["assistant", "tool", "assistant"]
+
+
+async def test_a_hand_off_to_anybody_else_is_told_to_the_model(
+    model_server: StartModelServer,
+) -> None:
+    server = model_server([ToolCalls(("hand_off", {"to": "boss"})), Text("Then I answer.")])
+    (spec,) = bridge_adapters()
+    agent = make_agent(spec, {"group": SUPPORT}, connection_to(server))
+    assert (await agent.run(turn("It is broken."), collect())).text == "Then I answer."
+    assert "'boss' cannot" in server.requests[1].body["messages"][-1]["content"]
+
+
+async def test_only_the_end_of_the_talk_votes(model_server: StartModelServer) -> None:
+    """A tool that ends the turn speaks for the whole group."""
+    vote = LOOKUP.model_copy(update={"name": "vote", "ends_turn": True})
+    done = ToolResult(call_id="", name="", content="voted", ends_turn=True)
+
+    def script(request: ModelRequest) -> Text | ToolCalls:
+        if any(tool.name == "vote" for tool in request.tools):
+            return ToolCalls(("vote", {"query": "a", "limit": 1}))
+        return Text("I agree. DONE")
+
+    asked = turn("Vote.", tools=[vote], call_tool=ScriptedTools(done))
+    for settings, calls in (({"max_turns": 3}, 3), ({"termination": {"phrase": "DONE"}}, 2)):
+        server = model_server(script)
+        result = await group(server, **settings).run(asked, collect())
+        assert (result.stop_reason, server.calls) == ("tool", calls)
+        assert [m.role for m in result.new_messages] == ["assistant", "tool"]
 
 
 async def test_a_tool_that_ends_the_turn_ends_the_chat(model_server: StartModelServer) -> None:
@@ -253,7 +290,7 @@ async def test_a_tool_that_ends_the_turn_ends_the_chat(model_server: StartModelS
     done = ToolResult(call_id="", name="", content="voted", ends_turn=True)
     server = model_server(default=ToolCalls(("vote", {"query": "a", "limit": 1})))
     asked = turn("Vote.", tools=[vote], call_tool=ScriptedTools(done))
-    result = await group(server).run(asked, collect())
+    result = await group(server, max_turns=1).run(asked, collect())
     assert result.stop_reason == "tool"
     assert server.calls == 1
 
@@ -293,10 +330,12 @@ async def test_a_failing_member_fails_the_group(model_server: StartModelServer) 
 
 async def test_a_failing_member_may_be_skipped(model_server: StartModelServer) -> None:
     server = model_server([Text("One."), HttpError(status=500), Text("Three.")])
-    result = await group(server, on_failure="skip", max_turns=3).run(turn("Go."), collect())
+    events = collect()
+    result = await group(server, on_failure="skip", max_turns=3).run(turn("Go."), events)
     assert result.text == "Three."
     heard = [m["content"] for m in server.requests[-1].body["messages"]]
     assert heard == ["You are cleo.", "Go.", "One."]
+    assert "'bob'" in events.of(LogLine)[0].text
 
 
 async def test_a_group_all_of_whose_members_fail_fails(model_server: StartModelServer) -> None:
@@ -348,22 +387,25 @@ def with_person(server: ModelServer, *replies: Reply | None) -> tuple[Agent, lis
 
     (spec,) = bridge_adapters()
     members = [{"name": name} for name in ABC]
-    given = {"group": {"members": members, "pattern": "manual"}}
+    given = {"group": {"members": members, "pattern": "manual", "max_turns": 4}}
     return make_agent(spec, given, connection_to(server), ask=ask), asked
 
 
 async def test_a_person_chooses_who_speaks(model_server: StartModelServer) -> None:
-    server, events = model_server(default=Text("Said.")), collect()
-    agent, asked = with_person(server, Chosen(label="cleo"), Declined())
-    result = await agent.run(turn("Go."), events)
-    assert who(result.new_messages) == ["ann", "cleo"]
-    assert [one.choices for one in asked] == [("bob", "cleo"), ("ann", "bob")]
-    assert len(events.of(PersonAsked)) == 2
+    events = collect()
+    replies = (Chosen(label="cleo"), Declined(), None)
+    agent, asked = with_person(model_server(default=Text("Said.")), *replies)
+    await agent.run(turn("Go."), events)
+    assert who(events) == ["ann", "cleo", "ann", "bob"], "without a choice, the next in order"
+    assert [one.choices for one in asked] == [("bob", "cleo"), ("ann", "bob"), ("bob", "cleo")]
+    assert len(events.of(PersonAsked)) == 3
 
 
-async def test_without_a_reply_the_chat_ends(model_server: StartModelServer) -> None:
-    agent, _asked = with_person(model_server(default=Text("Said.")), None)
-    assert who((await agent.run(turn("Go."), collect())).new_messages) == ["ann"]
+def test_without_anybody_who_chooses_there_is_no_such_group(
+    model_server: StartModelServer,
+) -> None:
+    with pytest.raises(ConfigError, match="'manual'"):
+        group(model_server(), pattern="manual")
 
 
 async def test_context_variables_stand_in_system_messages(model_server: StartModelServer) -> None:

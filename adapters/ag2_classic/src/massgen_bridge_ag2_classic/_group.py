@@ -11,11 +11,15 @@ from autogen.io import IOStream
 
 from massgen_bridge import (
     AgentContext,
-    AgentCrashed,
     AgentError,
+    ConfigError,
     Emit,
     LimitReached,
+    LogLine,
+    Message,
+    ProtocolFailed,
     Said,
+    StopReason,
     Turn,
     TurnResult,
     UnsupportedContent,
@@ -24,7 +28,7 @@ from massgen_bridge import GroupChat as GroupConfig
 from massgen_bridge.adapting import chat_response_format, check_traits
 from massgen_bridge_ag2_classic._member import Member, Role, never
 from massgen_bridge_ag2_classic._options import ClassicOptions
-from massgen_bridge_ag2_classic._people import NobodyToAsk, Person
+from massgen_bridge_ag2_classic._people import Person
 from massgen_bridge_ag2_classic._running import Model, Running, in_thread, instructed
 from massgen_bridge_ag2_classic._sdk import SDK
 from massgen_bridge_ag2_classic._stream import TurnStream
@@ -32,9 +36,12 @@ from massgen_bridge_ag2_classic._stream import TurnStream
 __all__ = ["GroupAgent"]
 
 _CHOOSER = "chat_manager"
-_DECIDE = (
-    "The conversation is over. Give its outcome as JSON that fits the schema, and nothing else."
+_CONCLUDE = (
+    "The conversation is over. Now reply to the task for the whole group, as the conversation has "
+    "settled it."
 )
+_GO_ON = {"role": "user", "content": "Go on."}
+_NEXT_IN_ORDER = "the next member in order speaks"
 
 
 class GroupAgent:
@@ -43,9 +50,17 @@ class GroupAgent:
     Args:
         context: What it is made of; its connection is needed.
         group: Who takes part, who speaks when, and when it is over.
+
+    Raises:
+        ConfigError: A person is to choose who speaks, and nobody can be asked.
     """
 
     def __init__(self, context: AgentContext, group: GroupConfig) -> None:
+        if group.pattern == "manual" and context.ask is None:
+            raise ConfigError(
+                f"agent {context.agent_id!r}: the pattern 'manual' asks a person who speaks next, "
+                "and here nobody can be asked; run it at a terminal, or choose another pattern"
+            )
         options: ClassicOptions = context.options
         self._context = context
         self._group = group
@@ -64,20 +79,12 @@ class GroupAgent:
         person = Person(self._context.ask, running)
         chat = _Chat(self._group, self._variables, running, model, person)
 
-        def work() -> Said:
+        def work() -> str:
             with IOStream.set_default(TurnStream(ask=person.line)):
                 return chat.run()
 
-        try:
-            answer = await in_thread(running, work)
-        except NobodyToAsk as error:
-            raise AgentCrashed(
-                "`pattern: manual` wants a person who chooses the next speaker, and nobody can be "
-                "asked",
-                agent_id=model.agent_id,
-            ) from error
-        structured = model.decoded(turn, running, answer.text)
-        return running.result(text=answer.text, speaker=answer.speaker, structured=structured)
+        text = await in_thread(running, work)
+        return running.result(text=text, structured=model.decoded(turn, running, text))
 
     async def aclose(self) -> None:
         """Give back the model's client."""
@@ -96,31 +103,35 @@ class _Chat:
         person: Person,
     ) -> None:
         turn = running.turn
+        self.running = running
         self._group = group
         self._variables = variables
-        self.running = running
         self._person = person
         self._able = model.connection.traits.structured
-        self.request = model.first_request(turn)
+        # A tool that ends the turn speaks for the group, so only the end of the talk may call it.
+        tools = tuple(tool for tool in turn.tools if not tool.ends_turn)
+        talk = turn.model_copy(update={"tools": tools, "output_schema": None})
+        self.request = model.first_request(talk)
         self._history: list[dict[str, Any]] = self.request.pop("messages")
+        self._conclusion = model.first_request(turn)
+        self._wants_conclusion = turn.output_schema is not None or len(tools) < len(turn.tools)
+        self._concluded: int | None = None  # the message that did what a conclusion is for
         if not turn.messages or turn.messages[-1].role != "user":
             raise UnsupportedContent("a group chat begins with a message of the user")
         self._said: list[Said] = []
+        self._spoken: list[tuple[list[Message], StopReason]] = []  # one for each message
         self._error: AgentError | None = None
-        self._format = self.request.pop("response_format", None)
-        self._is_formatted = False
         self._members: dict[str, _Speaker] = {}
 
-    def run(self) -> Said:
+    def run(self) -> str:
         """Let the members talk until the chat is over.
 
         Returns:
-            The answer.
+            The answer; the history of `running` is then what led to it.
         """
         system_message, talk = instructed("", self._history)
         self._members = {
-            one.name: _Speaker(self._role(one.name, system_message), self)
-            for one in self._group.members
+            name: _Speaker(self._role(name, system_message), self) for name in self._group.names
         }
         chat = GroupChat(
             agents=list(self._members.values()),
@@ -138,7 +149,7 @@ class _Chat:
         )
         *earlier, question = talk
         for member in self._members.values():
-            member.chat_messages[manager].extend(_seen_by(member.name, earlier))
+            member.chat_messages[manager].extend(dict(message) for message in earlier)
         asker = ConversableAgent("user", llm_config=False, human_input_mode="NEVER", silent=True)
         manager.run_chat([question], sender=asker, config=chat)
         return self._answer(manager)
@@ -151,27 +162,37 @@ class _Chat:
             talk: The conversation as it knows it.
 
         Returns:
-            What it said, empty if its turn failed and the chat is to go on.
+            What the others hear, empty if its turn failed and the chat is to go on.
         """
-        last = self._group.is_last(self._said, member.name)
-        if self._format is not None and last and self._group.answer in {"last", member.name}:
-            self._is_formatted = True
-            member.hold_to(self._format)
-        heard = [one for one in talk if one.get("content") or one.get("tool_calls")]
+        name, number = member.name, len(self._said)
+        # Who is sure to speak last concludes by that, which saves a call.
+        last = self._group.answer in {"last", name} and self._group.is_last(self._said, name)
+        self._concluded = number if last else None
+        if last:
+            member.prepare(self._conclusion)
+        else:
+            member.prepare(self.request, self._group.member(name).handoffs)
+        begun = len(self.running.history)
         try:
-            text = member.answer(heard)
+            text = member.answer(talk)
         except LimitReached:
             raise
         except AgentError as error:
             if self._group.on_failure == "fail":
                 raise
             self._error = error
-            self._said.append(Said(speaker=member.name, text="", failed=True))
+            self.running.tell(
+                LogLine(stream="log", text=f"the chat goes on without {name!r}: {error}")
+            )
+            self._keep(Said(speaker=name, text="", failed=True), begun)
             return ""
-        if not text and member.handoff is not None:
-            text = f"I give the word to {member.handoff}."
-        self._said.append(Said(speaker=member.name, text=text, handoff=member.handoff))
-        return text
+        self._keep(Said(speaker=name, text=text, handoff=member.handoff), begun)
+        handed = f"[gives the word to {member.handoff}]" if member.handoff else ""
+        return "\n\n".join(filter(None, (text, handed)))
+
+    def _keep(self, said: Said, begun: int) -> None:
+        self._said.append(said)
+        self._spoken.append((self.running.history[begun:], self.running.stop_reason))
 
     def _role(self, name: str, system_message: str) -> Role:
         member = self._group.member(name)
@@ -181,7 +202,6 @@ class _Chat:
             system_message="\n\n".join(text for text in told if text),
             description=member.description or member.system_message,
             source=name,
-            handoffs=member.handoffs,
             variables=self._variables,
         )
 
@@ -199,10 +219,15 @@ class _Chat:
                 case "model":
                     name = self._chosen_by_model(found.candidates)
                 case "person":
-                    name = self._person.choice("Who speaks next?", found.candidates)
+                    name = self._chosen_by_person(found.candidates)
                 case _:
                     assert_never(found.chooser)
         return None if name is None else self._members[name]
+
+    def _chosen_by_person(self, candidates: Sequence[str]) -> str:
+        wish = "Choose who speaks next in the group."
+        name = self._person.choice(wish, candidates, default=_NEXT_IN_ORDER)
+        return name or self._group.fallback(self._said)
 
     def _chosen_by_model(self, candidates: Sequence[str]) -> str:
         group = self._group
@@ -217,25 +242,37 @@ class _Chat:
 
     # --- the answer -------------------------------------------------------------------------------
 
-    def _answer(self, manager: GroupChatManager) -> Said:
-        if self._said and all(one.failed for one in self._said) and self._error is not None:
-            raise self._error
+    def _answer(self, manager: GroupChatManager) -> str:
         if self.running.ended:
-            return self._said[-1]
+            return self._told(len(self._said) - 1, self._said[-1].text)
         found = self._group.answer_of(self._said)
         if found is None:
-            raise AgentCrashed(
-                f"{self._group.answer!r}, whose message is the group's answer, has said nothing",
-                agent_id=self.running.turn.agent_id,
-            )
+            raise self._nothing_said()
         number, text = found
-        answer = self._said[number].model_copy(update={"text": text})
-        if self._format is None or self._is_formatted:
-            return answer
-        member = self._members[answer.speaker]
-        member.hold_to(self._format)
-        talk = [*member.chat_messages[manager], {"role": "user", "content": _DECIDE}]
-        return answer.model_copy(update={"text": member.answer(talk)})
+        if not self._wants_conclusion or self._concluded == number:
+            return self._told(number, text)
+        member = self._members[self._said[number].speaker]
+        member.prepare(self._conclusion)
+        self.running.history.clear()
+        wish = {"role": "user", "content": _CONCLUDE}
+        return member.answer([*member.chat_messages[manager], wish])
+
+    def _told(self, number: int, text: str) -> str:
+        """Take one message for what the turn adds to the history."""
+        messages, self.running.stop_reason = self._spoken[number]
+        self.running.history[:] = messages
+        return text
+
+    def _nothing_said(self) -> AgentError:
+        if self._error is not None:
+            return self._error
+        whose = (
+            "anything" if self._group.answer == "last" else f"anything by {self._group.answer!r}"
+        )
+        return ProtocolFailed(
+            f"the group chat ended without {whose}, so it has no answer",
+            agent_id=self.running.turn.agent_id,
+        )
 
 
 class _Speaker(Member):
@@ -245,9 +282,12 @@ class _Speaker(Member):
         super().__init__(role, chat.running, chat.request)
         self._chat = chat
 
-    def answer(self, talk: list[dict[str, Any]]) -> str:
+    def answer(self, talk: Sequence[dict[str, Any]]) -> str:
         """Answer by the model, and by the tools that it calls."""
-        return super().generate_reply(talk) or ""
+        heard = [one for one in talk if one.get("content") or one.get("tool_calls")]
+        if heard and heard[-1]["role"] == "assistant":
+            heard.append(_GO_ON)
+        return super().generate_reply(heard) or ""
 
     def generate_reply(
         self,
@@ -258,13 +298,3 @@ class _Speaker(Member):
         """Say something in the chat."""
         talk = self.chat_messages[sender] if sender is not None else messages
         return self._chat.speak(self, list(talk or ()))
-
-
-def _seen_by(name: str, talk: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Earlier messages as a member knows them: its own and those of nobody are the assistant's."""
-    seen = []
-    for message in talk:
-        others = message["role"] == "assistant" and message.get("name", name) != name
-        plain = "tool_calls" not in message
-        seen.append({**message, "role": "user"} if others and plain else dict(message))
-    return seen

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from autogen import Agent, ConversableAgent, UpdateSystemMessage
@@ -15,10 +16,10 @@ from massgen_bridge.adapting import ChatAnswer, chat_assistant, chat_messages, c
 from massgen_bridge_ag2_classic._code import CodeRunner
 from massgen_bridge_ag2_classic._running import Running
 
-__all__ = ["HANDOFF", "Member", "Role", "never"]
+__all__ = ["HAND_OFF", "Member", "Role", "never"]
 
-HANDOFF = "transfer_to_"
-"""What the tool is called by which a member gives the word, before the other one's name."""
+HAND_OFF = "hand_off"
+"""The tool by which a member of a group gives the word to another."""
 
 
 def never(_message: Mapping[str, Any]) -> bool:
@@ -35,7 +36,6 @@ class Role:
         system_message: What its model is told before all else.
         description: What it is for.
         source: How its events name it; None for an agent that is alone.
-        handoffs: Whom it may give the word to.
         asks_person: Whether a person is asked before each of its answers.
         code: Runs the code that it writes; None: nobody does.
         max_runs: How often.
@@ -46,7 +46,6 @@ class Role:
     system_message: str = ""
     description: str = ""
     source: str | None = None
-    handoffs: tuple[str, ...] = ()
     asks_person: bool = False
     code: CodeRunner | None = None
     max_runs: int = 0
@@ -86,11 +85,10 @@ class Member(ConversableAgent):
         self.role = role
         self.handoff: str | None = None
         self._running = running
-        self._request = dict(request)
+        self._request: dict[str, Any] = {}
+        self._handoffs: tuple[str, ...] = ()
         self._answer: ChatAnswer | None = None
-        handoffs = [_handoff_tool(name) for name in role.handoffs]
-        if handoffs:
-            self._request["tools"] = [*self._request.get("tools", ()), *chat_tools(handoffs)]
+        self.prepare(request)
         client: Any = _Client(self)
         self.client = client
 
@@ -101,9 +99,18 @@ class Member(ConversableAgent):
         self._answer = self._running.ask_model(request, source=self.role.source)
         return self._answer
 
-    def hold_to(self, response_format: Mapping[str, Any]) -> None:
-        """Hold what it says from now on to a schema."""
-        self._request["response_format"] = dict(response_format)
+    def prepare(self, request: Mapping[str, Any], handoffs: tuple[str, ...] = ()) -> None:
+        """Say how its model is called from now on.
+
+        Args:
+            request: The body of its model calls, but for the messages.
+            handoffs: Whom it may give the word to.
+        """
+        self._request = dict(request)
+        self._handoffs = handoffs
+        if handoffs:
+            tools = chat_tools([_hand_off_tool(handoffs)])
+            self._request["tools"] = [*self._request.get("tools", ()), *tools]
 
     def generate_reply(
         self,
@@ -156,7 +163,7 @@ class Member(ConversableAgent):
 
     def _message(self, text: str, calls: Sequence[ToolCall] = ()) -> Message:
         said = (TextPart(text=text),) if text else ()
-        return Message(role="assistant", parts=(*said, *calls), name=self.role.source)
+        return Message(role="assistant", parts=(*said, *calls))
 
     # --- tools ------------------------------------------------------------------------------------
 
@@ -174,15 +181,19 @@ class Member(ConversableAgent):
     def _result(self, call: ToolCall) -> ToolResult:
         if self._running.ended or self.handoff is not None:
             return _given(call, "not called: the turn had ended", is_error=True)
-        target = call.name.removeprefix(HANDOFF)
-        if target == call.name or target not in self.role.handoffs:
+        if call.name != HAND_OFF or not self._handoffs:
             return self._running.call_tool(call, source=self.role.source)
-        self.handoff = target
+        return self._running.own_tool(call, partial(self._hand_over, call), source=self.role.source)
 
-        async def hand_over() -> ToolResult:
-            return _given(call, f"{target} has the word")
-
-        return self._running.own_tool(call, hand_over, source=self.role.source)
+    async def _hand_over(self, call: ToolCall) -> ToolResult:
+        target = call.arguments.get("to")
+        if target not in self._handoffs:
+            wanted = ", ".join(self._handoffs)
+            return _given(
+                call, f"{target!r} cannot have the word; these can: {wanted}", is_error=True
+            )
+        self.handoff = str(target)
+        return _given(call, f"{target} has the word")
 
     # --- code -------------------------------------------------------------------------------------
 
@@ -227,11 +238,19 @@ class _Client:
         return [answer.text]
 
 
-def _handoff_tool(name: str) -> ToolDefinition:
+def _hand_off_tool(targets: Sequence[str]) -> ToolDefinition:
     return ToolDefinition(
-        name=f"{HANDOFF}{name}",
-        description=f"Gives the word to {name}, who then goes on with the conversation.",
-        input_schema={"type": "object", "properties": {}, "additionalProperties": False},
+        name=HAND_OFF,
+        description="Let another member of the group speak next, in place of whose turn it is.",
+        input_schema={
+            "type": "object",
+            "properties": {
+                "to": {"type": "string", "enum": list(targets), "description": "Who speaks next."},
+                "reason": {"type": "string", "description": "Why, for that member."},
+            },
+            "required": ["to"],
+            "additionalProperties": False,
+        },
     )
 
 

@@ -42,23 +42,28 @@ class Person:
         Raises:
             NobodyToAsk: There is nobody.
         """
-        reply = self._running.do(self._ask, prompt, ())
+        reply = self._running.do(self._ask, prompt, (), "the conversation ends")
         return reply.text if isinstance(reply, Written) else _EXIT
 
-    def choice(self, wish: str, choices: Sequence[str]) -> str | None:
+    def choice(self, wish: str, choices: Sequence[str], *, default: str) -> str | None:
         """One of the choices; None where the person takes none.
+
+        Args:
+            wish: What is to be done, in words.
+            choices: What there is to choose from.
+            default: What happens without a reply, in words.
 
         Raises:
             NobodyToAsk: There is nobody.
         """
-        reply = self._running.do(self._ask, wish, tuple(choices))
+        reply = self._running.do(self._ask, wish, tuple(choices), default)
         return reply.label if isinstance(reply, Chosen) and reply.label in choices else None
 
-    async def _ask(self, wish: str, choices: tuple[str, ...]) -> Reply | None:
+    async def _ask(self, wish: str, choices: tuple[str, ...], default: str) -> Reply | None:
         if self._asking is None:
             raise NobodyToAsk(wish)
         turn = self._running.turn
-        await self._running.emit(PersonAsked(default="the conversation ends"))
+        await self._running.emit(PersonAsked(default=default))
         reply = await self._asking(
             Question(
                 run_id=turn.run_id,
@@ -69,7 +74,7 @@ class Person:
                 task=turn.task,
                 shown=turn.shown,
                 choices=choices,
-                default="the conversation ends",
+                default=default,
             )
         )
         await self._running.emit(

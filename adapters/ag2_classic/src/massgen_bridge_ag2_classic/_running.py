@@ -19,7 +19,6 @@ from massgen_bridge import (
     ReasoningDelta,
     StopReason,
     TextDelta,
-    TextPart,
     ToolCall,
     ToolCallFinished,
     ToolCallStarted,
@@ -28,6 +27,7 @@ from massgen_bridge import (
     TurnEvent,
     TurnResult,
     Usage,
+    assistant,
 )
 from massgen_bridge.adapting import ChatAnswer, ChatLoop, structured_answer
 
@@ -100,27 +100,16 @@ class Running:
         """What all model calls took together; None where nobody counted."""
         return sum(self.usages[1:], self.usages[0]) if self.usages else None
 
-    def result(
-        self,
-        *,
-        text: str | None = None,
-        speaker: str | None = None,
-        structured: JsonValue | None = None,
-    ) -> TurnResult:
+    def result(self, *, text: str | None = None, structured: JsonValue | None = None) -> TurnResult:
         """What the turn gave.
 
         Args:
-            text: The answer, where it is not simply what was said last.
-            speaker: Who gave it.
+            text: The answer, where it is not all of what was said last.
             structured: Its value.
         """
         last = next(one for one in reversed(self.history) if one.role == "assistant")
-        if text is not None and not self.ended:
-            answer = Message(role="assistant", parts=(TextPart(text=text),), name=speaker)
-            if self.history[-1] is last and last.name == speaker:
-                self.history.pop()  # the same message, perhaps without the phrase that ended it
-            self.history.append(answer)
-            last = answer
+        if text is not None and text != last.text and not self.ended:
+            self.history[-1] = last = assistant(text)
         return TurnResult(
             message=last,
             new_messages=tuple(self.history),
