@@ -172,7 +172,10 @@ class HttpServer:
                 await self._emptied.wait()
 
     def close_of(self, owner: object) -> None:
-        """Cut all connections whose last request belonged to an owner."""
+        """Cut all connections on which a request of an owner is open.
+
+        Those that wait for another request stay: a client may just send one, for another turn.
+        """
         for connection in tuple(self._connections):
             if connection.owner is owner:
                 connection.abort()
@@ -286,7 +289,7 @@ class _Connection(asyncio.Protocol):
         """Go on to the next request."""
         if self._exchange is not None:
             self._exchange.is_gone = True  # nothing more is to be sent by it
-        self._exchange = None
+        self._exchange = self.owner = None
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
             self._pending = 0

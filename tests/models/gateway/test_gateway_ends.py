@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import anthropic
 import anyio
+import anyio.abc
+import h11
 import httpx2
 import openai
 import pytest
@@ -66,6 +68,42 @@ async def test_the_end_of_a_turn_closes_what_is_open_on_both_sides(turns: Turns)
         assert len(failures) == 1
         await server.await_idle()
     assert not turns.events.of(ModelCallFinished)
+
+
+async def _status(link: anyio.abc.SocketStream, inner: Any) -> int:
+    """Ask over a connection that stays, and read the whole answer."""
+    body = b'{"model": "any", "messages": [{"role": "user", "content": "Tea?"}]}'
+    await link.send(
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
+        b"Authorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s"
+        % (
+            httpx2.URL(inner.base_url).port or 0,
+            inner.api_key.get_secret_value().encode(),
+            len(body),
+            body,
+        )
+    )
+    parser = h11.Connection(h11.CLIENT)
+    parser.send(h11.Request(method="POST", target="/", headers=[("host", "any")]))
+    parser.send(h11.EndOfMessage())
+    status = 0
+    while not isinstance(event := parser.next_event(), h11.EndOfMessage):
+        if event is h11.NEED_DATA:
+            parser.receive_data(await link.receive())
+        elif isinstance(event, h11.Response):
+            status = event.status_code
+    return status
+
+
+async def test_a_connection_that_a_client_keeps_serves_another_turn(turns: Turns) -> None:
+    """Clients share connections among turns: one may just be used for another turn's request."""
+    with ModelServer() as server:
+        async with turns.admit(at(server)) as first:
+            link = await anyio.connect_tcp("127.0.0.1", httpx2.URL(first.base_url).port or 0)
+            async with link:
+                async with turns.admit(at(server)) as second:
+                    assert await _status(link, second) == 200
+                assert await _status(link, first) == 200
 
 
 async def test_a_token_is_good_for_its_turn_alone(turns: Turns) -> None:
