@@ -26,6 +26,7 @@ __all__ = [
     "Installer",
     "check_cancelled",
     "pause",
+    "pip_of",
     "scrubbed",
 ]
 
@@ -34,6 +35,19 @@ INSTALLER_VARIABLE = "MASSGEN_BRIDGE_INSTALLER"
 
 _WATCH_S = 0.1
 _REASON_LENGTH = 700
+# The pip that Python brings along is run from its wheel: installing it takes longer than most of
+# what it installs, and an environment holds nothing that nobody asked for.
+_PIP = """
+import ensurepip, pathlib, runpy, sys, sysconfig
+own = pathlib.Path(ensurepip.__file__).parent / "_bundled"
+places = own, sysconfig.get_config_var("WHEEL_PKG_DIR")
+wheels = [one for place in places if place for one in pathlib.Path(place).glob("pip-*.whl")]
+if not wheels:
+    sys.exit("ERROR: ensurepip of this Python has no pip")
+sys.path.insert(0, str(wheels[0]))
+sys.argv[0] = "pip"
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
 _SECRET = re.compile(r"(?<=://)[^/@\s]+@")
 _FRAME = re.compile(r"^[\s\u00d7\u2500-\u25ff>|]+")
 _NOISE = re.compile(r"^(warning|hint:? run `pip|\[notice\]|note: )", re.IGNORECASE)
@@ -108,7 +122,7 @@ class Installer:
         if self.uv is not None:
             command = [self.uv, "venv", "--no-project", "--python", base, str(venv)]
         else:
-            command = [base, "-I", "-m", "venv", str(venv)]
+            command = [base, "-I", "-m", "venv", "--without-pip", str(venv)]
         self.run(command, log=log, tell=tell)
 
     def install(
@@ -140,8 +154,8 @@ class Installer:
             offline = ["--no-index"] if without_index() else []
             command = [self.uv, "pip", "install", "--python", str(python), *exactly, *offline]
         else:
-            pip = [str(python), "-I", "-m", "pip", "install", "--no-input", "--no-compile"]
-            command = [*pip, "--progress-bar", "off", "--disable-pip-version-check", *exactly]
+            command = [*pip_of(python), "install", "--no-input", "--no-compile", *exactly]
+            command += ["--progress-bar", "off"]
         try:
             self.run([*command, "-r", str(asked)], log=log, tell=tell)
         finally:
@@ -177,6 +191,11 @@ class Installer:
                 raise
         if process.returncode:
             raise EnvironmentFailed(_failure(log.read_text("utf-8", "replace"), self.name))
+
+
+def pip_of(python: Path) -> list[str]:
+    """The command that runs pip for a Python, whether or not it has one installed."""
+    return [str(python), "-I", "-c", _PIP, "--disable-pip-version-check"]
 
 
 def pause() -> None:

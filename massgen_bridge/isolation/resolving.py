@@ -14,7 +14,7 @@ from massgen_bridge.errors import EnvironmentFailed
 from massgen_bridge.folders import cache_advice, cache_path
 from massgen_bridge.isolation.environments import python_of
 from massgen_bridge.isolation.indexes import without_index
-from massgen_bridge.isolation.installers import Installer
+from massgen_bridge.isolation.installers import Installer, pip_of
 from massgen_bridge.isolation.locking import (
     LOCK_TABLE,
     Lock,
@@ -159,7 +159,7 @@ def _by_pip(installer: Installer, request: EnvironmentRequest, folder: Path) -> 
     installer.create(venv, request.python, log=folder / "log", tell=_ignore)
     asked = folder / "asked.txt"
     asked.write_text("\n".join(request.requirements), encoding="utf-8")
-    command = [str(python_of(venv)), "-I", "-m", "pip", "install", "--dry-run", "--quiet"]
+    command = [*pip_of(python_of(venv)), "install", "--dry-run", "--quiet"]
     command += ["--ignore-installed", "--no-input", "--report", str(report), "-r", str(asked)]
     installer.run(command, log=folder / "log", tell=_ignore)
     return _in_standard_form(json.loads(report.read_text(encoding="utf-8")))

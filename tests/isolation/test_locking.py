@@ -48,15 +48,9 @@ def test_a_lock_lies_beside_its_configuration_under_a_standard_name(path: Path) 
     assert with_lock(Placement(mode="process"), config, "redfish").lock is None
 
 
-@pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_what_is_locked_stays_as_it_is_when_newer_versions_come(
-    installer: str,
-    make_wheel: MakeWheel,
-    path: Path,
-    environments: Environments,
-    monkeypatch: pytest.MonkeyPatch,
+    make_wheel: MakeWheel, path: Path, environments: Environments
 ) -> None:
-    monkeypatch.setenv("MASSGEN_BRIDGE_INSTALLER", installer)
     make_wheel("redfish", needs=("bluefish>=2",))
     make_wheel("bluefish", "2.1")
     _lock(path, "redfish>=1")
@@ -65,11 +59,28 @@ def test_what_is_locked_stays_as_it_is_when_newer_versions_come(
     request = request_of(_place("redfish>=1", lock=path))
 
     assert request.key != request_of(_place("redfish>=1")).key
-    if installer == "pip":
-        monkeypatch.setenv("MASSGEN_BRIDGE_INSTALLER", "uv")  # any of them can use it
     installed = environments.build(request).installed
     assert {"redfish": "1.0", "bluefish": "2.1"}.items() <= installed.items()
     assert environments.find(request) is not None
+
+
+def test_a_lock_that_pip_wrote_is_for_this_system_and_says_so_elsewhere(
+    make_wheel: MakeWheel,
+    path: Path,
+    environments: Environments,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MASSGEN_BRIDGE_INSTALLER", "pip")
+    make_wheel("redfish", needs=("bluefish>=2",))
+    make_wheel("bluefish", "2.1")
+    _lock(path, "redfish>=1")
+    make_wheel("bluefish", "2.2")
+    place = _place("redfish>=1", lock=path)
+    monkeypatch.setenv("MASSGEN_BRIDGE_INSTALLER", "uv")  # which can use it as well
+    assert environments.build(request_of(place)).installed["bluefish"] == "2.1"
+    path.write_text(path.read_text().replace("python_version == '3.", "python_version == '2."))
+    with pytest.raises(ConfigError, match="made for another system or Python: sys_platform == "):
+        request_of(place)
 
 
 def test_a_lock_is_in_the_standard_form_and_says_what_it_is_for(
@@ -125,17 +136,6 @@ def test_a_lock_that_does_not_fit_any_more_is_an_error_that_says_so(
     assert caught.value.file == str(path)
     # A higher floor that the locked version meets is no reason to lock anew.
     assert request_of(_place("redfish>=0.9", lock=path)).pins
-
-
-def test_a_lock_for_another_system_is_an_error_that_says_so(
-    make_wheel: MakeWheel, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MASSGEN_BRIDGE_INSTALLER", "pip")
-    make_wheel("redfish")
-    _lock(path, "redfish>=1")
-    path.write_text(path.read_text().replace("python_version == '3.", "python_version == '2."))
-    with pytest.raises(ConfigError, match="made for another system or Python: sys_platform == "):
-        request_of(_place("redfish>=1", lock=path))
 
 
 _HEAD = 'lock-version = "1.0"\ncreated-by = "x"\n'
