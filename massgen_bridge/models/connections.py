@@ -24,7 +24,7 @@ from massgen_bridge.models.retry import ModelCalls
 from massgen_bridge.models.settings import ModelConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
     from anyio.abc import TaskGroup
@@ -187,6 +187,10 @@ class ConnectionPool:
     def is_offline(self) -> bool:
         """Whether nothing is asked, because a cassette answers."""
         return self._hosts is not None
+
+    def add_secrets(self, values: Iterable[str]) -> None:
+        """Note secret values that agents use beside their connections."""
+        self._shared.secrets.update(values)
 
     def secrets(self) -> frozenset[str]:
         """All secret values in use; it grows with agents added and with the local server."""

@@ -9,6 +9,7 @@ from massgen_bridge.errors import ConfigError
 from massgen_bridge.isolation import choice
 from massgen_bridge.isolation.packages import Packages
 from massgen_bridge.plugins.records import nearest
+from massgen_bridge.runtime.setup import secret_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +58,14 @@ class Places:
         except ConfigError as error:
             problem = ConfigError(f"agent {agent.id!r}: {error.message}")
             raise placed(problem, config, ("agents", index, "backend", "isolation")) from None
+
+    def secrets(self, config: RunConfig, index: int) -> frozenset[str]:
+        """The values of the variables that an agent gets and that by their names are secret."""
+        environ = self._environ or {}
+        named = {
+            name: environ[name] for name in config.agents[index].backend.env if name in environ
+        }
+        return secret_variables(named)
 
     def _locked(self, found: Placement, config: RunConfig, name: str) -> Placement:
         """The place with the lock that lies beside the configuration."""

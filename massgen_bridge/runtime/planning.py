@@ -225,6 +225,7 @@ def _planned(
     agent, host = config.agents[index], places.host
     spec = host.adapter(agent.backend.type)
     connection = _connect(agent, spec, pool)
+    pool.add_secrets(places.secrets(config, index))
     traits = connection.traits if connection else None
     able = spec.claims(config.agent_options[agent.id], traits)
     planned = PlannedAgent(

@@ -108,7 +108,7 @@ PLANTS = {
     "an argument that may be left out": Plant(
         "massgen_bridge/api.py",
         "    create_environments: bool = False,\n) -> AsyncIterator[Record]:\n",
-        '    create_environments: bool = False,\n    place: str = "",\n) -> AsyncIterator[Record]:\n',
+        '    create_environments: bool = False,\n    at: str = "",\n) -> AsyncIterator[Record]:\n',
     ),
     "a narrower argument": Plant(
         "massgen_bridge/testing/agents.py",
