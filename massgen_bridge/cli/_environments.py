@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ __all__ = ["Wanted", "megabytes", "provide", "wanted_by", "watched"]
 
 T = TypeVar("T")
 
-_LINE = 70
+_SPINNER = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +117,9 @@ def watched(job: Callable[[Callable[[str], object]], T], title: str) -> T:
     from rich.console import Console  # noqa: PLC0415 - takes long, and is for terminals alone
     from rich.markup import escape  # noqa: PLC0415 - as above
 
-    with Console(stderr=True).status(escape(title)) as status:
+    with Console(stderr=True).status(escape(_short(title))) as status:
         return work(
-            lambda _: in_thread(lambda line: status.update(escape(f"{title}: {_short(line)}")))
+            lambda _: in_thread(lambda line: status.update(escape(_short(f"{title}: {line}"))))
         )
 
 
@@ -184,7 +185,8 @@ def _build(environments: Environments, request: EnvironmentRequest) -> None:
 
 
 def _short(line: str) -> str:
-    return clip(one_line(line), _LINE)
+    """What fits into a line of the terminal, behind a spinner."""
+    return clip(one_line(line), max(shutil.get_terminal_size().columns - _SPINNER, 1))
 
 
 def _ignore(_: str) -> None:

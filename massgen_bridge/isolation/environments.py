@@ -217,12 +217,18 @@ class Environments:
                 if not try_lock(lock.fileno()):
                     continue
                 found = _read(folder)
-                if found is not None and time.time() - found.used_at < unused_for_s:
-                    continue
-                if found is None or _retire(found, dry_run=dry_run):
-                    gone += [found] if found is not None else []
-                    if not dry_run:
-                        _delete(folder)
+                is_old = found is None or time.time() - found.used_at >= unused_for_s
+                if found is not None and is_old and _retire(found, dry_run=dry_run):
+                    gone.append(found)
+                    found = None
+                if not dry_run:
+                    _sweep(folder, keep=found)
+        for one in () if dry_run else gone:
+            if one.path.exists():
+                raise EnvironmentFailed(
+                    f"the environment at '{one.path}' cannot be deleted whole: see who owns its"
+                    " files"
+                )
         return tuple(gone)
 
     def _folders(self) -> tuple[Path, ...]:
@@ -249,8 +255,8 @@ class Environments:
         self, request: EnvironmentRequest, folder: Path, progress: Callable[[str], object]
     ) -> Environment:
         # The lock is held, so what lies here is broken, or was left by a build that was killed.
-        _delete_record(folder)
         _sweep(folder)
+        folder.mkdir(exist_ok=True)
         venv = folder / f"{_BEGINNING}{token_hex(4)}"
         log = self.root / f"{request.key}.log"
         try:
@@ -399,15 +405,22 @@ def _delete_record(folder: Path) -> None:
     (folder / _RECORD).unlink(missing_ok=True)
 
 
-def _delete(folder: Path) -> None:
-    try:
-        shutil.rmtree(folder)
-    except OSError as error:
-        raise EnvironmentFailed(
-            f"the environment at '{folder}' cannot be deleted: {error}"
-        ) from error
-
-
-def _sweep(folder: Path) -> None:
+def _sweep(folder: Path, *, keep: Environment | None = None) -> None:
+    """Delete what lies in the folder of an environment, but for one, and for what is held."""
     for left in folder.glob(f"{_BEGINNING}*"):
-        shutil.rmtree(left, ignore_errors=True)
+        if (keep is None or left.name != keep.path.name) and not _is_held(left):
+            # What a killed build has started may still write there; the next one sweeps again.
+            shutil.rmtree(left, ignore_errors=True)
+    if keep is None:
+        _delete_record(folder)
+        with suppress(OSError):  # something in it is held
+            folder.rmdir()
+
+
+def _is_held(venv: Path) -> bool:
+    """Whether somebody uses an environment that nobody finds any more."""
+    try:
+        with (venv / _USED).open("rb") as used:
+            return not try_lock(used.fileno())
+    except OSError:  # it was never finished
+        return False

@@ -289,6 +289,23 @@ def test_only_environments_that_nobody_holds_or_used_lately_are_deleted(
         red.hold()
 
 
+def test_a_broken_environment_stays_for_those_who_use_it(
+    make_wheel: MakeWheel, environments: Environments
+) -> None:
+    make_wheel("redfish")
+    request = _request("redfish>=1")
+    old = environments.build(request)
+    with old.hold():
+        (_package(old, "redfish") / "__init__.py").unlink()
+        new = environments.ensure(request)
+        assert new.path != old.path
+        assert _said(old, "import platform; print(1)") == "1"
+        assert environments.prune() == (new,)
+        assert old.path.exists()
+    assert environments.prune() == ()
+    assert not old.path.parent.exists()
+
+
 def test_an_environment_that_is_being_built_is_not_deleted(
     make_wheel: MakeWheel, environments: Environments
 ) -> None:
