@@ -150,7 +150,10 @@ class ConformanceBase(ABC):
         """An agent, made in a thread as the host does; to be closed by whoever wanted it."""
         spec, options = self.adapter(), self.options()
         if self.isolation == "process":
-            return await to_thread.run_sync(AgentApart, spec, options, connection)
+            apart = await to_thread.run_sync(AgentApart, spec, options, connection)
+            # The time limits of turns are for what the agent does.
+            await apart.get_ready()
+            return apart
         return await to_thread.run_sync(
             lambda: make_agent(spec, options, connection, load=self.load)
         )
