@@ -61,14 +61,6 @@ def read_chat(body: Mapping[str, Any]) -> Asked:
         _tool(one, f"tools[{index}]") for index, one in enumerate(items(body.get("tools"), "tools"))
     ]
     choice, named = _choice(body.get("tool_choice"))
-    if tools and (body.get("n") or 1) != 1:
-        raise UnsupportedContent(
-            "n: the local model gives one answer where it has tools; leave it out"
-        )
-    if tools and body.get("logprobs"):
-        raise UnsupportedContent(
-            "logprobs: the local model tells none where it has tools; leave it out"
-        )
     return Asked(
         messages=tuple(_messages(body)),
         tools=chosen_tools(tools, named),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from massgen_bridge.errors import BadRequest
+from massgen_bridge.errors import BadRequest, UnsupportedContent
 from massgen_bridge.models.gateway.local.answers import Form, Reading
 from massgen_bridge.models.gateway.local.asked import Asked
 from massgen_bridge.models.gateway.local.chat import ChatWriter, read_chat
@@ -70,6 +70,7 @@ def emulate(protocol: Protocols, body: bytes) -> Emulation | None:
     tools = offered(asked)
     if protocol == "chat" and _is_plain(asked, body):
         return None
+    _check_wishes(asked)
     request = json.dumps(chat_request(asked, tools), ensure_ascii=False).encode()
     return Emulation(protocol, asked, tools, request)
 
@@ -82,6 +83,19 @@ def _object(body: bytes) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise BadRequest("the request is no JSON object")
     return value
+
+
+def _check_wishes(asked: Asked) -> None:
+    """Refuse what a translated answer does not have."""
+    if asked.settings.get("n") not in {None, 1}:
+        raise UnsupportedContent(
+            "n: the local model gives one answer where it has tools or a form; leave it out"
+        )
+    for name in ("logprobs", "top_logprobs"):
+        if asked.settings.get(name):
+            raise UnsupportedContent(
+                f"{name}: the local model tells none where it has tools or a form; leave it out"
+            )
 
 
 def _is_plain(asked: Asked, body: bytes) -> bool:

@@ -446,6 +446,11 @@ _PICTURE = {"type": "base64", "media_type": "image/png", "data": "AAAA"}
             "no tool 'b' among the tools",
         ),
         ("chat", {"messages": [], "tools": _chat_tools("a"), "n": 2}, "gives one answer"),
+        (
+            "chat",
+            {"messages": [], "response_format": {"type": "json_object"}, "logprobs": True},
+            "logprobs: .* tells none",
+        ),
         ("chat", {"messages": [], "functions": [{"name": "a"}]}, "functions: "),
         ("chat", {"messages": [], "response_format": {"type": "xml"}}, "response_format"),
         ("chat", {"messages": [{"role": "robot", "content": ""}]}, "no role 'robot'"),
