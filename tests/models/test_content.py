@@ -9,8 +9,23 @@ import pytest
 from massgen_bridge.agent import InputKind, ToolDefinition
 from massgen_bridge.connection import ModelTraits
 from massgen_bridge.errors import UnsupportedContent
-from massgen_bridge.messages import ImagePart, Message, TextPart, ToolCall, ToolResult
-from massgen_bridge.models.content import check_input, check_traits, misplaced_part, only_text
+from massgen_bridge.messages import (
+    ImagePart,
+    Message,
+    TextPart,
+    ToolCall,
+    ToolResult,
+    assistant,
+    system,
+    user,
+)
+from massgen_bridge.models.content import (
+    as_text,
+    check_input,
+    check_traits,
+    misplaced_part,
+    only_text,
+)
 from massgen_bridge.testing.agents import turn
 
 LOOK = ToolDefinition(name="look", description="Looks.", input_schema={"type": "object"})
@@ -65,3 +80,25 @@ def test_what_is_no_text_is_misplaced(part: ImagePart | ToolCall | ToolResult) -
     assert str(caught.value).startswith(
         f"It carries no part of type {part.type!r} in a message of role 'system'"
     )
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ((user("So?\n"),), "So?\n"),
+        ((system("Be brief."), user("So?")), "Be brief.\n\nSo?"),
+        (
+            (system("Be brief."), user("So?"), assistant("Yes."), user("Sure?")),
+            "Be brief.\n\nuser: So?\n\nassistant: Yes.\n\nuser: Sure?",
+        ),
+    ],
+)
+def test_a_history_can_be_one_text(messages: tuple[Message, ...], expected: str) -> None:
+    assert as_text(messages, carrier="It") == expected
+
+
+def test_a_history_with_a_picture_is_no_text() -> None:
+    picture = ImagePart(media_type="image/png", url="https://pictures.example/one.png")
+    shown = Message(role="user", parts=(picture,))
+    with pytest.raises(UnsupportedContent, match="It carries no part of type 'image'"):
+        as_text((shown,), carrier="It")

@@ -136,10 +136,12 @@ def _task(
 ) -> Task:
     settings = {key: value for key, value in fields.items() if key not in {"agent", "context"}}
     settings.setdefault("name", name)
-    if file := settings.get("output_file"):
-        settings["output_file"] = str(folder() / Path(file).name)
+    file = settings.pop("output_file", None)
     agent = fields.get("agent")
-    return Task(**settings, agent=None if agent is None else agents[agent])
+    task = Task(**settings, agent=None if agent is None else agents[agent])
+    if file is not None:  # as a field, CrewAI would take the root of the path away
+        task.output_file = str(folder() / Path(file).name)
+    return task
 
 
 def _read(path: Path, *, known: frozenset[str], needed: Sequence[str]) -> dict[str, dict[str, Any]]:
