@@ -4,14 +4,18 @@ import os
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import massgen_bridge
 from massgen_bridge.errors import EnvironmentFailed
 from massgen_bridge.isolation.code import code_root, injected, prune_code
+from massgen_bridge.isolation.requirements import core_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,3 +138,33 @@ def test_a_cache_that_cannot_be_written_is_a_clear_error(cache: Path, package: P
     cache.write_text("no folder")
     with pytest.raises(EnvironmentFailed, match="set MASSGEN_BRIDGE_CACHE to one that is"):
         injected([package])
+
+
+def _held_for_the_core() -> set[str]:
+    """The distributions that every environment holds, with all that they need."""
+    held: set[str] = set()
+    waiting = [Requirement(one).name for one in core_requirements()]
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        if name not in held:
+            held.add(name)
+            needed = map(Requirement, metadata.requires(name) or ())
+            waiting += [one.name for one in needed if one.marker is None or one.marker.evaluate()]
+    return held
+
+
+def test_a_worker_needs_nothing_but_what_an_environment_holds_for_the_core() -> None:
+    """What is imported later is imported by a kind's own adapter, for packages of its own."""
+    held = _held_for_the_core()
+    lacking = [
+        package
+        for package, owners in metadata.packages_distributions().items()
+        if not {canonicalize_name(one) for one in owners} & {*held, "massgen-bridge"}
+    ]
+    assert {"typer", "rich", "platformdirs"} <= set(lacking)
+    # None in its place makes an import fail as if the module was not there.
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(sys.argv[1:]));"
+        "import massgen_bridge.isolation.worker, massgen_bridge.adapting, massgen_bridge.isolation"
+    )
+    subprocess.run([sys.executable, "-c", code, *lacking], check=True)
