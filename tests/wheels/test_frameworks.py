@@ -1,0 +1,158 @@
+"""Every framework in one run, from nothing but the core: each in an environment of its own.
+
+noxfile.py installs the core's wheel and the local model into the environment `frameworks`, and has
+it build what `configs/frameworks/all_together.yaml` needs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.specifiers import SpecifierSet
+from wheels.environments import ENVIRONMENTS, OUTSIDE
+
+CONFIG = OUTSIDE / "configs" / "frameworks" / "all_together.yaml"
+AGENTS = ("crewai", "ag2", "ag2-classic", "langchain", "openai", "anthropic")
+QUESTION = "Why is the sky blue?"
+SECONDS = 280
+
+NEWEST = {
+    "ag2": ">=1.2",
+    "ag2_classic": ">=0.14,<1",
+    "anthropic": ">=2",
+    "crewai": ">=1.15",
+    "langchain": ">=1.4",
+    "openai": ">=3",
+}
+
+pytestmark = pytest.mark.timeout(SECONDS + 20)
+
+
+@contextmanager
+def started(*command: str, home: Path) -> Iterator[subprocess.Popen[str]]:
+    """A command of the environment, with nothing of ours in its surroundings."""
+    cache = os.environ["MASSGEN_BRIDGE_CACHE"]
+    process = subprocess.Popen(
+        [ENVIRONMENTS / "frameworks" / "bin" / "massgen-bridge", *command],
+        cwd=home,
+        env={"PATH": os.defpath, "HOME": str(home), "MASSGEN_BRIDGE_CACHE": cache},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def run(*command: str, home: Path) -> Any:
+    """The one JSON object that a command prints."""
+    with started(*command, home=home) as process:
+        out, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, f"exit {process.returncode}\n{out}\n{err}"
+    return json.loads(out)
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """The processes below one, each with its command line."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = status.read_text()
+        except OSError:  # it has ended meanwhile
+            continue
+        parents[int(status.parent.name)] = int(text.rpartition(")")[2].split()[1])
+    found: dict[int, str] = {}
+    level = {pid}
+    while level:
+        level = {child for child, parent in parents.items() if parent in level}
+        found |= {child: _command(child) for child in level}
+    return found
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def wait_for(happened: Callable[[], Any], *, what: str, seconds: float = 120) -> Any:
+    """What it gives, as soon as that is something."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = happened()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not seen: {what}")
+
+
+def test_six_frameworks_answer_and_vote_together(tmp_path: Path) -> None:
+    result = run("run", str(CONFIG), QUESTION, "--output", "json", home=tmp_path)
+    assert (result["status"], result["errors"]) == ("answered", [])
+    assert {author for one in result["answers"] for author in one["authors"]} == set(AGENTS)
+    assert all(one["text"].strip() for one in result["answers"])
+    # What a model of 135 million parameters says may be no ballot; most of them are.
+    voters = {vote["voter"] for vote in result["votes"]}
+    assert voters <= set(AGENTS)
+    assert len(voters) > len(AGENTS) // 2
+    assert result["usage"]["calls"] >= len(AGENTS) + len(voters)
+
+
+def test_each_one_is_told_with_the_version_that_it_runs_on(tmp_path: Path) -> None:
+    listed = run("adapters", "--json", home=tmp_path)
+    versions = {one["kind"]: one.get("framework_version") for one in listed["adapters"]}
+    told = {kind: versions[kind] for kind in NEWEST}
+    assert all(SpecifierSet(NEWEST[kind]).contains(told[kind]) for kind in told), told
+
+
+@pytest.mark.parametrize("moment_s", [0.2, 3.0, 8.0])
+def test_a_run_goes_on_without_a_worker_that_is_killed(moment_s: float, tmp_path: Path) -> None:
+    config = tmp_path / "team.yaml"
+    config.write_text(
+        "version: 1\n"
+        "agents:\n"
+        "  - {id: crewai, backend: {type: crewai, model: local}}\n"
+        "  - id: ada\n"
+        "    backend: {type: scripted, answers: [Forty-two.], votes: [agent2], delay_s: 1}\n"
+    )
+    with started("run", str(config), QUESTION, "--output", "json", home=tmp_path) as process:
+        worker = wait_for(
+            lambda: [pid for pid, line in descendants(process.pid).items() if "crewai" in line],
+            what="the worker of CrewAI",
+        )[0]
+        time.sleep(moment_s)
+        os.kill(worker, signal.SIGKILL)
+        out, err = process.communicate(timeout=SECONDS)
+    result = json.loads(out)
+    assert process.returncode == 0, err
+    assert result["answer"], result
+
+
+def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
+    with started("run", str(CONFIG), QUESTION, home=tmp_path) as process:
+        wait_for(lambda: len(descendants(process.pid)) >= len(AGENTS), what="all workers")
+        below = descendants(process.pid)
+        os.kill(process.pid, signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode == 130
+        wait_for(
+            lambda: not any(Path(f"/proc/{pid}").exists() for pid in below),
+            what="the end of all processes",
+            seconds=10,
+        )
