@@ -44,6 +44,16 @@ _FORMS: Mapping[str, Mapping[str, dict[str, Any]]] = {
         "your agent": {"agent": "agents.py:agent"},
         "your network": {"network": "agents.py:make_network"},
     },
+    "ag2_classic": {
+        "from a model": {},
+        "a group chat": {"group": {"members": [{"name": "ann"}, {"name": "bob"}]}},
+        "your agent or group chat": {"chat": "agents.py:chat"},
+    },
+    "crewai": {
+        "from a model": {},
+        "your crew": {"crew": "crews.py:crew"},
+        "your flow": {"flow": "flows.py:flow"},
+    },
     "langchain": {
         "from a model": {},
         "your graph": {"graph": "graphs.py:graph"},
