@@ -18,12 +18,15 @@ from massgen_bridge import (
     Limits,
     Message,
     ModelCallFinished,
+    Question,
+    Reply,
     ServerFailed,
     TextDelta,
     TextPart,
     ToolCallFinished,
     Truncated,
     UnsupportedContent,
+    Written,
     assistant,
     system,
     user,
@@ -231,6 +234,29 @@ async def test_an_input_request_ends_clearly(serve: Callable[..., ModelServer]) 
     serve()
     with pytest.raises(AgentCrashed, match="human_input: ask"):
         await own("asks_person").run(turn("Go."), collect())
+
+
+async def test_an_input_request_is_put_to_a_person_where_that_is_wanted(
+    serve: Callable[..., ModelServer],
+) -> None:
+    serve(default=Text("Here."))
+    asked: list[Question] = []
+    replies: list[Reply | None] = [Written(text="By hand.")]
+
+    async def ask(question: Question, /) -> Reply | None:
+        asked.append(question)
+        return replies.pop(0) if replies else None
+
+    (spec,) = bridge_adapters()
+    for name, said in (("asks_person", "By hand."), ("manual", "Here.")):
+        given = {"chat": f"chats.py:{name}", "human_input": "ask", "max_turns": 3}
+        agent = make_agent(
+            spec, given, None, load=lambda path: CHATS[path.partition(":")[2]], ask=ask
+        )
+        result = await agent.run(turn("Go."), collect())
+        assert result.text == said
+    assert len(asked) >= 2
+    assert all(one.kind == "answer" and one.wish for one in asked)
 
 
 async def test_agents_without_a_model_are_agents_too() -> None:

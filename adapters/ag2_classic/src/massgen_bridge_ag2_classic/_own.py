@@ -85,9 +85,13 @@ class OwnChat:
             await in_thread(running, work, abandon=True)
         except NobodyToAsk as error:
             if not watcher.said:
+                why = (
+                    "no reply came"
+                    if self._options.human_input == "ask"
+                    else "nobody is asked; `human_input: ask` asks a person"
+                )
                 raise AgentCrashed(
-                    f"`chat: {self._path}` asks for a person's input ({error}), and nobody is "
-                    "asked; `human_input: ask` asks one",
+                    f"`chat: {self._path}` wants a person's input ({error}), and {why}",
                     agent_id=self._context.agent_id,
                 ) from error
         except AgentError:
@@ -115,7 +119,7 @@ class OwnChat:
 
     def _converse(self, running: Running, watcher: Watcher, question: Any) -> None:
         asked = self._context.ask if self._options.human_input == "ask" else None
-        stream = TurnStream(told=watcher.take, ask=Person(asked, running).line)
+        stream = TurnStream(told=watcher.take, ask=Person(asked, running).line_or_end)
         with IOStream.set_default(stream):
             own = self._source.get(running.turn)
             with watcher.watching(agents_of(own)):

@@ -21,7 +21,7 @@ _EXIT = "exit"
 
 
 class NobodyToAsk(Exception):
-    """Somebody's input is wanted, and there is nobody to give it."""
+    """Somebody's input is wanted, and nobody gives it."""
 
 
 class Person:
@@ -44,6 +44,17 @@ class Person:
         """
         reply = self._running.do(self._ask, prompt, (), "the conversation ends")
         return reply.text if isinstance(reply, Written) else _EXIT
+
+    def line_or_end(self, prompt: str) -> str:
+        """A line of text, where nothing may go on without one.
+
+        Raises:
+            NobodyToAsk: There is nobody, or no reply came.
+        """
+        reply = self._running.do(self._ask, prompt, (), "the conversation ends")
+        if not isinstance(reply, Written):
+            raise NobodyToAsk(prompt)
+        return reply.text
 
     def choice(self, wish: str, choices: Sequence[str], *, default: str) -> str | None:
         """One of the choices; None where the person takes none.
