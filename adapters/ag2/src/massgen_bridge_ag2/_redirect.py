@@ -20,7 +20,6 @@ from ag2.events import (
 )
 from ag2.response import ResponseProto
 from ag2.tools.schemas import ToolSchema
-from fast_depends.library.serializer import SerializerProto
 
 from massgen_bridge import ReasoningDelta, TextDelta, TurnEvent
 from massgen_bridge.adapting import ChatAnswer
@@ -43,7 +42,7 @@ class RedirectedModel(TurnModel):
         *,
         tools: Iterable[ToolSchema],
         response_schema: ResponseProto[Any] | None,
-        serializer: SerializerProto,
+        serializer: Any,
     ) -> ModelResponse:
         """Make a model call.
 
