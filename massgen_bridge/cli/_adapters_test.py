@@ -25,6 +25,7 @@ from massgen_bridge.cli._subject import Subject, find_subject
 from massgen_bridge.cli._suite_run import SuiteRun
 from massgen_bridge.cli._suite_wire import SuiteRequest
 from massgen_bridge.cli._work import work
+from massgen_bridge.isolation.choice import stays_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from massgen_bridge.cli._work import Stop
     from massgen_bridge.plugins import PluginHost
 
-__all__ = ["Form", "adapters_test", "app"]
+__all__ = ["Form", "SuiteIsolation", "adapters_test", "app"]
 
 app = new_app()
 
@@ -48,6 +49,13 @@ class Form(StrEnum):
     TEXT = "text"
     MARKDOWN = "markdown"
     JSON = "json"
+
+
+class SuiteIsolation(StrEnum):
+    """Where the agents of a suite run."""
+
+    NONE = "none"
+    PROCESS = "process"
 
 
 _FORMS = {".json": Form.JSON, ".markdown": Form.MARKDOWN, ".md": Form.MARKDOWN, ".txt": Form.TEXT}
@@ -100,6 +108,12 @@ def adapters_test(
             help="A check that the framework makes impossible, and why; repeatable.",
         ),
     ] = None,
+    isolation: Annotated[
+        SuiteIsolation,
+        typer.Option(
+            "--isolation", help="Where its agents run: with the suite, or each in its own process."
+        ),
+    ] = SuiteIsolation.NONE,
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -146,6 +160,7 @@ def adapters_test(
     )
     if without_model and subject.spec.needs_model:
         raise BadUsage(f"--without-model: agents of kind {kind!r} need a model")
+    _check_isolation(isolation, subject, host)
     request = SuiteRequest(
         kind=kind,
         plugins=subject.plugins,
@@ -155,6 +170,7 @@ def adapters_test(
         without_model=without_model,
         expected=_expected(expect_failure or ()),
         only=tuple(only or ()),
+        isolation=isolation.value,
     )
     report, stopped = _tested(subject, request, host, timeout_s=timeout)
     _print(report, output, verbose=verbose)
@@ -164,6 +180,14 @@ def adapters_test(
         return stopped
     broken = report.totals.checks.failed + report.totals.checks.not_run
     return FAILED if broken else DONE
+
+
+def _check_isolation(isolation: SuiteIsolation, subject: Subject, host: PluginHost) -> None:
+    if isolation is SuiteIsolation.NONE:
+        return
+    fixed = stays_here(subject.spec, host.origin(subject.spec.kind))
+    if fixed is not None:
+        raise BadUsage(f"--isolation process: {fixed}")
 
 
 def _require_kit() -> None:

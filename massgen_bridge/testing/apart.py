@@ -5,7 +5,6 @@ Their models are reached past a gateway, so that nothing in the process knows a 
 
 from __future__ import annotations
 
-import os
 import tempfile
 from contextlib import asynccontextmanager
 from functools import partial
@@ -99,10 +98,15 @@ class AgentApart(WorkerAgent):
         spec: Its adapter, which the process imports by its module.
         options: Its options, as they stand in YAML.
         connection: The model; None for an agent that uses none.
+        base_dir: The folder that import paths in the options are relative to.
     """
 
     def __init__(
-        self, spec: AdapterSpec, options: Mapping[str, Any], connection: Connection | None
+        self,
+        spec: AdapterSpec,
+        options: Mapping[str, Any],
+        connection: Connection | None,
+        base_dir: Path,
     ) -> None:
         place = Placement(mode="process", module=module_of(spec))
         self._door = None if connection is None else OwnDoor(connection)
@@ -112,7 +116,7 @@ class AgentApart(WorkerAgent):
             kind=spec.kind,
             agent_id="agent",
             options=dict(options),
-            base_dir=os.getcwd(),  # noqa: PTH109 - as text
+            base_dir=str(base_dir),
             workspace=str(Path(self._files.name, "agent")),
         )
         traits = None if connection is None else connection.traits

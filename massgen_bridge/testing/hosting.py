@@ -87,6 +87,7 @@ async def hosted(
     plugins: Sequence[object] = (),
     load: Callable[[str], Any] = resolve_name,
     isolation: Literal["none", "process"] = "none",
+    base_dir: Path | None = None,
 ) -> AsyncIterator[HostedAgent]:
     """An agent in an executor of its own, which closes it in the end.
 
@@ -98,6 +99,7 @@ async def hosted(
         plugins: Objects with hook implementations, such as `bridge_tool_call`.
         load: Resolves an import path.
         isolation: Whether the agent runs in this process, or in one of its own.
+        base_dir: The folder that import paths are relative to there; None: the working directory.
     """
     host = PluginHost(entry_points=False)
     kind, place = _KIND, Placement()
@@ -114,7 +116,13 @@ async def hosted(
     teams = {_AGENT_ID: team_and_abilities(options)[0]} if spec.is_team else None
     model = _OneModel(connection)
     crew = Crew(host, model, load=found, teams=teams)
-    setup = AgentSetup(agent_id=_AGENT_ID, kind=kind, options=dict(options), place=place)
+    setup = AgentSetup(
+        agent_id=_AGENT_ID,
+        kind=kind,
+        options=dict(options),
+        base_dir=str(base_dir or "."),
+        place=place,
+    )
     async with model, crew, InProcessExecutor(crew) as executor:
         if place.is_remote:
             # The time limits of turns are for what the agent does.

@@ -87,6 +87,7 @@ def _run(request: SuiteRequest, spec: AdapterSpec, channel: _Channel) -> int:
             base_dir=Path(request.base_dir),
             question=request.question,
             expected=request.expected,
+            isolation=request.isolation,
         )
     )
     recorder = Recorder(request, spec, channel.send)

@@ -10,6 +10,7 @@ from massgen_bridge.testing.conformance import AgentConformance, ModelAgentConfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from massgen_bridge.specs import AdapterSpec
 
@@ -18,6 +19,8 @@ __all__ = ["TestAgent", "TestModelAgent"]
 
 class TestAgent(AgentConformance):
     """What every agent promises."""
+
+    isolation = TARGET.get().isolation
 
     def adapter(self) -> AdapterSpec:
         """The adapter to test."""
@@ -30,6 +33,10 @@ class TestAgent(AgentConformance):
     def load(self, path: str) -> Any:
         """What an import path in the options stands for."""
         return load_object(path, TARGET.get().base_dir)
+
+    def base_dir(self) -> Path:
+        """The folder of the configuration, or the working directory of the command."""
+        return TARGET.get().base_dir
 
     def question(self, number: int = 1) -> str:
         """What was given on the command line, if anything."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,7 @@ class Target:
         base_dir: The folder that import paths in the options are relative to.
         question: What the agent is asked, with `{number}` in it; None for what the suite asks.
         expected: Checks that are expected to fail, and why.
+        isolation: Whether agents run in this process, or in processes of their own.
     """
 
     spec: AdapterSpec
@@ -35,6 +36,7 @@ class Target:
     base_dir: Path
     question: str | None
     expected: Mapping[str, str]
+    isolation: Literal["none", "process"]
 
 
 TARGET: ContextVar[Target] = ContextVar("TARGET")

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, Literal
 
@@ -43,6 +44,10 @@ class ConformanceBase(ABC):
     def load(self, path: str) -> Any:
         """What an import path in the options stands for, such as `module:attribute`."""
         return resolve_name(path)
+
+    def base_dir(self) -> Path:
+        """The folder that import paths are relative to, where an agent has a process of its own."""
+        return Path.cwd()
 
     def question(self, number: int = 1) -> str:
         """What an agent is asked.
@@ -150,7 +155,7 @@ class ConformanceBase(ABC):
         """An agent, made in a thread as the host does; to be closed by whoever wanted it."""
         spec, options = self.adapter(), self.options()
         if self.isolation == "process":
-            apart = await to_thread.run_sync(AgentApart, spec, options, connection)
+            apart = await to_thread.run_sync(AgentApart, spec, options, connection, self.base_dir())
             # The time limits of turns are for what the agent does.
             await apart.get_ready()
             return apart
@@ -183,4 +188,5 @@ class ConformanceBase(ABC):
             plugins=plugins,
             load=self.load,
             isolation=self.isolation,
+            base_dir=self.base_dir(),
         )
