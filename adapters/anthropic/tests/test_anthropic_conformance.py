@@ -28,9 +28,3 @@ class TestConformanceWithEveryOption(TestConformance):
             "parallel_tool_calls": True,
             "cache": "5m",
         }
-
-
-class TestConformanceApart(TestConformance):
-    """The same in a process of its own, which reaches the model past a gateway."""
-
-    isolation = "process"

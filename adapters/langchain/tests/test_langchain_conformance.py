@@ -56,18 +56,3 @@ class TestOwnCodeConformance(AgentConformance):
 
     def load(self, path: str) -> Any:
         return GRAPHS[path.removeprefix("graphs.py:")]
-
-
-class TestModelConformanceApart(TestModelConformance):
-    """An agent made from YAML alone, in a process of its own."""
-
-    isolation = "process"
-
-
-class TestGraphConformanceApart(TestGraphConformance):
-    """A user's graph in a process of its own, whose model is reached past a gateway."""
-
-    isolation = "process"
-
-    def options(self) -> dict[str, Any]:
-        return {"graph": f"{Path(__file__).with_name('langchain_graphs.py')}:make_agent_graph"}
