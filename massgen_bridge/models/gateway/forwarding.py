@@ -98,7 +98,9 @@ class Forwarding:
         self._watch = StreamWatch(self._outgoing.spoken)
         try:
             await self._ask()
-        except Exception as error:  # the HTTP library's, and our own
+        except AgentError:
+            raise
+        except Exception as error:  # the HTTP library's
             raise self._error(error) from error
 
     async def _ask(self) -> None:
@@ -134,7 +136,7 @@ class Forwarding:
         try:
             answer = json.loads(body)
         except ValueError as error:
-            raise ProtocolFailed(f"the answer is no JSON: {error}") from error
+            raise ProtocolFailed(f"{self._where}: the answer is no JSON: {error}") from error
         passing = self._outgoing.passing()
         told = passing.feed(body) + passing.end()
         await self._tell(usage_of(self._outgoing.spoken, answer))
