@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,7 +11,6 @@ import pytest
 from massgen_bridge_ag2 import bridge_adapters
 
 from massgen_bridge import (
-    AgentContext,
     Chosen,
     ConfigError,
     Declined,
@@ -33,7 +31,6 @@ from massgen_bridge import (
     system,
     user,
 )
-from massgen_bridge.models.retry import ModelCalls
 from massgen_bridge.testing.agents import (
     ScriptedTools,
     collect,
@@ -57,7 +54,7 @@ from massgen_bridge.testing.servers import (
 )
 
 if TYPE_CHECKING:
-    from massgen_bridge import Agent, AgentContext, ToolDefinition
+    from massgen_bridge import Agent, ToolDefinition
     from massgen_bridge.testing.fixtures import StartModelServer
 
 pytestmark = pytest.mark.anyio
@@ -183,9 +180,9 @@ async def test_a_person_chooses(
         asked.append(question)
         return reply
 
-    context = _context(model_server(says()), settings(pattern="manual", max_turns=2), ask=ask)
-    events = collect()
-    result = await SPEC.factory(context).run(turn("Go."), events)
+    connection, events = connection_to(model_server(says())), collect()
+    agent = make_agent(SPEC, settings(pattern="manual", max_turns=2), connection, ask=ask)
+    result = await agent.run(turn("Go."), events)
     assert result.text == said
     assert asked[0].choices == ("bob", "cleo")
     assert asked[0].shown[0].text == "ann speaks."
@@ -195,7 +192,7 @@ async def test_a_person_chooses(
 
 def test_without_a_person_the_manual_pattern_is_refused(model_server: StartModelServer) -> None:
     with pytest.raises(ConfigError, match="nobody can be asked"):
-        SPEC.factory(_context(model_server(), settings(pattern="manual"), ask=None))
+        group(model_server(), pattern="manual")
     assert SPEC.needs_person is not None
     assert SPEC.needs_person(SPEC.options.model_validate(settings(pattern="manual")))
     assert not SPEC.needs_person(SPEC.options.model_validate(settings()))
@@ -452,16 +449,3 @@ def _last(server: ModelServer) -> ModelRequest:
     asked = server.requests[-1].asked
     assert asked is not None
     return asked
-
-
-def _context(server: ModelServer, options: dict[str, Any], *, ask: Any) -> AgentContext:
-    connection = connection_to(server)
-    return AgentContext(
-        agent_id="agent",
-        options=SPEC.options.model_validate(options),
-        connection=connection,
-        call_model=ModelCalls(connection),
-        load=lambda path: path,
-        base_dir=Path.cwd(),
-        ask=ask,
-    )
