@@ -28,6 +28,7 @@ BENCHMARKS = (
     "anthropic_adapter",
     "langchain_adapter",
     "ag2_adapter",
+    "crewai_adapter",
     "gateway",
     "worker",
     "consensus",
@@ -41,7 +42,7 @@ BENCHMARKS = (
 )
 """The modules `bench_NAME`: each has a function `measure(pairs)`."""
 
-ELSEWHERE = {"ag2_adapter": "ag2"}
+ELSEWHERE = {"ag2_adapter": "ag2", "crewai_adapter": "crewai"}
 """Benchmarks of kinds whose framework stands only in the adapter's own project, by its folder."""
 
 _INSIDE = "--inside"
