@@ -24,6 +24,7 @@ MODULES = (
     "massgen_bridge",
     "massgen_bridge.adapting",
     "massgen_bridge.testing.agents",
+    "massgen_bridge.testing.apart",
     "massgen_bridge.testing.conformance",
     "massgen_bridge.testing.exceptions",
     "massgen_bridge.testing.fixtures",
