@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -39,7 +41,11 @@ if TYPE_CHECKING:
     from massgen_bridge.testing.fixtures import StartModelServer
     from massgen_bridge.testing.servers import ModelServer, Reply
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    # Nobody closes the clients of CrewAI's own models.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 
 (SPEC,) = bridge_adapters()
 
@@ -76,7 +82,7 @@ async def _run(agent: Agent, *messages: Any, **more: Any) -> tuple[TurnResult, E
 
 
 @pytest.fixture
-def own(model_server: StartModelServer, monkeypatch: pytest.MonkeyPatch) -> Any:
+def own(model_server: StartModelServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Starts the server that the models of the crews' own speak to."""
 
     def start(script: Reply | list[Reply]) -> ModelServer:
@@ -84,7 +90,8 @@ def own(model_server: StartModelServer, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setenv("CREWS_MODEL_ADDRESS", server.base_url("chat"))
         return server
 
-    return start
+    yield start
+    gc.collect()  # here, where their connections may be left open
 
 
 @pytest.mark.parametrize("name", ["make_own", "Team", "make_streaming"])

@@ -20,7 +20,6 @@ from massgen_bridge.testing.hosting import hosted
 from massgen_bridge.testing.servers import HttpError, Structured, Text, ToolCalls
 
 if TYPE_CHECKING:
-    from massgen_bridge.runtime.executor import TurnOutcome
     from massgen_bridge.testing.fixtures import StartModelServer
     from massgen_bridge.testing.hosting import HostedAgent
 
@@ -32,9 +31,9 @@ SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required"
 GRACE_S = 2.0
 
 
-async def _cancelled(agent: HostedAgent, *, after_s: float) -> tuple[list[TurnOutcome], float]:
+async def _cancelled(agent: HostedAgent, *, after_s: float) -> tuple[list[object], float]:
     """Begin a turn and cancel it; its outcome, and the seconds it took to stop."""
-    outcomes: list[TurnOutcome] = []
+    outcomes: list[object] = []
     asked = turn("Go on.", turn_id="cancelled")
 
     async def run() -> None:
