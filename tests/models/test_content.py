@@ -102,3 +102,17 @@ def test_a_history_with_a_picture_is_no_text() -> None:
     shown = Message(role="user", parts=(picture,))
     with pytest.raises(UnsupportedContent, match="It carries no part of type 'image'"):
         as_text((shown,), carrier="It")
+
+
+def test_a_lone_question_is_its_text_and_a_talk_names_its_roles() -> None:
+    def told(*messages: Message) -> str:
+        return as_text(messages, carrier="the framework")
+
+    assert told(user("Cat or dog?")) == "Cat or dog?"
+    assert told(system("Be brief."), user("Cat or dog?")) == "Be brief.\n\nCat or dog?"
+    assert told(system("S"), user("A"), assistant("B"), user("C")) == (
+        "S\n\nuser: A\n\nassistant: B\n\nuser: C"
+    )
+    picture = ImagePart(media_type="image/png", data=b"x")
+    with pytest.raises(UnsupportedContent, match="the framework"):
+        told(Message(role="user", parts=(picture,)))

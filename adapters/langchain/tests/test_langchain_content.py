@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from massgen_bridge_langchain import bridge_adapters
-from massgen_bridge_langchain._convert import as_text, from_langchain, to_langchain, usage_of
+from massgen_bridge_langchain._convert import from_langchain, to_langchain, usage_of
 
 from massgen_bridge import (
     AudioPart,
@@ -25,7 +25,6 @@ from massgen_bridge import (
     VideoPart,
     assistant,
     system,
-    user,
 )
 from massgen_bridge.testing.agents import collect, connection_to, make_agent, turn
 from massgen_bridge.testing.servers import Text
@@ -194,16 +193,6 @@ def test_a_tool_message_of_blocks_is_its_text() -> None:
     )
     (converted,) = from_langchain([HumanMessage("?"), message])[1:]
     assert converted.parts == (ToolResult(call_id="c", name="n", content="ab", is_error=True),)
-
-
-def test_a_lone_question_is_its_text_and_a_talk_names_its_roles() -> None:
-    assert as_text([user("Cat or dog?")]) == "Cat or dog?"
-    assert as_text([system("Be brief."), user("Cat or dog?")]) == "Be brief.\n\nCat or dog?"
-    assert as_text([system("S"), user("A"), assistant("B"), user("C")]) == (
-        "S\n\nuser: A\n\nassistant: B\n\nuser: C"
-    )
-    with pytest.raises(UnsupportedContent):
-        as_text([with_part(ImagePart(media_type="image/png", data=DATA))])
 
 
 def test_tokens_of_a_service_tier_count_as_what_they_are() -> None:
