@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from crewai import Agent, Crew, Process, Task
 from crewai.llms.base_llm import BaseLLM
 
-from crewai import Agent, Crew, Process, Task
 from massgen_bridge import ConfigError
 
 __all__ = ["CrewFiles"]
