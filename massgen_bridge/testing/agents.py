@@ -10,7 +10,10 @@ The agent is closed by whoever made it.
 
 from __future__ import annotations
 
+import atexit
+import tempfile
 from collections import deque
+from functools import cache
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -178,13 +181,13 @@ def make_agent(
         agent_id: The agent's id.
         load: Resolves an import path.
         base_dir: Folder of the configuration, and where its workspace is; None: the working
-            directory.
+            directory, and a folder for all agents of this process that goes with it.
         ask: Asks a person; None where nobody can be asked.
 
     Raises:
         pydantic.ValidationError: The options are not what the adapter takes.
     """
-    folder = base_dir or Path.cwd()
+    folder, workspace = base_dir or Path.cwd(), base_dir or _scratch()
     return spec.factory(
         AgentContext(
             agent_id=agent_id,
@@ -194,10 +197,17 @@ def make_agent(
             load=load,
             base_dir=folder,
             ask=ask,
-            workspace=lambda: folder,
+            workspace=lambda: workspace,
             team=team_and_abilities(options, base_dir)[0] if spec.is_team else None,
         )
     )
+
+
+@cache
+def _scratch() -> Path:
+    folder = tempfile.TemporaryDirectory(prefix="massgen-bridge-agents-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 async def _without_model(attempt: Callable[[], Awaitable[T]], emit: Emit) -> T:
