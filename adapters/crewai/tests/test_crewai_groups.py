@@ -32,9 +32,9 @@ from massgen_bridge import (
     system,
     user,
 )
-from massgen_bridge.testing import servers
 from massgen_bridge.testing.agents import EventLog, collect, connection_to, make_agent, turn
 from massgen_bridge.testing.servers import AutoToolCall, EndsEarly, Text, ToolCalls
+from massgen_bridge.testing.servers import Usage as Sent
 
 if TYPE_CHECKING:
     from massgen_bridge import Agent, Connection, TurnResult
@@ -96,7 +96,7 @@ def own(model_server: StartModelServer, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 @pytest.mark.parametrize("name", ["make_own", "Team", "make_streaming"])
 async def test_a_crew_is_brought_as_it_is(own: Any, name: str) -> None:
-    server = own(Text("It is here.", usage=servers.Usage(input_tokens=20, output_tokens=7)))
+    server = own(Text("It is here.", usage=Sent(input_tokens=20, output_tokens=7)))
     result, events = await _run(_agent(crew=name), "the key")
     assert result.text == "It is here."
     assert result.usage == Usage(input_tokens=20, output_tokens=7, calls=1)
@@ -275,7 +275,7 @@ async def test_a_flow_that_does_not_fit_says_what_it_has(
 
 
 async def test_a_flow_s_model_calls_are_counted(own: Any) -> None:
-    server = own(Text("Well.", usage=servers.Usage(input_tokens=20, output_tokens=7)))
+    server = own(Text("Well.", usage=Sent(input_tokens=20, output_tokens=7)))
     result, events = await _run(_agent(flow="Calling"), "How?")
     assert (result.text, result.usage) == (
         "Well.",
