@@ -91,6 +91,11 @@ def _command(pid: int) -> str:
         return ""
 
 
+def _workers(pid: int) -> list[int]:
+    """The processes below one that run agents or watch over them, parents first."""
+    return [one for one, line in descendants(pid).items() if "isolation/child.py" in line]
+
+
 def wait_for(happened: Callable[[], Any], *, what: str, seconds: float = 120) -> Any:
     """What it gives, as soon as that is something."""
     deadline = time.monotonic() + seconds
@@ -132,10 +137,11 @@ def test_a_run_goes_on_without_a_worker_that_is_killed(moment_s: float, tmp_path
         "    backend: {type: scripted, answers: [Forty-two.], votes: [agent2], delay_s: 1}\n"
     )
     with started("run", str(config), QUESTION, "--output", "json", home=tmp_path) as process:
-        worker = wait_for(
-            lambda: [pid for pid, line in descendants(process.pid).items() if "crewai" in line],
+        # The first one watches the worker, which is its child.
+        _, worker = wait_for(
+            lambda: _workers(process.pid)[:2] if len(_workers(process.pid)) > 1 else None,
             what="the worker of CrewAI",
-        )[0]
+        )
         time.sleep(moment_s)
         os.kill(worker, signal.SIGKILL)
         out, err = process.communicate(timeout=SECONDS)
