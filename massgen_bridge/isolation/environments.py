@@ -30,7 +30,6 @@ from pydantic import ValidationError
 
 from massgen_bridge.errors import EnvironmentFailed
 from massgen_bridge.folders import cache_advice, cache_path
-from massgen_bridge.isolation.installers import Installer, pause
 from massgen_bridge.isolation.requirements import EnvironmentRequest
 from massgen_bridge.locks import try_lock
 from massgen_bridge.messages import Frozen
@@ -242,6 +241,8 @@ class Environments:
     @contextmanager
     def _only_builder(self, key: str, progress: Callable[[str], object]) -> Iterator[None]:
         """Be the only process that builds it; the system frees the lock if its holder ends."""
+        from massgen_bridge.isolation.installers import pause  # noqa: PLC0415 - only a build needs it
+
         with self._lock_of(key) as lock:
             told = False
             while not try_lock(lock.fileno()):
@@ -254,6 +255,8 @@ class Environments:
     def _build(
         self, request: EnvironmentRequest, folder: Path, progress: Callable[[str], object]
     ) -> Environment:
+        from massgen_bridge.isolation.installers import Installer  # noqa: PLC0415 - only a build needs it
+
         # The lock is held, so what lies here is broken, or was left by a build that was killed.
         _sweep(folder)
         folder.mkdir(exist_ok=True)
