@@ -20,17 +20,7 @@ def chat_usage(usage: Mapping[str, Any] | None) -> Usage | None:
     Returns:
         None where nothing was counted.
     """
-    if usage is None or usage.get("prompt_tokens") is None:
-        return None
-    read = usage.get("prompt_tokens_details") or _NOTHING
-    made = usage.get("completion_tokens_details") or _NOTHING
-    return Usage(
-        input_tokens=usage["prompt_tokens"],
-        cached_tokens=read.get("cached_tokens") or 0,
-        output_tokens=usage.get("completion_tokens") or 0,
-        reasoning_tokens=made.get("reasoning_tokens") or 0,
-        calls=1,
-    )
+    return _whole_prompt(usage, prompt="prompt", answer="completion")
 
 
 def messages_usage(usage: Mapping[str, Any] | None) -> Usage | None:
@@ -59,14 +49,19 @@ def responses_usage(usage: Mapping[str, Any] | None) -> Usage | None:
     Returns:
         None where nothing was counted.
     """
-    if usage is None or usage.get("input_tokens") is None:
+    return _whole_prompt(usage, prompt="input", answer="output")
+
+
+def _whole_prompt(usage: Mapping[str, Any] | None, *, prompt: str, answer: str) -> Usage | None:
+    """In the form of OpenAI's protocols, which differ in what they call prompt and answer."""
+    if usage is None or usage.get(f"{prompt}_tokens") is None:
         return None
-    read = usage.get("input_tokens_details") or _NOTHING
-    made = usage.get("output_tokens_details") or _NOTHING
+    read = usage.get(f"{prompt}_tokens_details") or _NOTHING
+    made = usage.get(f"{answer}_tokens_details") or _NOTHING
     return Usage(
-        input_tokens=usage["input_tokens"],
+        input_tokens=usage[f"{prompt}_tokens"],
         cached_tokens=read.get("cached_tokens") or 0,
-        output_tokens=usage.get("output_tokens") or 0,
+        output_tokens=usage.get(f"{answer}_tokens") or 0,
         reasoning_tokens=made.get("reasoning_tokens") or 0,
         calls=1,
     )

@@ -91,11 +91,14 @@ def provide_environments(prepared: Prepared, *, create: bool) -> None:
             f" with {first.request.wording}, which is not built yet: allow it with"
             f" `create_environments=True`{command}"
         )
-    for one in lacking:
-        from massgen_bridge.isolation.environments import Environments  # noqa: PLC0415 - see above
+    if not lacking:
+        return
+    from massgen_bridge.isolation.environments import Environments  # noqa: PLC0415 - see above
 
+    environments = Environments()
+    for one in lacking:
         _logger.info("building the environment for %s", one.request.wording)
-        Environments().build(one.request, progress=_logger.info)
+        environments.build(one.request, progress=_logger.info)
 
 
 def _placed(prepared: Prepared, within: str) -> Iterator[tuple[str, str, Placement]]:

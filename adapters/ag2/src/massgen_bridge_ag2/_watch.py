@@ -106,7 +106,7 @@ class Watcher:
         await self._begin()
         try:
             response = await call(events, context)
-        except Exception as error:
+        except Exception as error:  # the model client may raise anything; raised again
             self.model_error = error
             raise
         self.stop_reason = _stop_reason(response)
