@@ -128,7 +128,7 @@ class Running:
             raise Stopped
         try:
             return from_thread.run(self._cancellable, work, args)
-        except Exception as error:
+        except Exception as error:  # raised again, unless the turn was stopped
             if self.stopped:  # what anyio makes of a cancellation in a thread
                 raise Stopped from error
             raise
