@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from massgen_bridge.budget import Budget
     from massgen_bridge.connection import (
         Connection,
+        ImageLimits,
         ModelCaller,
         ModelTraits,
         Protocols,
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
         Event,
         Exchange,
         Happening,
+        HostedToolCall,
         ImprovementPromised,
         InnerRunFinished,
         InnerRunStarted,
@@ -254,6 +256,8 @@ __all__ = [
     "GroupMember",
     "Happening",
     "HookFailed",
+    "HostedToolCall",
+    "ImageLimits",
     "ImagePart",
     "ImprovementPromised",
     "InnerRunFinished",

@@ -52,12 +52,14 @@ class Usage(Frozen):
     """Tokens of one or more model calls, with one meaning for every provider.
 
     `input_tokens` counts the whole prompt, cached or not; `cached_tokens` is the part of it that
-    came from a cache. `output_tokens` counts everything generated; `reasoning_tokens` is the part
+    came from a cache, `cache_write_tokens` the part that was written to one, where the provider
+    tells. `output_tokens` counts everything generated; `reasoning_tokens` is the part
     of it spent on reasoning. `calls` is the number of model calls that the figures cover.
     """
 
     input_tokens: int = Field(default=0, ge=0)
     cached_tokens: int = Field(default=0, ge=0)
+    cache_write_tokens: int = Field(default=0, ge=0)
     output_tokens: int = Field(default=0, ge=0)
     reasoning_tokens: int = Field(default=0, ge=0)
     calls: int = Field(default=0, ge=0)
@@ -67,6 +69,7 @@ class Usage(Frozen):
         return Usage(
             input_tokens=self.input_tokens + other.input_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
+            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
             reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
             calls=self.calls + other.calls,
@@ -82,6 +85,8 @@ class Capabilities(Frozen):
         structured: The model can be held to the output schema of a turn.
         history: Earlier messages of a turn reach the model as such.
         inputs: Kinds of media that reach the model unchanged.
+        tool_media: Those of them that reach it in the result of a tool call, too; the host says
+            in words what it keeps back of the others.
         group: The agent is itself a group of agents (events then carry `source`).
         cancellation: `cooperative` stops within the grace time in process; `process` needs a
             process of its own to be stopped.
@@ -92,6 +97,7 @@ class Capabilities(Frozen):
     structured: bool = False
     history: bool = True
     inputs: frozenset[InputKind] = frozenset()
+    tool_media: frozenset[InputKind] = frozenset()
     group: bool = False
     cancellation: Literal["cooperative", "process"] = "cooperative"
 

@@ -13,12 +13,41 @@ from massgen_bridge.messages import Frozen, JsonValue
 if TYPE_CHECKING:
     from massgen_bridge.agent import Emit
 
-__all__ = ["Connection", "ModelCaller", "ModelTraits", "Protocols", "RetryPolicy", "Sampling"]
+__all__ = [
+    "Connection",
+    "ImageLimits",
+    "ModelCaller",
+    "ModelTraits",
+    "Protocols",
+    "RetryPolicy",
+    "Sampling",
+]
 
 Protocols = Literal["chat", "messages", "responses", "gemini"]
 """Wire protocols: OpenAI Chat Completions, Anthropic Messages, OpenAI Responses, Gemini."""
 
 T = TypeVar("T")
+
+
+class ImageLimits(Frozen):
+    """What a provider takes of pictures; None stands for no limit that is known.
+
+    Bytes are those of the picture's file, before base64. `max_request_bytes` bounds all pictures
+    of one request together, in base64.
+    """
+
+    formats: frozenset[str] = Field(
+        default=frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"}),
+        description="Media types that are taken; others are converted to one of them.",
+    )
+    max_bytes: int | None = Field(default=None, ge=1, description="Bytes of one picture.")
+    max_pixels: int | None = Field(default=None, ge=1, description="Width times height of one.")
+    max_side: int | None = Field(default=None, ge=1, description="Pixels of its longer side.")
+    max_count: int | None = Field(default=None, ge=1, description="Pictures of one request.")
+    max_request_bytes: int | None = Field(
+        default=None, ge=1, description="Bytes in base64 of all pictures of one request."
+    )
+    urls: bool = Field(default=True, description="Whether the provider fetches addresses itself.")
 
 
 class ModelTraits(Frozen):
@@ -27,6 +56,7 @@ class ModelTraits(Frozen):
     tools: bool = True
     structured: bool = True
     inputs: frozenset[InputKind] = frozenset({"image"})
+    images: ImageLimits = ImageLimits()
     context_window: int | None = None
 
 

@@ -97,6 +97,9 @@ class DocumentPart(_Media):
     type: Literal["document"] = "document"
 
 
+MediaPart = ImagePart | AudioPart | VideoPart | DocumentPart
+
+
 class ToolCall(Frozen):
     """A model's wish to have a tool called.
 
@@ -114,19 +117,20 @@ class ToolCall(Frozen):
 class ToolResult(Frozen):
     """What a tool call gave.
 
-    `is_error` marks a result that tells the model of a failure. `ends_turn` tells the adapter
-    to make no further model call in this turn: the host has what it wanted.
+    `media` holds pictures and the like that it gave beside its text. `is_error` marks a result
+    that tells the model of a failure. `ends_turn` tells the adapter to make no further model call
+    in this turn: the host has what it wanted.
     """
 
     type: Literal["tool_result"] = "tool_result"
     call_id: str
     name: str
     content: str
+    media: tuple[MediaPart, ...] = ()
     is_error: bool = False
     ends_turn: bool = False
 
 
-MediaPart = ImagePart | AudioPart | VideoPart | DocumentPart
 Part = Annotated[
     TextPart | ImagePart | AudioPart | VideoPart | DocumentPart | ToolCall | ToolResult,
     Field(discriminator="type"),

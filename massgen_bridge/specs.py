@@ -142,6 +142,7 @@ class AdapterSpec:
                 "tools": able.tools and traits.tools,
                 "structured": able.structured and traits.structured,
                 "inputs": able.inputs & traits.inputs,
+                "tool_media": able.tool_media & traits.inputs,
             }
         )
 

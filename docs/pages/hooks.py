@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from massgen_bridge import hookspecs, specs, verdicts
 from massgen_bridge.agent import Capabilities, ToolDefinition
-from massgen_bridge.connection import Connection, ModelTraits, RetryPolicy, Sampling
+from massgen_bridge.connection import Connection, ImageLimits, ModelTraits, RetryPolicy, Sampling
 from pages.markdown import docstring, linked, table
 from pages.types import fields, of_code
 
@@ -85,6 +85,7 @@ _DATA = (
     ToolDefinition,
     Connection,
     ModelTraits,
+    ImageLimits,
     Sampling,
     RetryPolicy,
 )

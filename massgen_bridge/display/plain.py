@@ -24,6 +24,7 @@ from massgen_bridge.events import (
     BallotSpoiled,
     BudgetReached,
     DeadlinePassed,
+    HostedToolCall,
     ImprovementPromised,
     InnerRunFinished,
     InnerRunStarted,
@@ -177,7 +178,7 @@ def _said_of_agent(event: AgentEvent, view: RunView) -> str | None:
         case ModelRetried(attempt=attempt, delay_s=delay_s, kind=kind, message=message):
             why = f"{kind}: {clip(one_line(message), _LONG)}"
             return f"model call {attempt} failed, next try in {delay_s:.1f} s: {why}"
-        case ToolCallStarted() | ToolCallJudged() | ToolCallFinished():
+        case ToolCallStarted() | ToolCallJudged() | ToolCallFinished() | HostedToolCall():
             return _said_of_tool(event)
         case Voted() | Ranked() | SpeakerChosen():
             return _chose(event, view)
@@ -230,8 +231,12 @@ def _said_of_team(event: InnerRunStarted | InnerRunFinished) -> str | None:
     return f"its team took the answer of {one_line(result.winner)}{by}"
 
 
-def _said_of_tool(event: ToolCallStarted | ToolCallJudged | ToolCallFinished) -> str | None:
+def _said_of_tool(
+    event: ToolCallStarted | ToolCallJudged | ToolCallFinished | HostedToolCall,
+) -> str | None:
     match event:
+        case HostedToolCall(name=name):
+            return f"has the provider call its tool {one_line(name)}"
         case ToolCallStarted(call=call):
             return f"calls the tool {one_line(call.name)}"
         case ToolCallJudged(action="allow"):

@@ -18,6 +18,7 @@ from massgen_bridge.events import (
     BudgetReached,
     DeadlinePassed,
     ErrorInfo,
+    HostedToolCall,
     ImprovementPromised,
     InnerRunFinished,
     InnerRunStarted,
@@ -115,6 +116,7 @@ _Call = (
     | ModelRetried
     | ToolCallStarted
     | ToolCallFinished
+    | HostedToolCall
     | PersonAsked
     | PersonReplied
 )
@@ -207,6 +209,8 @@ class AgentView:
             case ToolCallFinished(result=result):
                 if result.call_id == self._tool_call:
                     self.activity = None
+            case HostedToolCall(name=name):
+                self.activity = f"{_whose(event)}has the provider call {name}"
             case PersonAsked():
                 self.activity = "waits for the person"
             case PersonReplied():

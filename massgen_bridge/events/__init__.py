@@ -54,6 +54,7 @@ from massgen_bridge.events._runs import (
 )
 from massgen_bridge.events._turns import (
     BallotWay,
+    HostedToolCall,
     InnerRunFinished,
     InnerRunStarted,
     LogLine,
@@ -94,6 +95,7 @@ __all__ = [
     "Event",
     "Exchange",
     "Happening",
+    "HostedToolCall",
     "ImprovementPromised",
     "InnerRunFinished",
     "InnerRunStarted",
@@ -143,6 +145,7 @@ Event = Annotated[
     | ReasoningDelta
     | ToolCallStarted
     | ToolCallFinished
+    | HostedToolCall
     | ModelCallStarted
     | ModelCallFinished
     | ModelRetried

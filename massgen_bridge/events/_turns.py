@@ -49,6 +49,19 @@ class ToolCallFinished(Frozen):
     source: str | None = None
 
 
+class HostedToolCall(Frozen):
+    """The provider called a tool of its own, such as a search of the web, for the model.
+
+    The host had no say in it: no permission was asked, and it counts for no limit of tool calls.
+    """
+
+    type: Literal["hosted_tool_call"] = "hosted_tool_call"
+    name: str
+    call_id: str = ""
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+    source: str | None = None
+
+
 class ModelCallStarted(Frozen):
     """A request is about to be sent to a model."""
 
@@ -140,6 +153,7 @@ TurnEvent = (
     | ReasoningDelta
     | ToolCallStarted
     | ToolCallFinished
+    | HostedToolCall
     | ModelCallStarted
     | ModelCallFinished
     | ModelRetried

@@ -12,6 +12,7 @@ from massgen_bridge.events import (
     Answered,
     AnswerRejected,
     BallotSpoiled,
+    HostedToolCall,
     ImprovementPromised,
     InnerRunFinished,
     InnerRunStarted,
@@ -50,6 +51,7 @@ _Inside = (
     | ToolCallStarted
     | ToolCallJudged
     | ToolCallFinished
+    | HostedToolCall
     | InnerRunStarted
     | InnerRunFinished
 )
@@ -120,6 +122,16 @@ class _Open:
                     arguments=arguments,
                     is_ballot=call.name == VOTE_TOOL
                     and (self.started.ballot == "tools" or event.source is not None),
+                )
+                self.tools.append(tool)
+            case HostedToolCall():
+                tool = ToolUse(
+                    call_id=event.call_id,
+                    name=event.name,
+                    start_s=at_s,
+                    end_s=at_s,
+                    arguments=event.arguments,
+                    is_hosted=True,
                 )
                 self.tools.append(tool)
             case ToolCallJudged():

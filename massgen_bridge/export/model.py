@@ -100,6 +100,8 @@ class ToolUse(Frozen):
         arguments: With the changes that plugins made.
         content: What it gave; null where it never ended.
         is_ballot: Whether the call was the vote itself.
+        is_hosted: Whether the provider called a tool of its own; the host then knows neither when
+            it ended nor what it gave.
         judged: What plugins decided on it, such as `deny`; null where they had no opinion.
         judged_by: The plugin that decided.
         judged_because: Its reason.
@@ -113,6 +115,7 @@ class ToolUse(Frozen):
     content: str | None = None
     is_error: bool = False
     is_ballot: bool = False
+    is_hosted: bool = False
     judged: str | None = None
     judged_by: str | None = None
     judged_because: str = ""

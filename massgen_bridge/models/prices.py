@@ -76,6 +76,9 @@ def price_of(
         input_tokens=usage.input_tokens,
         # A provider that miscounts must not make a price impossible.
         cache_read_tokens=min(usage.cached_tokens, usage.input_tokens),
+        cache_write_tokens=min(
+            usage.cache_write_tokens, max(0, usage.input_tokens - usage.cached_tokens)
+        ),
         output_tokens=usage.output_tokens,
     )
     try:

@@ -37,6 +37,7 @@ def messages_usage(usage: Mapping[str, Any] | None) -> Usage | None:
     return Usage(
         input_tokens=usage["input_tokens"] + written + cached,
         cached_tokens=cached,
+        cache_write_tokens=written,
         output_tokens=usage.get("output_tokens") or 0,
         reasoning_tokens=made.get("thinking_tokens") or 0,
         calls=1,
@@ -61,6 +62,7 @@ def _whole_prompt(usage: Mapping[str, Any] | None, *, prompt: str, answer: str) 
     return Usage(
         input_tokens=usage[f"{prompt}_tokens"],
         cached_tokens=read.get("cached_tokens") or 0,
+        cache_write_tokens=read.get("cache_write_tokens") or 0,
         output_tokens=usage.get(f"{answer}_tokens") or 0,
         reasoning_tokens=made.get("reasoning_tokens") or 0,
         calls=1,

@@ -140,7 +140,12 @@ def _parameters(path: str, signature: inspect.Signature, side: str = "") -> Line
 def _shown(value: object) -> str:
     if isinstance(value, BaseModel) and not value.model_fields_set:
         return f"{type(value).__name__}()"
-    shown = value.__qualname__ if isinstance(value, types.FunctionType | type) else repr(value)
+    if isinstance(value, types.FunctionType | type):
+        shown = value.__qualname__
+    elif isinstance(value, frozenset):  # without an order that differs from one process to another
+        shown = f"frozenset({{{', '.join(sorted(map(repr, value)))}}})"
+    else:
+        shown = repr(value)
     return shown if len(shown) <= _LONGEST_DEFAULT else f"a {type(value).__name__}"
 
 
