@@ -114,7 +114,8 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, str):
         return f'`"{value}"`'
     if isinstance(value, tuple | frozenset | dict):
-        return "empty" if not value else f"`{list(value)}`"
+        in_order = sorted(value) if isinstance(value, frozenset) else list(value)
+        return f"`{in_order}`" if in_order else "empty"
     return f"`{str(value).lower() if isinstance(value, bool) else f'{value:g}'}`"
 
 

@@ -142,7 +142,9 @@ def _shown(value: object) -> str:
         return f"{type(value).__name__}()"
     if isinstance(value, types.FunctionType | type):
         shown = value.__qualname__
-    elif isinstance(value, frozenset):  # without an order that differs from one process to another
+    elif (
+        isinstance(value, frozenset) and value
+    ):  # without an order that differs from one process to another
         shown = f"frozenset({{{', '.join(sorted(map(repr, value)))}}})"
     else:
         shown = repr(value)
