@@ -34,6 +34,7 @@ __all__ = [
     "InputKind",
     "Limits",
     "ShownAnswer",
+    "Source",
     "StopReason",
     "ToolCaller",
     "ToolDefinition",
@@ -250,14 +251,25 @@ class Turn(Frozen):
         return bound
 
 
+class Source(Frozen):
+    """Something that an answer rests on, as a provider's own search told it.
+
+    `text` is the passage that is quoted, where the provider gives one.
+    """
+
+    url: str | None = None
+    title: str = ""
+    text: str = ""
+
+
 class TurnResult(Frozen):
     """What a turn gave: deltas were advisory, this counts.
 
     `message` is the final assistant message. `new_messages` holds everything that the turn adds
     to the history (tool calls, tool results, the final message), in order. `structured` is the
-    decoded JSON of a turn with an output schema. `usage` is None where nobody counted. `abstained`
-    says why the agent gives neither answer nor vote; such a turn has not failed, and its message
-    does not count.
+    decoded JSON of a turn with an output schema. `usage` is None where nobody counted. `sources`
+    lists what the answer rests on, each once. `abstained` says why the agent gives neither answer
+    nor vote; such a turn has not failed, and its message does not count.
     """
 
     message: Message
@@ -265,6 +277,7 @@ class TurnResult(Frozen):
     stop_reason: StopReason = "end"
     structured: JsonValue | None = None
     usage: Usage | None = None
+    sources: tuple[Source, ...] = ()
     session: str | None = None
     abstained: str | None = None
 

@@ -12,8 +12,8 @@ from massgen_bridge.errors import ProtocolFailed
 from massgen_bridge.messages import ToolCall
 
 if TYPE_CHECKING:
-    from massgen_bridge.agent import StopReason, Usage
-    from massgen_bridge.messages import JsonValue
+    from massgen_bridge.agent import Source, StopReason, Usage
+    from massgen_bridge.messages import JsonValue, MediaPart
 
 __all__ = ["ModelAnswer", "structured_answer", "tool_call_from_json"]
 
@@ -27,6 +27,8 @@ class ModelAnswer:
         calls: The tools that the model calls, in order.
         stop_reason: Why the model stopped.
         usage: What was counted; None where nobody did.
+        media: Pictures and the like that the model made, in order.
+        sources: What its text rests on, as the provider's own search told it.
         paused: Whether the model wants to go on where it stopped, without a tool's result.
     """
 
@@ -34,6 +36,8 @@ class ModelAnswer:
     calls: tuple[ToolCall, ...]
     stop_reason: StopReason
     usage: Usage | None
+    media: tuple[MediaPart, ...] = ()
+    sources: tuple[Source, ...] = ()
     paused: bool = False
 
 

@@ -18,7 +18,7 @@ from massgen_bridge.models.sdk_errors import model_call_error
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from massgen_bridge.agent import Emit, StopReason, Turn, Usage
+    from massgen_bridge.agent import Emit, Source, StopReason, Turn, Usage
     from massgen_bridge.connection import Connection
     from massgen_bridge.messages import JsonValue, ToolCall
     from massgen_bridge.models.sdk_clients import ClientPool, Lease
@@ -108,10 +108,12 @@ class ModelLoop(ABC, Generic[C, A]):
         connection = turn.connection_for(self.connection)
         history: list[Message] = []
         usages: list[Usage] = []
+        sources: dict[Source, None] = {}
         for _ in range(turn.limits.max_model_calls):
             answer = await self._answer(request, emit, connection)
             if answer.usage is not None:
                 usages.append(answer.usage)
+            sources |= dict.fromkeys(answer.sources)
             message = _message(answer)
             if message.parts or not answer.paused:
                 history.append(message)
@@ -120,7 +122,8 @@ class ModelLoop(ABC, Generic[C, A]):
                 continue
             if not message.tool_calls:
                 structured = self._structured(turn, answer)
-                return _result(history, usages, answer.stop_reason, structured)
+                result = _result(history, usages, answer.stop_reason, structured)
+                return result.model_copy(update={"sources": tuple(sources)})
             results = await _call_tools(turn, answer.calls, emit)
             history.append(Message(role="tool", parts=results))
             if any(result.ends_turn for result in results):
@@ -185,7 +188,7 @@ def _message(answer: ModelAnswer) -> Message:
     text = (TextPart(text=answer.text),) if answer.text else ()
     # A refusal stands in place of what the model was about to do.
     calls = () if answer.stop_reason == "refusal" else answer.calls
-    return Message(role="assistant", parts=(*text, *calls))
+    return Message(role="assistant", parts=(*text, *answer.media, *calls))
 
 
 async def _call_tools(turn: Turn, calls: Sequence[ToolCall], emit: Emit) -> tuple[ToolResult, ...]:
