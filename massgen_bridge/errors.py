@@ -5,6 +5,7 @@
     BridgeError
     ├── ConfigError                 the YAML (or a call from Python) asks for something impossible
     │   ├── CassetteError           a cassette cannot be read, made, or used for this run
+    │   ├── MediaError              a picture or another file cannot be read, fetched or prepared
     │   └── TrustRequired           the YAML imports code that nobody has allowed yet
     ├── PluginError                 a plugin cannot be used
     │   ├── AdapterMissing          an agent kind is known, but not installed or broken
@@ -58,6 +59,7 @@ __all__ = [
     "JournalError",
     "LimitReached",
     "LocalModelError",
+    "MediaError",
     "NetworkFailed",
     "NotFound",
     "PermissionDenied",
@@ -130,6 +132,10 @@ class ConfigError(BridgeError):
 
 class CassetteError(ConfigError):
     """A cassette cannot be read or made, or is of another team or question."""
+
+
+class MediaError(ConfigError):
+    """A picture, sound, film or document cannot be read, fetched or prepared."""
 
 
 class TrustRequired(ConfigError):
