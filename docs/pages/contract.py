@@ -11,6 +11,7 @@ import pytest
 
 from massgen_bridge import Capabilities
 from massgen_bridge.testing import conformance
+from massgen_bridge.testing.conformance._base import ConformanceBase
 from pages.host_guarantees import HOST_GUARANTEES, HostGuarantee
 from pages.markdown import anchor, docstring
 
@@ -60,6 +61,10 @@ adapter's own tests subclass: {suites}.
 A test that a framework makes impossible is named in `expected_failures()`, with the reason; nothing
 is skipped. The suites are tried on agents that are wrong on purpose:
 [what the suite catches](wrong-agents.md).
+
+`CancellationConformance` is the part [Cut off](#cut-off) alone. It is for further options of an
+adapter that the whole suite is too much for, such as a group chat of several members: with
+`answers_before = 1` in the class, it is the second one that is cut off.
 """
 
 _HOST = """\
@@ -82,10 +87,16 @@ def page() -> str:
 
 
 def suites() -> list[type[Any]]:
-    """The classes that an adapter's tests subclass, general ones first."""
+    """The classes that an adapter's tests subclass, general ones first; not parts of one."""
     found = [getattr(conformance, name) for name in conformance.__all__]
     classes = [one for one in found if inspect.isclass(one) and any(proofs(one))]
-    return sorted(classes, key=lambda one: len(one.__mro__))
+    whole = [one for one in classes if not any(_is_part(one, other) for other in classes)]
+    return sorted(whole, key=lambda one: len(one.__mro__))
+
+
+def _is_part(suite: type[Any], other: type[Any]) -> bool:
+    """Whether another suite has all the tests of one without standing upon it."""
+    return not issubclass(other, suite) and set(proofs(suite)) < set(proofs(other))
 
 
 def proofs(suite: type[Any]) -> Iterator[tuple[type[Any], str, Callable[..., Any]]]:
@@ -146,10 +157,11 @@ def _proof(name: str, test: Callable[..., Any]) -> str:
 
 
 def _claims(part: type[Any], test: Callable[..., Any]) -> str:
-    """The capabilities that a test looks at, itself or by a method beside it."""
+    """The capabilities that a test looks at, itself or by a method beside it or of all suites."""
     source = inspect.getsource(test)
+    shared = {**vars(ConformanceBase), **vars(part)}
     for name in re.findall(r"\bself\.(\w+)\(", source):
-        if inspect.isfunction(beside := vars(part).get(name)):
+        if inspect.isfunction(beside := shared.get(name)):
             source += inspect.getsource(beside)
     looked_at = re.findall(r"\bcapabilities(?:\(\))?\.(\w+)", source)
     claims = [f"`{one}`" for one in Capabilities.model_fields if one in looked_at]

@@ -122,7 +122,7 @@ class WorkerAgent:
         admitted: AbstractAsyncContextManager[Connection | None] = nullcontext(setup.connection)
         if setup.connection is not None and setup.door is not None:
             admitted = setup.door.admit(turn, emit, worker.reservation)
-        remote = None
+        remote, was_stopped = None, False
         try:
             async with admitted as reach:
                 remote = worker.begin(turn, emit, reach=reach, ask=setup.ask)
@@ -130,11 +130,11 @@ class WorkerAgent:
                     return await remote.follow()
                 finally:
                     # Told before its way to the model ends, and waited for after that.
-                    worker.cancel(remote)
+                    was_stopped = worker.cancel(remote)
         finally:
             if remote is not None:
                 grace_s = _SHORT_GRACE_S if setup.alone else _GRACE_S
-                await worker.settle(remote, grace_s, alone=setup.alone)
+                await worker.settle(remote, grace_s, ends=setup.alone and was_stopped)
 
     async def _shared(self) -> Worker:
         """The one worker of all turns."""

@@ -146,19 +146,25 @@ class Worker:
             remote.printed(*self._early.popleft())
         return remote
 
-    def cancel(self, remote: RemoteTurn) -> None:
-        """Tell the worker that a turn is to stop, unless it has."""
-        if not remote.ended.is_set():
-            self.send(CancelTurn(params=TurnParams(run=remote.number)))
+    def cancel(self, remote: RemoteTurn) -> bool:
+        """Tell the worker that a turn is to stop, unless it has ended.
 
-    async def settle(self, remote: RemoteTurn, grace_s: float, *, alone: bool) -> None:
+        Returns:
+            Whether it had not.
+        """
+        if remote.ended.is_set():
+            return False
+        self.send(CancelTurn(params=TurnParams(run=remote.number)))
+        return True
+
+    async def settle(self, remote: RemoteTurn, grace_s: float, *, ends: bool) -> None:
         """See that a turn has ended: within the grace time by itself, or with its process.
 
         Args:
             remote: The turn.
             grace_s: Seconds that it has.
-            alone: Whether its process ends in any case where it was stopped, since a framework
-                may go on after its agent has stopped.
+            ends: Whether its process ends in any case, since a framework may go on after its
+                agent has stopped.
         """
         with anyio.CancelScope(shield=True):
             if not remote.ended.is_set():
@@ -166,8 +172,8 @@ class Worker:
                 self._process.resume_output()
                 with anyio.move_on_after(grace_s):
                     await remote.ended.wait()
-                if alone or not remote.ended.is_set():
-                    await self.kill()
+            if ends or not remote.ended.is_set():
+                await self.kill()
             del self._turns[remote.number]
 
     async def close(self) -> None:

@@ -158,6 +158,12 @@ def from_model(llm_config: dict[str, Any]) -> ConversableAgent:
     return ConversableAgent("helper", llm_config=llm_config, human_input_mode="NEVER")
 
 
+def streaming_from_model(llm_config: dict[str, Any]) -> ConversableAgent:
+    """One agent with the model of the configuration, whose words come as they are made."""
+    (model,) = llm_config["config_list"]
+    return from_model({"config_list": [{**model, "stream": True}]})
+
+
 def raises() -> ConversableAgent:
     """Nothing."""
     raise RuntimeError("no such table")

@@ -38,6 +38,7 @@ pytest.register_assert_rewrite(
             "cancellation",
             "checks",
             "content",
+            "cut_off",
             "desk",
             "failures",
             "kinds",
@@ -59,6 +60,7 @@ pytest.register_assert_rewrite(
 from massgen_bridge.testing.conformance._answers import AnswerTests
 from massgen_bridge.testing.conformance._cancellation import CancellationTests
 from massgen_bridge.testing.conformance._content import ContentTests
+from massgen_bridge.testing.conformance._cut_off import CutOffTests
 from massgen_bridge.testing.conformance._desk import DeskTests
 from massgen_bridge.testing.conformance._failures import FailureTests
 from massgen_bridge.testing.conformance._kinds import KindTests
@@ -72,7 +74,7 @@ from massgen_bridge.testing.conformance._tools import ToolTests
 from massgen_bridge.testing.conformance._turns import LOOKUP, TurnTests
 from massgen_bridge.testing.conformance._usage import UsageTests
 
-__all__ = ["LOOKUP", "AgentConformance", "ModelAgentConformance"]
+__all__ = ["LOOKUP", "AgentConformance", "CancellationConformance", "ModelAgentConformance"]
 
 
 class AgentConformance(TurnTests, StoppingTests, LifeTests, RuleTests):
@@ -100,3 +102,11 @@ class ModelAgentConformance(
     AgentConformance,
 ):
     """What every agent promises that uses a model. Give it `adapter()` and `options()`."""
+
+
+class CancellationConformance(CutOffTests):
+    """What every agent promises that uses a model and is cancelled; `ModelAgentConformance` has it.
+
+    For further options of an adapter that the whole suite is too much for, such as a group chat of
+    several members: those are cut off in a later model call with `answers_before`.
+    """

@@ -151,6 +151,15 @@ class ConformanceBase(ABC):
         self.unclaimed = ability
         return True
 
+    def needs_a_process(self) -> None:
+        """Fail for agents that only the end of their process stops: none is ended here."""
+        if self.capabilities().cancellation == "process" and self.isolation == "none":
+            pytest.fail(
+                "such an agent is stopped by ending its process, and this suite runs it in its "
+                "own: name this test in expected_failures(), with that as the reason",
+                pytrace=False,
+            )
+
     async def make(self, connection: Connection | None) -> Agent:
         """An agent, made in a thread as the host does; to be closed by whoever wanted it."""
         spec, options = self.adapter(), self.options()

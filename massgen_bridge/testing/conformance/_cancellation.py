@@ -13,48 +13,27 @@ import pytest
 from massgen_bridge.agent import Limits
 from massgen_bridge.connection import RetryPolicy
 from massgen_bridge.events import TurnCancelled, TurnFailed
-from massgen_bridge.messages import ToolCall
 from massgen_bridge.runtime.executor import TurnOutcome
-from massgen_bridge.testing.agents import ScriptedTools, collect, turn
-from massgen_bridge.testing.conformance._checks import GRACE_S, assert_refused, cancelled
-from massgen_bridge.testing.conformance._model import ModelConformanceBase
-from massgen_bridge.testing.conformance._stopping import StoppingTests
-from massgen_bridge.testing.conformance._turns import LOOKUP
+from massgen_bridge.testing.agents import collect, turn
+from massgen_bridge.testing.conformance._checks import GRACE_S, cancelled
+from massgen_bridge.testing.conformance._cut_off import (
+    ENDLESS,
+    MOMENTS,
+    CutOffTests,
+    assert_quiet,
+)
 from massgen_bridge.testing.fixtures import StartModelServer
-from massgen_bridge.testing.servers import Hang, HttpError, ModelServer, Reply, Text, ToolCalls
+from massgen_bridge.testing.servers import Hang, HttpError, Reply, Text
 
-__all__ = ["CancellationTests", "assert_quiet"]
+__all__ = ["CancellationTests"]
 
-_QUIET_S = 0.3
 _SETTLED_S = 0.1
-_ENDLESS = Text.of_tokens(2000, tokens_per_second=100)
-_MOMENTS: dict[str, Reply] = {"first-byte": Hang(), "midway": _ENDLESS}
 
 
-class CancellationTests(StoppingTests, ModelConformanceBase):
-    """After a cancellation: no new request, no new tool call, and open streams are closed."""
+class CancellationTests(CutOffTests):
+    """A turn that waits, is cancelled twice or beside another, or has used up its time, stops."""
 
-    @pytest.mark.parametrize("reply", _MOMENTS.values(), ids=_MOMENTS)
-    async def test_a_cancelled_model_call_is_given_up(
-        self, serve: StartModelServer, reply: Any
-    ) -> None:
-        """Cancelled while it waits for the first byte, or in the middle of the text, a turn ends
-        within 2 seconds. The server sees the connection go, and no further request.
-        """
-        self.needs_a_process()
-        server = serve(reply)
-
-        async def under_way() -> None:
-            await server.await_calls(1)
-            if reply is _ENDLESS:
-                await server.await_tokens(3)
-
-        async with self.agent_at(server) as agent:
-            await cancelled(agent, turn("Speak."), under_way)
-            await server.await_close(1, timeout_s=GRACE_S)
-            await assert_quiet(server, calls=1)
-
-    @pytest.mark.parametrize("reply", _MOMENTS.values(), ids=_MOMENTS)
+    @pytest.mark.parametrize("reply", MOMENTS.values(), ids=MOMENTS)
     async def test_a_model_call_that_is_cancelled_twice_is_given_up(
         self, serve: StartModelServer, reply: Any
     ) -> None:
@@ -73,7 +52,7 @@ class CancellationTests(StoppingTests, ModelConformanceBase):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(run)
                 await server.await_calls(1)
-                if reply is _ENDLESS:
+                if reply is ENDLESS:
                     await server.await_tokens(3)
                 with anyio.fail_after(GRACE_S):
                     while not outcomes:
@@ -82,35 +61,6 @@ class CancellationTests(StoppingTests, ModelConformanceBase):
             await server.await_close(1, timeout_s=GRACE_S)
             await assert_quiet(server, calls=1)
         assert outcomes == [TurnCancelled(reason="again and again")]
-
-    async def test_a_cancelled_tool_call_is_given_up(self, serve: StartModelServer) -> None:
-        """A cancellation in the middle of a tool call reaches the tool. The tool is not called
-        again, no other tool is, and the model is not asked again.
-        """
-        self.needs_a_process()
-        call = ("lookup", {"query": "x", "limit": 1})
-        server = serve([ToolCalls(call, call), Text("This must not be asked for.")])
-        inside, outside = anyio.Event(), anyio.Event()
-
-        async def wait(_call: ToolCall) -> str:
-            inside.set()
-            try:
-                await anyio.sleep_forever()
-            finally:
-                outside.set()
-            return "never"
-
-        tools = ScriptedTools(wait)
-        asked = turn("Look it up.", tools=[LOOKUP], call_tool=tools)
-        async with self.agent_at(server) as agent:
-            if self.lacks("tools"):
-                await assert_refused(agent, asked)
-                return
-            await cancelled(agent, asked, inside.wait)
-            assert outside.is_set(), "the tool was left running"
-            begun = len(tools.calls)
-            await assert_quiet(server, calls=1)
-            assert len(tools.calls) == begun
 
     async def test_a_cancelled_wait_makes_no_further_call(self, serve: StartModelServer) -> None:
         """Cancelled while it waits to make a failed model call again, a turn ends within 2
@@ -155,7 +105,7 @@ class CancellationTests(StoppingTests, ModelConformanceBase):
         ("reply", "limits"),
         [
             pytest.param(Hang(after=2), Limits(idle_s=0.4), id="idle"),
-            pytest.param(_ENDLESS, Limits(wall_s=0.4), id="wall"),
+            pytest.param(ENDLESS, Limits(wall_s=0.4), id="wall"),
         ],
     )
     async def test_the_time_limits_of_a_turn_hold(
@@ -173,10 +123,3 @@ class CancellationTests(StoppingTests, ModelConformanceBase):
             await assert_quiet(server, calls=1)
         assert isinstance(outcome, TurnFailed), f"{outcome}"
         assert outcome.kind == "timeout", f"{outcome}"
-
-
-async def assert_quiet(server: ModelServer, *, calls: int) -> None:
-    """No model is called for a while, and no answer is being sent."""
-    await anyio.sleep(_QUIET_S)
-    assert server.calls == calls, "a model was called after the turn had ended"
-    assert server.running_calls == 0

@@ -31,15 +31,6 @@ _TICK_S = 0.5  # how often the executor looks at its limits, with room for a bus
 class StoppingTests(ConformanceBase):
     """A turn that is to stop stops within two seconds, and takes nothing else with it."""
 
-    def needs_a_process(self) -> None:
-        """Fail for agents that only the end of their process stops: none is ended here."""
-        if self.capabilities().cancellation == "process" and self.isolation == "none":
-            pytest.fail(
-                "such an agent is stopped by ending its process, and this suite runs it in its "
-                "own: name this test in expected_failures(), with that as the reason",
-                pytrace=False,
-            )
-
     @pytest.mark.parametrize("place", ["first", "middle", "last"])
     async def test_a_turn_cancelled_at_an_event_stops(
         self, connection: Connection | None, place: str

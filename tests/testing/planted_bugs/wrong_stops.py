@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,16 @@ class LeavesItsToolsRunning(LeavesWorkBehind):
             return await turn.call_tool(call)
 
         return await asyncio.shield(self.behind(run()))
+
+
+class LeavesAProcessRunning(Faithful):
+    """Starts a program for each turn, and does not end it with the turn, nor when it is closed."""
+
+    caught_by = (f"{_GIVEN_UP}[midway]",)
+
+    async def run(self, turn: Turn, emit: Emit) -> TurnResult:
+        os.posix_spawnp("sleep", ["sleep", "5"], os.environ)  # noqa: ASYNC221 - it does not wait
+        return await super().run(turn, emit)
 
 
 class CancelsEverything(Faithful):
@@ -202,6 +213,7 @@ WRONG: tuple[type[Faithful], ...] = (
     LeavesItsCallRunning,
     StopsSlowly,
     LeavesItsToolsRunning,
+    LeavesAProcessRunning,
     CancelsEverything,
     BlocksWhileTheModelThinks,
     WaitsForOthers,
