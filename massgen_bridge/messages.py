@@ -6,11 +6,24 @@ cannot carry is refused with `UnsupportedContent`; it is never dropped or turned
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 __all__ = [
+    "MEDIA_BY_NAME",
+    "MEDIA_NAME",
     "AudioPart",
     "DocumentPart",
     "Frozen",
@@ -29,6 +42,12 @@ __all__ = [
     "unbroken",
     "user",
 ]
+
+MEDIA_BY_NAME = "media_by_name"
+"""Key of a pydantic context: in JSON, media stand under names that a function gives or finds."""
+
+MEDIA_NAME = "sha256:"
+"""How such a name begins; the SHA-256 of the bytes follows, in hex. Base64 has no colon."""
 
 JsonValue = Any
 """Any JSON value; checked where it enters (a tool's schema, a run's journal)."""
@@ -58,13 +77,34 @@ class TextPart(Frozen):
 class _Media(Frozen):
     """Binary content: either its bytes or an address, never both.
 
-    `media_type` is the IANA name, for example `image/png`. In JSON, `data` is base64.
+    `media_type` is the IANA name, for example `image/png`. In JSON, `data` is base64, or the name
+    under which the bytes are kept elsewhere. `path` is the file in which the host has saved what an
+    agent made, for people to find it.
     """
 
     media_type: str = Field(pattern=r"^[a-z]+/[A-Za-z0-9.+-]+$")
     data: bytes | None = None
     url: str | None = None
     name: str | None = None
+    path: str | None = None
+
+    @field_serializer("data", mode="wrap", when_used="json")
+    def _named(
+        self,
+        data: bytes | None,
+        handler: SerializerFunctionWrapHandler,
+        info: SerializationInfo[Any],
+    ) -> str | None:
+        name: Callable[[bytes], str] | None = (info.context or {}).get(MEDIA_BY_NAME)
+        encoded: str | None = handler(data) if name is None or data is None else name(data)
+        return encoded
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _found(cls, data: Any, info: ValidationInfo[Any]) -> Any:
+        find: Callable[[str], bytes] | None = (info.context or {}).get(MEDIA_BY_NAME)
+        is_name = isinstance(data, str) and data.startswith(MEDIA_NAME)
+        return find(data) if find is not None and is_name else data
 
     @model_validator(mode="after")
     def _one_source(self) -> _Media:

@@ -12,7 +12,7 @@ from massgen_bridge.cli._output import FAILED, READER_GONE, Failure, print_json
 from massgen_bridge.cli._stdout import is_full, unwritten
 from massgen_bridge.events import Record, RunFinished
 from massgen_bridge.runtime.redact import Redactor
-from massgen_bridge.runtime.rewrite import encode
+from massgen_bridge.runtime.rewrite import encode, media_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -105,4 +105,4 @@ class LineWriter:
     @staticmethod
     def _write(records: Iterable[Record]) -> None:
         for record in records:
-            print_json(encode(record))
+            print_json(encode(record, media_name))

@@ -18,7 +18,7 @@ from massgen_bridge.display import choose_display
 from massgen_bridge.events import RunFinished, RunResumed
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.journal import read_run
-from massgen_bridge.runtime.rewrite import encode
+from massgen_bridge.runtime.rewrite import encode, media_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +84,7 @@ def _show(pace: _Pace, shown: Display, output: Output) -> RunResult | None:
         for record in pace.records():
             shown.listen(record)
             if output is Output.JSONL:
-                print_json(encode(record))
+                print_json(encode(record, media_name))
             if isinstance(record.event, RunFinished):
                 result = record.event.result
             elif isinstance(record.event, RunResumed):

@@ -23,7 +23,7 @@ from massgen_bridge.events import RunFinished
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.journal import read_run
 from massgen_bridge.runtime.journal_file import read_ends
-from massgen_bridge.runtime.rewrite import encode
+from massgen_bridge.runtime.rewrite import encode, media_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +76,7 @@ def show(
         say(render_summary(read_run(path)), nl=False)
     elif output is Output.JSONL:
         for record in read_run(path):
-            print_json(encode(record))
+            print_json(encode(record, media_name))
     else:
         print_json(_result(row, path))
 

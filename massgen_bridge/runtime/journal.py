@@ -32,7 +32,7 @@ from massgen_bridge.runtime.journal_file import (
     write_left_out,
 )
 from massgen_bridge.runtime.redact import Redactor
-from massgen_bridge.runtime.rewrite import encode
+from massgen_bridge.runtime.rewrite import encode, media_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -286,6 +286,7 @@ class _Writer:
         self.durable = -1
         self.left_out = 0
         self.transactions = 0
+        self._media = _Shelf(redactor)
 
     def tell(self) -> None:
         """Say that records wait; said again before it has begun, it begins at once."""
@@ -335,7 +336,8 @@ class _Writer:
         try:
             rows = self._rows(records, is_last=is_last)
             if rows:
-                insert_rows(connection, rows)
+                insert_rows(connection, rows, self._media.fresh)
+                self._media.fresh.clear()
                 self.transactions += 1
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for this thread
             self._fail(error)
@@ -345,11 +347,12 @@ class _Writer:
     def _rows(self, records: list[Record], *, is_last: bool) -> list[tuple[int, str]]:
         items = coalesce(records)
         if not self._redactor:
-            return [(seq_of(item), encode(item)) for item in items]
+            return [(seq_of(item), encode(item, self._media.name)) for item in items]
         items = self._redactor.join(items)
         if is_last:
             items += self._redactor.join_rest()
-        return list(zip(map(seq_of, items), self._redactor.encode(items), strict=True))
+        encoded = self._redactor.encode(items, self._media.name)
+        return list(zip(map(seq_of, items), encoded, strict=True))
 
     def _close(self, connection: sqlite3.Connection) -> None:
         try:
@@ -364,6 +367,28 @@ class _Writer:
         self.failure = f"the journal {str(self._path)!r} cannot be written: {reason}"
         self.refusal = self.failure
         self.pending.clear()
+
+
+class _Shelf:
+    """The media of a run: each is written once, without secrets, under a name by its content.
+
+    Attributes:
+        fresh: What is not written yet, by name.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._names: dict[str, str] = {}
+        self.fresh: dict[str, bytes] = {}
+
+    def name(self, data: bytes) -> str:
+        """The name of media, which are then kept."""
+        given = media_name(data)
+        if given not in self._names:
+            clean = self._redactor.mask_data(data) if self._redactor else data
+            name = self._names[given] = given if clean == data else media_name(clean)
+            self.fresh[name] = clean
+        return self._names[given]
 
 
 def _size(record: Record) -> int:

@@ -1,9 +1,10 @@
 """The file of one run: how it is made, written to and read, now and in later versions.
 
-Format 1 is an SQLite database with two tables: `records` holds one record a row, as JSON, under its
-`seq`; `about` says what wrote them (`header`) and what a resumed run is made from (`setup`, not in
-every file). `PRAGMA user_version` is the format. A run that goes on is in WAL mode, a closed one is
-a single plain file.
+Format 2 is an SQLite database with three tables: `records` holds one record a row, as JSON, under
+its `seq`; `media` holds the bytes of each picture or other file once, under a name by its content,
+which stands for them in the records; `about` says what wrote them (`header`) and what a resumed
+run is made from (`setup`, not in every file). Format 1 had the bytes within the records. `PRAGMA
+user_version` is the format. A run that goes on is in WAL mode, a closed one is a single plain file.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import json
 import os
 import sqlite3
 from contextlib import closing, suppress
-from functools import cache
+from functools import cache, lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -20,11 +22,11 @@ from pydantic import ValidationError
 from massgen_bridge import __version__
 from massgen_bridge.errors import JournalError
 from massgen_bridge.events import SCHEMA_VERSION, Record
-from massgen_bridge.messages import Frozen
+from massgen_bridge.messages import MEDIA_BY_NAME, Frozen
 from massgen_bridge.runtime.owner import Owner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = [
@@ -42,9 +44,11 @@ __all__ = [
     "write_left_out",
 ]
 
-FORMAT = 1
+FORMAT = 2
 
 _APPLICATION_ID = 0x4D474252
+_MEDIA_TABLE = "CREATE TABLE IF NOT EXISTS media (name TEXT PRIMARY KEY, data BLOB NOT NULL)"
+_MEDIA_AT_HAND = 16
 _WRITTEN_BY = "SELECT json_extract(value, '$.written_by') FROM about WHERE name = 'header'"
 _ROWS_A_STATEMENT = 256  # keeps below 999 variables, the least that SQLite may allow
 _BUSY_S = 10.0
@@ -84,6 +88,7 @@ def create_file(path: Path, run_id: str, setup: str | None = None) -> sqlite3.Co
             PRAGMA user_version = {FORMAT};
             CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
             CREATE TABLE records (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
+            {_MEDIA_TABLE};
             """
         )
         connection.execute("INSERT INTO about VALUES ('header', ?)", (header.model_dump_json(),))
@@ -109,6 +114,8 @@ def open_file(path: Path) -> sqlite3.Connection:
         with suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(_MEDIA_TABLE)
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
     except BaseException:
         connection.close()
         raise
@@ -136,7 +143,8 @@ def take_over(path: Path, may: Callable[[JournalHeader, Record | None], None]) -
             row = connection.execute(
                 "SELECT seq, body FROM records ORDER BY seq DESC LIMIT 1"
             ).fetchone()
-            may(header, _decode(path, *row) if row else None)
+            media = _MediaOf(connection, path)
+            may(header, _decode(path, row[0], row[1], media) if row else None)
             mine = {"owner": Owner.this_process(), "written_by": __version__}
             connection.execute(
                 "UPDATE about SET value = ? WHERE name = 'header'",
@@ -156,18 +164,23 @@ def write_left_out(connection: sqlite3.Connection, left_out: int) -> None:
     )
 
 
-def insert_rows(connection: sqlite3.Connection, rows: Sequence[tuple[int, str]]) -> None:
-    """Write rows of `seq` and JSON in one transaction.
+def insert_rows(
+    connection: sqlite3.Connection,
+    rows: Sequence[tuple[int, str]],
+    media: Mapping[str, bytes] = MappingProxyType({}),
+) -> None:
+    """Write rows of `seq` and JSON in one transaction, with the media that they name first.
 
     Many rows go into one statement, because the interpreter's lock changes hands at every
     statement, and a busy event loop may keep it for milliseconds each time.
     """
     chunks = [rows[i : i + _ROWS_A_STATEMENT] for i in range(0, len(rows), _ROWS_A_STATEMENT)]
-    if len(chunks) == 1:
+    if len(chunks) == 1 and not media:
         _insert_chunk(connection, chunks[0])
         return
     connection.execute("BEGIN")
     try:
+        connection.executemany("INSERT OR IGNORE INTO media VALUES (?, ?)", media.items())
         for chunk in chunks:
             _insert_chunk(connection, chunk)
         connection.execute("COMMIT")
@@ -197,9 +210,10 @@ def read_run(path: Path) -> Iterator[Record]:
     with closing(_open(path)) as connection:
         if not _is_begun(connection, path):
             return
+        media = _MediaOf(connection, path)
         try:
             for seq, body in connection.execute("SELECT seq, body FROM records ORDER BY seq"):
-                yield _decode(path, seq, body)
+                yield _decode(path, seq, body, media)
         except sqlite3.DatabaseError as error:
             raise _damaged(path, error) from error
 
@@ -220,7 +234,9 @@ def read_ends(path: Path) -> tuple[Record, Record] | None:
             ).fetchall()
         except sqlite3.DatabaseError as error:
             raise _damaged(path, error) from error
-    return (_decode(path, *rows[0]), _decode(path, *rows[-1])) if rows else None
+        media = _MediaOf(connection, path)
+        ends = [_decode(path, seq, body, media) for seq, body in (rows[:1] + rows[-1:])]
+    return (ends[0], ends[1]) if ends else None
 
 
 def read_setup(path: Path) -> str | None:
@@ -319,9 +335,33 @@ def _header(connection: sqlite3.Connection, path: Path) -> JournalHeader:
         raise _damaged(path, error) from error
 
 
-def _decode(path: Path, seq: int, body: str) -> Record:
+class _MediaOf:
+    """The media of a run, found by their names; those that were used last are at hand.
+
+    Raises:
+        JournalError: There are none of that name.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self.find = lru_cache(_MEDIA_AT_HAND)(self._read)
+
+    def _read(self, name: str) -> bytes:
+        query = "SELECT data FROM media WHERE name = ?"
+        try:
+            row = self._connection.execute(query, (name,)).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self._path, error) from error
+        if row is None:
+            raise JournalError(f"the journal {str(self._path)!r} lacks the file {name!r}")
+        return bytes(row[0])
+
+
+def _decode(path: Path, seq: int, body: str, media: _MediaOf) -> Record:
+    context = {MEDIA_BY_NAME: media.find}
     try:
-        return Record.model_validate_json(body)
+        return Record.model_validate_json(body, context=context)
     except ValidationError as error:
         problem = error
     try:
@@ -329,7 +369,7 @@ def _decode(path: Path, seq: int, body: str) -> Record:
         plain = json.loads(body)
         version = plain.get("v") if isinstance(plain, dict) else None
         if version == SCHEMA_VERSION:
-            return Record.model_validate(plain)
+            return Record.model_validate(plain, context=context)
     except ValueError as error:
         raise _damaged(path, error) from error
     if isinstance(version, int):

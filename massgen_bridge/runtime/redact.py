@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -22,7 +24,7 @@ from massgen_bridge.runtime.rewrite import encode, rewrite
 from massgen_bridge.runtime.secret_forms import MASK, SecretForms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 __all__ = ["Redactor"]
 
@@ -50,6 +52,7 @@ class Redactor:
         self._forms = SecretForms(secrets)
         self._tails: dict[Stream, _Tail] = {}
         self._turns: dict[str | None, set[Stream]] = {}
+        self._clean: set[bytes] = set()
 
     def __bool__(self) -> bool:
         """Whether there is anything to look for."""
@@ -91,23 +94,52 @@ class Redactor:
         """The first half of `flush`."""
         return _in_order(item for turn_id in list(self._turns) for item in self._end_turn(turn_id))
 
-    def encode(self, items: Sequence[Record | Joined]) -> list[str]:
+    def encode(
+        self, items: Sequence[Record | Joined], name: Callable[[bytes], str] | None = None
+    ) -> list[str]:
         """The second half, with the records as JSON.
+
+        Args:
+            items: What the first half gave.
+            name: Gives the names under which media stand; it masks them itself. Base64 without it.
 
         Raises:
             JournalError: A secret stands where the schema allows no other text.
         """
-        encoded = [encode(item) for item in items]
+        encoded = [encode(item, name) for item in items]
         # One search through all of them is several times faster than one through each.
         if not self._forms.found_in("\n".join(encoded)):
             return encoded
         return [
-            encode(self._rewritten(whole(item))) if self._forms.found_in(text) else text
+            encode(self._rewritten(whole(item)), name) if self._forms.found_in(text) else text
             for item, text in zip(items, encoded, strict=True)
         ]
 
+    def mask_data(self, data: bytes) -> bytes:
+        """Media without secrets."""
+        return self._forms.mask_data(data)
+
     def _without_secrets(self, record: Record) -> Record:
-        return self._rewritten(record) if self._forms.found_in(_strings(record)) else record
+        text = self._strings(record)
+        return self._rewritten(record) if self._forms.found_in(text) else record
+
+    def _strings(self, record: Record) -> str:
+        """All the text of a record, to be looked through; of a delta, the cheap way."""
+        event = record.event
+        if not isinstance(event, (TextDelta, ReasoningDelta)):
+            return encode(record, self._text_of)
+        ids = (record.run_id, record.agent_id or "", record.turn_id or "")
+        return "\n".join((event.text, event.source or "", *ids))
+
+    def _text_of(self, data: bytes) -> str:
+        """Media as text to be looked through: nothing of those that are known to be clean."""
+        digest = sha256(data).digest()
+        if digest in self._clean:
+            return ""
+        if self._forms.mask_data(data) != data:
+            return b64encode(data).decode()
+        self._clean.add(digest)
+        return ""
 
     def _rewritten(self, record: Record) -> Record:
         try:
@@ -160,15 +192,6 @@ class Redactor:
         streams.remove(stream)
         if not streams:
             del self._turns[stream.turn_id]
-
-
-def _strings(record: Record) -> str:
-    """All the text of a record, to be looked through; of a delta, the cheap way."""
-    event = record.event
-    if not isinstance(event, (TextDelta, ReasoningDelta)):
-        return encode(record)
-    ids = (record.run_id, record.agent_id or "", record.turn_id or "")
-    return "\n".join((event.text, event.source or "", *ids))
 
 
 def _in_order(items: Iterable[Joined]) -> list[Joined]:

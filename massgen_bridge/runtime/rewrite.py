@@ -3,38 +3,49 @@
 from __future__ import annotations
 
 from functools import cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
 
 from massgen_bridge.events import Record
-from massgen_bridge.messages import unbroken
+from massgen_bridge.messages import MEDIA_BY_NAME, MEDIA_NAME, unbroken
 from massgen_bridge.runtime.deltas import Joined, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["encode", "rewrite"]
+__all__ = ["encode", "media_name", "rewrite"]
 
 _DEEPEST = 100
 _RECORD: TypeAdapter[Record] = TypeAdapter(Record)
 
 
-def encode(item: Record | Joined) -> str:
-    """One record as one line of JSON.
+def media_name(data: bytes) -> str:
+    """The name of media by their content, for `encode`."""
+    return f"{MEDIA_NAME}{sha256(data).hexdigest()}"
+
+
+def encode(item: Record | Joined, name: Callable[[bytes], str] | None = None) -> str:
+    """One record as one line of JSON; with `name`, media stand in it under what that gives.
 
     What JSON cannot hold never stops a run: half a surrogate pair becomes U+FFFD, a value of an
     unknown type its `repr`, and what nests too deeply or contains itself is cut off.
     """
     try:
         if isinstance(item, Record):
-            return _serializer().to_json(item).decode()
+            return _json(item, name)
         delta, text = item
         return to_json({**vars(delta), "event": {**vars(delta.event), "text": text}}).decode()
     except PydanticSerializationError:
         plain = Record.model_validate(_walk(whole(item), unbroken, bytes, ()))
-        return _serializer().to_json(plain).decode()
+        return _json(plain, name)
+
+
+def _json(record: Record, name: Callable[[bytes], str] | None) -> str:
+    context = None if name is None else {MEDIA_BY_NAME: name}
+    return _serializer().to_json(record, context=context).decode()
 
 
 def rewrite(

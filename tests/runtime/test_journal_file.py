@@ -206,13 +206,13 @@ def test_a_run_is_never_written_over(path: Path) -> None:
 
 def test_a_newer_format_names_the_version_that_can_read_it(path: Path) -> None:
     _fill(path, [answered(1)])
-    _change(path, "PRAGMA user_version = 2")
+    _change(path, "PRAGMA user_version = 3")
     _change(path, "UPDATE about SET value = json_set(value, '$.written_by', '7.1.0')")
 
     error = _read_error(path)
 
-    assert "journal format 2, written by massgen-bridge 7.1.0" in error
-    assert f"this is massgen-bridge {__version__}, which reads up to format 1" in error
+    assert "journal format 3, written by massgen-bridge 7.1.0" in error
+    assert f"this is massgen-bridge {__version__}, which reads up to format 2" in error
     assert error.endswith("read it with massgen-bridge 7.1.0 or newer")
 
 
