@@ -20,10 +20,46 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from wheels.environments import ENVIRONMENTS, OUTSIDE
 
+from massgen_bridge.testing.servers import AutoToolCall, ModelServer
+
 CONFIG = OUTSIDE / "configs" / "frameworks" / "all_together.yaml"
 AGENTS = ("crewai", "ag2", "ag2-classic", "langchain", "openai", "anthropic")
 QUESTION = "Why is the sky blue?"
 SECONDS = 280
+GRACE_S = 2.0
+
+SLOW_TOOL = """
+from collections.abc import Iterable
+from pathlib import Path
+
+import anyio
+
+from massgen_bridge import ToolDefinition, ToolSpec, hookimpl
+
+MARKS = Path(__file__).with_name("marks.txt")
+
+
+async def wait(_arguments):
+    mark("begun")
+    try:
+        await anyio.sleep_forever()
+    finally:
+        mark("stopped")
+
+
+def mark(word):
+    with MARKS.open("a") as file:
+        file.write(f"{word}\\n")
+
+
+SCHEMA = {"type": "object", "properties": {"what": {"type": "string"}}, "required": ["what"]}
+
+
+@hookimpl
+def bridge_tools() -> Iterable[ToolSpec]:
+    definition = ToolDefinition(name="slow", description="Waits.", input_schema=SCHEMA)
+    return [ToolSpec(definition=definition, call=wait)]
+"""
 
 NEWEST = {
     "ag2": ">=1.2",
@@ -38,13 +74,13 @@ pytestmark = pytest.mark.timeout(SECONDS + 20)
 
 
 @contextmanager
-def started(*command: str, home: Path) -> Iterator[subprocess.Popen[str]]:
+def started(*command: str, home: Path, **env: str) -> Iterator[subprocess.Popen[str]]:
     """A command of the environment, with nothing of ours in its surroundings."""
     cache = os.environ["MASSGEN_BRIDGE_CACHE"]
     process = subprocess.Popen(
         [ENVIRONMENTS / "frameworks" / "bin" / "massgen-bridge", *command],
         cwd=home,
-        env={"PATH": os.defpath, "HOME": str(home), "MASSGEN_BRIDGE_CACHE": cache},
+        env={"PATH": os.defpath, "HOME": str(home), "MASSGEN_BRIDGE_CACHE": cache, **env},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -150,15 +186,51 @@ def test_a_run_goes_on_without_a_worker_that_is_killed(moment_s: float, tmp_path
     assert result["answer"], result
 
 
-def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
-    with started("run", str(CONFIG), QUESTION, home=tmp_path) as process:
-        wait_for(lambda: len(descendants(process.pid)) >= len(AGENTS), what="all workers")
-        below = descendants(process.pid)
-        os.kill(process.pid, signal.SIGINT)
-        process.communicate(timeout=60)
-        assert process.returncode == 130
-        wait_for(
-            lambda: not any(Path(f"/proc/{pid}").exists() for pid in below),
-            what="the end of all processes",
-            seconds=10,
+def test_ctrl_c_with_tools_in_flight_leaves_nothing(tmp_path: Path) -> None:
+    marks = tmp_path / "marks.txt"
+    marks.touch()
+    (tmp_path / "slow.py").write_text(SLOW_TOOL)
+    config = tmp_path / "team.yaml"
+    with ModelServer(default=AutoToolCall(name="slow", again=True)) as server:
+        config.write_text(_team_with_tools(server))
+        with started(
+            "run", str(config), QUESTION, "--trust", home=tmp_path, A_KEY="any"
+        ) as process:
+            wait_for(
+                lambda: marks.read_text().count("begun") == len(AGENTS),
+                what="a call of the tool by each agent",
+            )
+            below = descendants(process.pid)
+            assert [line for line in below.values() if "isolation/child.py" in line]
+            os.kill(process.pid, signal.SIGINT)
+            began, calls = time.monotonic(), server.calls
+            _, err = process.communicate(timeout=60)
+            took = time.monotonic() - began
+        assert process.returncode == 130, err
+        assert took < GRACE_S, f"it took {took:.1f} s to stop"
+        left = [line for pid, line in below.items() if Path(f"/proc/{pid}").exists()]
+        assert not left, left
+        time.sleep(0.5)
+        assert (server.calls, server.running_calls) == (calls, 0)
+    told = marks.read_text().split()
+    assert told == ["begun"] * len(AGENTS) + ["stopped"] * len(AGENTS)
+
+
+def _team_with_tools(server: ModelServer) -> str:
+    """The agents of all frameworks, with a model of the test's and a tool that never ends."""
+    kinds = [one.replace("-", "_") for one in AGENTS]
+    agents = [
+        f"  - {{id: {name}, tools: [slow],"
+        f" backend: {{type: {kind}, model: {'claude' if kind == 'anthropic' else 'chat'}}}}}"
+        for name, kind in zip(AGENTS, kinds, strict=True)
+    ]
+    models = [
+        f"  {name}: {{provider: {provider}, model: any, api_key: '${{A_KEY}}', base_url: {url}}}"
+        for name, provider, url in (
+            ("chat", "openai", server.base_url("chat")),
+            ("claude", "anthropic", server.base_url("messages")),
         )
+    ]
+    return "\n".join(
+        ["version: 1", "plugins: [slow.py]", "models:", *models, "agents:", *agents, ""]
+    )
