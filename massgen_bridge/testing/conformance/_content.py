@@ -41,8 +41,11 @@ _SAMPLING: dict[str, tuple[Sampling, Any]] = {
     "seed": (Sampling(seed=11), 11),
 }
 _AMBIENT = {
+    "GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:9/ambient",
+    "GOOGLE_GENAI_API_VERSION": "v1ambient",
+} | {
     f"{sdk}_{name}": value
-    for sdk in ("OPENAI", "ANTHROPIC")
+    for sdk in ("ANTHROPIC", "GEMINI", "GOOGLE", "OPENAI")
     for name, value in {
         "API_KEY": "ambient-key",
         "AUTH_TOKEN": "ambient-token",
@@ -238,8 +241,8 @@ class ContentTests(ModelConformanceBase):
         self, serve: StartModelServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Address, key, headers and model come from the connection, and from nothing else: no
-        address, key or header that the SDKs of OpenAI and Anthropic find in the environment is
-        used.
+        address, key or header that the SDKs of OpenAI, Anthropic and Google find in the environment
+        is used.
         """
         for name, value in _AMBIENT.items():
             monkeypatch.setenv(name, value)

@@ -20,7 +20,7 @@ from massgen_bridge.testing.servers.protocol import base_url
 
 __all__ = ["ModelConformanceBase"]
 
-_SERVED: Final[tuple[Protocols, ...]] = ("chat", "messages")
+_SERVED: Final[tuple[Protocols, ...]] = ("chat", "messages", "gemini")
 
 
 class ModelConformanceBase(ConformanceBase):

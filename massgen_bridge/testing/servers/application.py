@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -129,6 +130,11 @@ class ModelApplication:
         self._selector = selector
         self._recorder = recorder
         self._deliveries = {delivery.protocol.path: delivery for delivery in deliveries}
+        self._patterns = [
+            (_pattern(delivery.protocol.path), delivery)
+            for delivery in deliveries
+            if "{" in delivery.protocol.path
+        ]
         self._key = key
         self._models = (*selector.models, *models)
         self._documents = documents
@@ -150,13 +156,16 @@ class ModelApplication:
         return replace(plan.response, observer=entry)
 
     def _plan(self, request: HttpRequest) -> _Plan:
-        delivery = self._deliveries.get(request.path)
+        delivery = self._deliveries.get(request.path) or self._matching(request.path)
         if delivery is None:
             return self._plan_other(request)
         if request.method != "POST":
             return _Plan(self._not_allowed(delivery, request, "POST"))
         self._recorder.calls += 1
         return self._plan_call(delivery, request, self._recorder.calls)
+
+    def _matching(self, path: str) -> Delivery | None:
+        return next((one for pattern, one in self._patterns if pattern.fullmatch(path)), None)
 
     def _plan_other(self, request: HttpRequest) -> _Plan:
         delivery = self._spoken(request)
@@ -200,6 +209,11 @@ class ModelApplication:
             self.failures.append(error)
             message = f"the test's script failed: {type(error).__name__}: {error}"
             return delivery.error(HttpError(status=500, message=message))
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    """What matches the paths that one with `{name}` in it stands for."""
+    return re.compile("[^/:]+".join(re.escape(part) for part in re.split(r"\{\w+\}", path)))
 
 
 def _read(protocol: WireProtocol, body: Any, request: HttpRequest, number: int) -> ModelRequest:

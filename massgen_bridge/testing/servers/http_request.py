@@ -43,6 +43,7 @@ class HttpRequest:
     Attributes:
         method: as sent, such as `POST`.
         path: the target without its query.
+        query: what follows the `?` of the target.
         headers: names in lower case; repeated headers joined by a comma.
         body: decoded from its transfer coding, not from its content coding.
         version: `HTTP/1.0` or `HTTP/1.1`.
@@ -55,12 +56,14 @@ class HttpRequest:
     body: bytes
     version: str
     keep_alive: bool
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Head:
     method: str
     path: str
+    query: str
     version: str
     headers: Mapping[str, str]
     length: int
@@ -115,6 +118,7 @@ class RequestParser:
         return HttpRequest(
             method=head.method,
             path=head.path,
+            query=head.query,
             headers=head.headers,
             body=body,
             version=head.version,
@@ -195,6 +199,8 @@ def _parse_head(raw: bytes) -> _Head:
             HTTPStatus.BAD_REQUEST, f"not an HTTP/1.1 request line: {request_line!r}"
         )
     method, target, version = parts
+    # A client that takes this server for a proxy sends the whole address.
+    address = urlsplit(target)
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
@@ -205,8 +211,8 @@ def _parse_head(raw: bytes) -> _Head:
     length, chunked = _body_framing(headers)
     return _Head(
         method=method,
-        # A client that takes this server for a proxy sends the whole address.
-        path=urlsplit(target).path,
+        path=address.path,
+        query=address.query,
         version=version,
         headers=MappingProxyType(headers),
         length=length,

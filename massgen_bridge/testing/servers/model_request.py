@@ -122,6 +122,7 @@ class ModelRequest:
         headers: names in lower case.
         body: as parsed from JSON.
         read_messages: reads `messages` out of a body, as the protocol has them.
+        settings: of how to generate, by their usual names; None: they stand in the body.
     """
 
     number: int
@@ -138,6 +139,7 @@ class ModelRequest:
     read_messages: Callable[[Mapping[str, Any]], tuple[SentMessage, ...]] = field(
         repr=False, compare=False
     )
+    settings: Mapping[str, Any] | None = None
 
     @cached_property
     def messages(self) -> tuple[SentMessage, ...]:
@@ -153,7 +155,8 @@ class ModelRequest:
     @property
     def sampling(self) -> Mapping[str, Any]:
         """What the request says of how to generate, such as `temperature`, as it says it."""
-        return {name: self.body[name] for name in _SAMPLING if name in self.body}
+        given = self.body if self.settings is None else self.settings
+        return {name: given[name] for name in _SAMPLING if name in given}
 
 
 class RequestState(enum.Enum):
@@ -185,6 +188,7 @@ class RecordedRequest:
         finished_at: when its response ended; None while it runs.
         tokens_sent: of the answer, handed to the operating system so far.
         state: how far the server is with it.
+        query: of the path, as sent.
     """
 
     number: int | None
@@ -198,6 +202,7 @@ class RecordedRequest:
     finished_at: float | None
     tokens_sent: int
     state: RequestState
+    query: str = ""
 
     @property
     def closed_early(self) -> bool:
@@ -217,4 +222,6 @@ def api_key(headers: Mapping[str, str]) -> str | None:
         headers: names in lower case.
     """
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
-    return credentials if scheme.lower() == "bearer" else headers.get("x-api-key")
+    if scheme.lower() == "bearer":
+        return credentials
+    return headers.get("x-api-key") or headers.get("x-goog-api-key")

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 # What follows the host in the base URL that clients of a protocol are given.
-_BASES: Mapping[str, str] = {"chat": "/v1", "messages": ""}
+_BASES: Mapping[str, str] = {"chat": "/v1", "messages": "", "gemini": ""}
 
 
 class RefusedRequest(Exception):
@@ -85,7 +85,7 @@ class WireProtocol(Protocol):
 
     @property
     def path(self) -> str:
-        """Where answers are asked for by `POST`."""
+        """Where answers are asked for by `POST`; `{name}` stands for one step, or a part of it."""
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:

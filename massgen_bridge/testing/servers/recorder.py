@@ -160,4 +160,5 @@ class _Entry:
             finished_at=self._finished_at,
             tokens_sent=self._tokens,
             state=self._state,
+            query=self._request.query,
         )

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import anyio
@@ -17,6 +18,7 @@ from massgen_bridge.testing.servers.anthropic_messages import AnthropicMessages
 from massgen_bridge.testing.servers.application import ModelApplication, Selector
 from massgen_bridge.testing.servers.chat_completions import ChatCompletions
 from massgen_bridge.testing.servers.delivery import Delivery
+from massgen_bridge.testing.servers.gemini import Gemini
 from massgen_bridge.testing.servers.http import HttpServer
 from massgen_bridge.testing.servers.protocol import base_url
 from massgen_bridge.testing.servers.recorder import Recorder
@@ -94,7 +96,8 @@ class ModelServer:
         self._selector = Selector(script, default)
         lock = threading.RLock()
         self._recorder = Recorder(keep=keep_requests, lock=lock)
-        protocols = (ChatCompletions(strict=strict), AnthropicMessages(strict=strict))
+        gemini = Gemini(strict=strict)
+        protocols = (ChatCompletions(strict=strict), AnthropicMessages(strict=strict), gemini)
         self._application = ModelApplication(
             selector=self._selector,
             recorder=self._recorder,
@@ -106,7 +109,12 @@ class ModelServer:
             ],
             models=models,
             key=api_key,
-            documents={STATS_PATH: self._stats},
+            documents={
+                STATS_PATH: self._stats,
+                gemini.models_path: partial(
+                    gemini.models_document, (*self._selector.models, *models)
+                ),
+            },
         )
         self._http = HttpServer(self._application, lock=lock)
         self._running: ExitStack | None = None

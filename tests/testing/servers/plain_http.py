@@ -84,7 +84,7 @@ def post(
 def events_of(body: bytes) -> list[Event]:
     """The server-sent events of a body; what follows the last blank line is none."""
     events = []
-    for block in body.decode().split("\n\n")[:-1]:
+    for block in body.decode().replace("\r\n", "\n").split("\n\n")[:-1]:
         fields = dict(line.split(": ", 1) for line in block.split("\n"))
         events.append(Event(name=fields.get("event", ""), data=fields["data"]))
     return events
