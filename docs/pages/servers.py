@@ -24,15 +24,17 @@ _PAGE = """\
 
 A server on this machine that answers as the API of a model does, by a script that you write:
 answers, tool calls, errors, streams that break. Requests come over HTTP from the real client of a
-framework or an SDK, so nothing of it has to be replaced in a test. Each server speaks two protocols
+framework or an SDK, so nothing of it has to be replaced in a test. Each server speaks three protocols
 at one port:
 
 | protocol | path | base URL for its clients |
 | --- | --- | --- |
 | OpenAI Chat Completions | `/v1/chat/completions` | `server.url`, also `server.base_url("chat")` |
 | Anthropic Messages | `/v1/messages` | `server.base_url("messages")` |
+| Gemini | `/v1beta/models/MODEL:streamGenerateContent` | `server.base_url("gemini")` |
 
-Both have `/v1/models`. A script says nothing of protocols: the same one serves both.
+`/v1/models` and `/v1beta/models` list the models. A script says nothing of protocols: the same one
+serves all.
 
 ## In a test
 

@@ -127,7 +127,7 @@ def test_tools_and_fields_have_rules(
 
 def test_newer_models_take_tools_of_both_sides(server: ModelServer) -> None:
     """If the request says so, and older ones not even then."""
-    both = {
+    both: dict[str, Any] = {
         "tools": [*TOOLS, {"googleSearch": {}}],
         "toolConfig": {"includeServerSideToolInvocations": True},
     }
