@@ -24,8 +24,8 @@ _PAGE = """\
 
 A server on this machine that answers as the API of a model does, by a script that you write:
 answers, tool calls, errors, streams that break. Requests come over HTTP from the real client of a
-framework or an SDK, so nothing of it has to be replaced in a test. Each server speaks three protocols
-at one port:
+framework or an SDK, so nothing of it has to be replaced in a test. Each server speaks three
+protocols at one port:
 
 | protocol | path | base URL for its clients |
 | --- | --- | --- |
