@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from massgen_bridge.agent import Emit, Source, StopReason, Turn, Usage
     from massgen_bridge.connection import Connection
-    from massgen_bridge.messages import JsonValue, ToolCall
+    from massgen_bridge.messages import JsonValue, MediaPart, ToolCall
     from massgen_bridge.models.sdk_clients import ClientPool, Lease
     from massgen_bridge.specs import AgentContext
 
@@ -109,12 +109,16 @@ class ModelLoop(ABC, Generic[C, A]):
         history: list[Message] = []
         usages: list[Usage] = []
         sources: dict[Source, None] = {}
+        made: list[MediaPart] = []
         for _ in range(turn.limits.max_model_calls):
             answer = await self._answer(request, emit, connection)
             if answer.usage is not None:
                 usages.append(answer.usage)
             sources |= dict.fromkeys(answer.sources)
+            made += answer.media
             message = _message(answer)
+            if made and not (answer.paused or message.tool_calls):  # what was made on the way, too
+                message = message.model_copy(update={"parts": (*message.parts, *made)})
             if message.parts or not answer.paused:
                 history.append(message)
             if answer.paused:
@@ -188,7 +192,7 @@ def _message(answer: ModelAnswer) -> Message:
     text = (TextPart(text=answer.text),) if answer.text else ()
     # A refusal stands in place of what the model was about to do.
     calls = () if answer.stop_reason == "refusal" else answer.calls
-    return Message(role="assistant", parts=(*text, *answer.media, *calls))
+    return Message(role="assistant", parts=(*text, *calls))
 
 
 async def _call_tools(turn: Turn, calls: Sequence[ToolCall], emit: Emit) -> tuple[ToolResult, ...]:

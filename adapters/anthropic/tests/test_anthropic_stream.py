@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
+from anthropic_streams import COUNTED, Event, begin, block, end, sse, text
 from massgen_bridge_anthropic import bridge_adapters
 
 from massgen_bridge import (
@@ -31,58 +31,18 @@ from massgen_bridge.testing.servers import HttpError, ModelServer, Text
 
 pytestmark = pytest.mark.anyio
 
-Event = dict[str, Any]
-COUNTED = {"input_tokens": 3, "output_tokens": 1}
-
-
-def _sse(*events: Any) -> HttpError:
-    """A stream of these events, whatever they are."""
-    body = "".join(f"event: {_name(event)}\ndata: {json.dumps(event)}\n\n" for event in events)
-    return HttpError(status=200, body=body, content_type="text/event-stream")
-
-
-def _name(event: Any) -> str:
-    """The event's name; an older SDK leaves out those that it does not know."""
-    return event["type"] if isinstance(event, dict) else "content_block_delta"
-
-
-def _start(**usage: Any) -> Event:
-    return {"type": "message_start", "message": {"role": "assistant", "usage": usage or COUNTED}}
-
-
-def _block(index: int, kind: str, *deltas: Event, **start: Any) -> list[Event]:
-    return [
-        {
-            "type": "content_block_start",
-            "index": index,
-            "content_block": {"type": kind, **start},
-        },
-        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
-        {"type": "content_block_stop", "index": index},
-    ]
-
-
-def _text(index: int, *pieces: str, **start: Any) -> list[Event]:
-    deltas = ({"type": "text_delta", "text": piece} for piece in pieces)
-    return _block(index, "text", *deltas, **{"text": "", **start})
-
 
 def _thinking(index: int, *pieces: str, signature: str = "signed") -> list[Event]:
     deltas = [{"type": "thinking_delta", "thinking": piece} for piece in pieces]
     sign = {"type": "signature_delta", "signature": signature}
-    return _block(index, "thinking", *deltas, sign, thinking="", signature="")
+    return block(index, "thinking", *deltas, sign, thinking="", signature="")
 
 
 def _call(
     index: int, call_id: str, *pieces: str, name: str = "lookup", **start: Any
 ) -> list[Event]:
     deltas = ({"type": "input_json_delta", "partial_json": piece} for piece in pieces)
-    return _block(index, "tool_use", *deltas, **{"id": call_id, "name": name, "input": {}, **start})
-
-
-def _end(reason: str | None = "end_turn", *, usage: Any = None, **delta: Any) -> list[Event]:
-    told = {"type": "message_delta", "delta": {"stop_reason": reason, **delta}}
-    return [told if usage is None else {**told, "usage": usage}, {"type": "message_stop"}]
+    return block(index, "tool_use", *deltas, **{"id": call_id, "name": name, "input": {}, **start})
 
 
 async def _answer(server: ModelServer, events: EventLog | None = None, **more: Any) -> TurnResult:
@@ -107,7 +67,7 @@ async def _answer(server: ModelServer, events: EventLog | None = None, **more: A
 async def test_each_word_for_a_stop_is_understood(
     model_server: StartModelServer, reason: str, expected: StopReason
 ) -> None:
-    server = model_server(_sse(_start(), *_text(0, "a", "b"), *_end(reason)))
+    server = model_server(sse(begin(), *text(0, "a", "b"), *end(reason)))
     result = await _answer(server)
     assert (result.text, result.stop_reason) == ("ab", expected)
 
@@ -116,7 +76,7 @@ async def test_a_refusal_without_words_says_what_the_provider_explains(
     model_server: StartModelServer,
 ) -> None:
     details = {"type": "refusal", "category": None, "explanation": "I may not."}
-    server = model_server(_sse(_start(), *_end("refusal", stop_details=details)))
+    server = model_server(sse(begin(), *end("refusal", stop_details=details)))
     events = collect()
     result = await _answer(server, events)
     assert (result.text, result.stop_reason) == ("I may not.", "refusal")
@@ -124,7 +84,7 @@ async def test_a_refusal_without_words_says_what_the_provider_explains(
 
 
 async def test_an_end_without_a_reason_to_stop_is_no_end(model_server: StartModelServer) -> None:
-    server = model_server(_sse(_start(), *_text(0, "a"), *_end(None)))
+    server = model_server(sse(begin(), *text(0, "a"), *end(None)))
     with pytest.raises(Truncated):
         await _answer(server)
 
@@ -132,7 +92,7 @@ async def test_an_end_without_a_reason_to_stop_is_no_end(model_server: StartMode
 async def test_a_reason_to_stop_is_an_end_without_the_marker(
     model_server: StartModelServer,
 ) -> None:
-    server = model_server(_sse(_start(), *_text(0, "a"), _end()[0]))
+    server = model_server(sse(begin(), *text(0, "a"), end()[0]))
     assert (await _answer(server)).text == "a"
 
 
@@ -164,22 +124,22 @@ async def test_an_answer_that_is_no_stream_is_no_success(
 async def test_an_event_in_another_form_is_told_as_such(
     model_server: StartModelServer, event: Any
 ) -> None:
-    begun = _text(0, "a")[:2]
+    begun = text(0, "a")[:2]
     with pytest.raises(ProtocolFailed):
-        await _answer(model_server(_sse(*begun, event, *_end())))
+        await _answer(model_server(sse(*begun, event, *end())))
 
 
 async def test_events_that_are_yet_to_be_invented_are_no_trouble(
     model_server: StartModelServer,
 ) -> None:
     server = model_server(
-        _sse(
+        sse(
             {"type": "ping"},
-            _start(),
+            begin(),
             {"type": "weather", "delta": None},
-            *_text(0, "a", citations=None),
-            *_block(1, "hologram", {"type": "light_delta", "light": 7}),
-            *_end(usage=COUNTED),
+            *text(0, "a", citations=None),
+            *block(1, "hologram", {"type": "light_delta", "light": 7}),
+            *end(usage=COUNTED),
         )
     )
     assert (await _answer(server)).text == "a"
@@ -189,15 +149,13 @@ async def test_text_may_stand_in_several_blocks_and_in_their_beginnings(
     model_server: StartModelServer,
 ) -> None:
     events = collect()
-    server = model_server(
-        _sse(_start(), *_text(0, "b", "", "c", text="a"), *_text(1, "d"), *_end())
-    )
+    server = model_server(sse(begin(), *text(0, "b", "", "c", text="a"), *text(1, "d"), *end()))
     result = await _answer(server, events)
     assert result.text == events.text == "abcd"
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "expected"),
+    ("started", "ended", "expected"),
     [
         (
             {
@@ -210,6 +168,7 @@ async def test_text_may_stand_in_several_blocks_and_in_their_beginnings(
             Usage(
                 input_tokens=3210,
                 cached_tokens=3000,
+                cache_write_tokens=200,
                 output_tokens=40,
                 reasoning_tokens=30,
                 calls=1,
@@ -229,15 +188,15 @@ async def test_text_may_stand_in_several_blocks_and_in_their_beginnings(
     ],
 )
 async def test_usage_is_what_was_told_last_with_all_of_the_prompt(
-    model_server: StartModelServer, start: Any, end: Any, expected: Usage | None
+    model_server: StartModelServer, started: Any, ended: Any, expected: Usage | None
 ) -> None:
-    server = model_server(_sse(_start(**start), *_text(0, "a"), *_end(usage=end)))
+    server = model_server(sse(begin(usage=started), *text(0, "a"), *end(usage=ended)))
     assert (await _answer(server)).usage == expected
 
 
 async def test_thinking_is_told_apart_from_the_answer(model_server: StartModelServer) -> None:
     events = collect()
-    server = model_server(_sse(_start(), *_thinking(0, "Hm, ", "so."), *_text(1, "Yes."), *_end()))
+    server = model_server(sse(begin(), *_thinking(0, "Hm, ", "so."), *text(1, "Yes."), *end()))
     result = await _answer(server, events)
     assert result.text == events.text == "Yes."
     assert [event.text for event in events.of(ReasoningDelta)] == ["Hm, ", "so."]
@@ -250,20 +209,20 @@ async def test_what_the_model_said_before_a_call_goes_back_unchanged(
     cited = {"type": "char_location", "cited_text": "x"}
     server = model_server(
         [
-            _sse(
-                _start(),
+            sse(
+                begin(),
                 *_thinking(0, "I must ", "look.", signature="c2lnbmVk"),
-                *_block(1, "redacted_thinking", data="b3BhcXVl"),
-                *_block(
+                *block(1, "redacted_thinking", data="b3BhcXVl"),
+                *block(
                     2,
                     "text",
                     {"type": "text_delta", "text": "Let me see."},
                     {"type": "citations_delta", "citation": cited},
                     text="",
                 ),
-                *_text(3, "\n"),
+                *text(3, "\n"),
                 *_call(4, "c1", '{"query": "x", ', '"limit": 1}'),
-                *_end("tool_use"),
+                *end("tool_use"),
             ),
             Text("Done."),
         ],
@@ -296,16 +255,16 @@ async def test_a_pause_is_followed_by_the_rest(model_server: StartModelServer) -
     found = [{"type": "web_search_result", "url": "https://a.example", "encrypted_content": "e"}]
     server = model_server(
         [
-            _sse(
-                _start(),
-                *_text(0, "Searching. "),
-                *_block(1, "server_tool_use", query, **search),
-                *_end("pause_turn"),
+            sse(
+                begin(),
+                *text(0, "Searching. "),
+                *block(1, "server_tool_use", query, **search),
+                *end("pause_turn"),
             ),
-            _sse(
-                _start(),
-                *_block(0, "web_search_tool_result", tool_use_id="s1", content=found),
-                *_end("pause_turn"),
+            sse(
+                begin(),
+                *block(0, "web_search_tool_result", tool_use_id="s1", content=found),
+                *end("pause_turn"),
             ),
             Text("Found."),
         ],
@@ -354,7 +313,7 @@ async def test_calls_are_put_together_however_they_are_cut(
     model_server: StartModelServer, blocks: list[Event], reason: str
 ) -> None:
     tools = ScriptedTools("found")
-    server = model_server([_sse(_start(), *blocks, *_end(reason)), Text("Done.")])
+    server = model_server([sse(begin(), *blocks, *end(reason)), Text("Done.")])
     await _answer(server, tools=[LOOKUP], call_tool=tools)
     assert tools.calls == [
         ToolCall(call_id="c1", name="lookup", arguments={"query": "a", "limit": 1}),
@@ -376,7 +335,7 @@ async def test_only_a_json_object_is_taken_for_arguments(
     model_server: StartModelServer, text: str, arguments: dict[str, Any], malformed: str | None
 ) -> None:
     tools = ScriptedTools("found")
-    server = model_server([_sse(_start(), *_call(0, "c1", text), *_end()), Text("Done.")])
+    server = model_server([sse(begin(), *_call(0, "c1", text), *end()), Text("Done.")])
     await _answer(server, tools=[LOOKUP], call_tool=tools)
     (call,) = tools.calls
     assert (call.arguments, call.malformed) == (arguments, malformed)

@@ -19,6 +19,7 @@ from massgen_bridge.testing.servers.script import HttpError, Reply
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from massgen_bridge.testing.servers.files import FileStore
     from massgen_bridge.testing.servers.http_request import HttpRequest
     from massgen_bridge.testing.servers.model_request import ModelRequest
     from massgen_bridge.testing.servers.protocol import WireProtocol
@@ -111,6 +112,7 @@ class ModelApplication:
         models: names to list beside those of the script.
         key: the only API key that is let in; None: any, or none.
         documents: what else can be read by `GET`, by its path.
+        files: those that clients keep here.
 
     Attributes:
         failures: what the script's functions raised.
@@ -125,6 +127,7 @@ class ModelApplication:
         models: Sequence[str],
         key: str | None,
         documents: Mapping[str, Callable[[], bytes]],
+        files: FileStore,
     ) -> None:
         self.failures: list[Exception] = []
         self._selector = selector
@@ -138,6 +141,7 @@ class ModelApplication:
         self._key = key
         self._models = (*selector.models, *models)
         self._documents = documents
+        self._files = files
 
     def connections_changed(self) -> None:
         """A connection was opened or closed."""
@@ -169,6 +173,12 @@ class ModelApplication:
 
     def _plan_other(self, request: HttpRequest) -> _Plan:
         delivery = self._spoken(request)
+        try:
+            found = self._files.respond(request, delivery.protocol)
+        except RefusedRequest as refusal:
+            found = delivery.error(refusal.error)
+        if found is not None:
+            return _Plan(found)
         models = partial(delivery.protocol.models_document, self._models)
         documents: Mapping[str, Callable[[], bytes]] = {_MODELS_PATH: models, **self._documents}
         document = documents.get(request.path)

@@ -18,6 +18,7 @@ from massgen_bridge.testing.servers.anthropic_messages import AnthropicMessages
 from massgen_bridge.testing.servers.application import ModelApplication, Selector
 from massgen_bridge.testing.servers.chat_completions import ChatCompletions
 from massgen_bridge.testing.servers.delivery import Delivery
+from massgen_bridge.testing.servers.files import FileStore
 from massgen_bridge.testing.servers.gemini import Gemini
 from massgen_bridge.testing.servers.http import HttpServer
 from massgen_bridge.testing.servers.protocol import base_url
@@ -76,6 +77,9 @@ class ModelServer:
         keep_requests: how many of the last requests to remember; None: all.
         host: the address to listen at.
         port: 0 for any that is free.
+
+    Attributes:
+        files: what clients keep here, at `/v1/files`.
     """
 
     def __init__(
@@ -94,6 +98,7 @@ class ModelServer:
     ) -> None:
         self._address = (host, port)
         self._selector = Selector(script, default)
+        self.files = FileStore()
         lock = threading.RLock()
         self._recorder = Recorder(keep=keep_requests, lock=lock)
         gemini = Gemini(strict=strict)
@@ -115,6 +120,7 @@ class ModelServer:
                     gemini.models_document, (*self._selector.models, *models)
                 ),
             },
+            files=self.files,
         )
         self._http = HttpServer(self._application, lock=lock)
         self._running: ExitStack | None = None

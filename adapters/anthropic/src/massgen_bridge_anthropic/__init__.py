@@ -28,7 +28,10 @@ def bridge_adapters() -> list[AdapterSpec]:
             factory=_create,
             options=AnthropicOptions,
             capabilities=Capabilities(
-                tools=True, structured=True, inputs=frozenset({"image", "document"})
+                tools=True,
+                structured=True,
+                inputs=frozenset({"image", "document"}),
+                tool_media=frozenset({"image", "document"}),
             ),
             requires=("anthropic>=1.9,<3",),
             framework="anthropic",

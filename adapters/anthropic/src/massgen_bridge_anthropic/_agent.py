@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
 
 import anthropic
 
@@ -17,6 +18,8 @@ from massgen_bridge_anthropic._convert import (
     tool_results,
     wire_tools,
 )
+from massgen_bridge_anthropic._files import Files
+from massgen_bridge_anthropic._hosted import hosted_tools, made_files
 from massgen_bridge_anthropic._options import AnthropicOptions
 from massgen_bridge_anthropic._stream import Answer, read_answer
 
@@ -26,6 +29,8 @@ __all__ = ["MessagesAgent"]
 # what a model does not use costs nothing.
 _OUTPUT_LIMIT = 32_000
 _ANSWER_BEYOND_THINKING = 8_000
+# Others that speak the protocol keep prompts by themselves, or refuse to be asked.
+_KEEPS = "anthropic"
 
 
 class MessagesAgent(ModelLoop[anthropic.AsyncAnthropic, Answer]):
@@ -37,6 +42,8 @@ class MessagesAgent(ModelLoop[anthropic.AsyncAnthropic, Answer]):
         super().__init__(context, CLIENTS)
         self._options: AnthropicOptions = context.options
         self._request_options = request_options(self.connection)
+        self._hosted = hosted_tools(self._options)
+        self._files = Files()
 
     def first_request(self, turn: Turn) -> dict[str, Any]:
         """The body of the turn's first model call; the messages grow with the turn.
@@ -45,7 +52,7 @@ class MessagesAgent(ModelLoop[anthropic.AsyncAnthropic, Answer]):
             UnsupportedContent: The protocol has no form for a part of the history, or for a
                 setting of the connection.
         """
-        connection, options = self.connection, self._options
+        connection = self.connection
         sampling = connection.sampling
         if sampling.seed is not None:
             raise UnsupportedContent(
@@ -66,19 +73,13 @@ class MessagesAgent(ModelLoop[anthropic.AsyncAnthropic, Answer]):
         for name in ("temperature", "top_p"):
             if (value := getattr(sampling, name)) is not None:
                 request[name] = value
-        if turn.tools:
-            request["tools"] = wire_tools(turn.tools)
-            if options.parallel_tool_calls is not None:
-                request["tool_choice"] = {
-                    "type": "auto",
-                    "disable_parallel_tool_use": not options.parallel_tool_calls,
-                }
-        if options.thinking is not None:
+        request |= self._tools(turn)
+        if self._options.thinking is not None:
             request["thinking"] = self._thinking(limit)
         if output_config := self._output_config(turn):
             request["output_config"] = output_config
-        if options.cache is not None:
-            request["cache_control"] = {"type": "ephemeral", "ttl": options.cache}
+        if (kept := self._kept(turn)) is not None:
+            request["cache_control"] = {"type": "ephemeral", "ttl": kept}
         return _with_extra(request, sampling.extra)
 
     async def ask(
@@ -92,11 +93,22 @@ class MessagesAgent(ModelLoop[anthropic.AsyncAnthropic, Answer]):
         options = self._request_options
         if connection is not self.connection:
             options = request_options(connection, own_key=True)
+        await self._files.send_large(client, request)
         async with await stream(client, request, options) as events:
-            return await read_answer(events, emit)
+            answer = await read_answer(events, emit)
+        if made := tuple(made_files(answer.blocks)):
+            return replace(answer, media=await self._files.fetch(client, made, emit))
+        return answer
+
+    async def aclose(self) -> None:
+        """Delete the files that were sent, and give back the clients."""
+        await self._files.aclose()
+        await super().aclose()
 
     def go_on(self, request: dict[str, Any], answer: Answer, results: Sequence[ToolResult]) -> None:
         """Add the model's message and the results of its calls."""
+        if answer.container is not None:
+            request["container"] = answer.container
         messages = request["messages"]
         last = messages[-1]
         if last["role"] == "assistant":  # it had paused, or a history's last words were its own
@@ -117,6 +129,24 @@ class MessagesAgent(ModelLoop[anthropic.AsyncAnthropic, Answer]):
         window = connection.traits.context_window
         # Servers of one's own refuse what leaves no room for the prompt.
         return _OUTPUT_LIMIT if window is None else max(1, min(_OUTPUT_LIMIT, window // 2))
+
+    def _tools(self, turn: Turn) -> dict[str, Any]:
+        hosted = [] if turn.output_schema is not None else self._hosted
+        if not (turn.tools or hosted):
+            return {}
+        tools = {"tools": [*wire_tools(turn.tools), *hosted]}
+        parallel = self._options.parallel_tool_calls
+        if not turn.tools or parallel is None:
+            return tools
+        choice = {"type": "auto", "disable_parallel_tool_use": not parallel}
+        return {**tools, "tool_choice": choice}
+
+    def _kept(self, turn: Turn) -> Literal["5m", "1h"] | None:
+        """How long the provider is to keep the prompt."""
+        if self._options.cache != "auto":
+            return self._options.cache
+        goes_on = any(not tool.ends_turn for tool in turn.tools)
+        return "5m" if goes_on and self.connection.provider == _KEEPS else None
 
     def _thinking(self, limit: int) -> dict[str, Any]:
         options = self._options

@@ -14,6 +14,7 @@ from massgen_bridge import (
     DocumentPart,
     ImagePart,
     InputKind,
+    MediaPart,
     Message,
     Part,
     TextPart,
@@ -137,7 +138,9 @@ def tool_results(results: Iterable[ToolResult]) -> dict[str, Any]:
 
 def _result(result: ToolResult) -> Block:
     block: Block = {"type": "tool_result", "tool_use_id": _call_id(result.call_id)}
-    if result.content.strip():
+    if result.media:
+        block["content"] = [*_text(result.content), *map(_medium, result.media)]
+    elif result.content.strip():
         block["content"] = result.content
     if result.is_error:
         block["is_error"] = True
@@ -156,13 +159,22 @@ def _user_part(part: Part, message: Message, inputs: Collection[InputKind]) -> I
             yield from _text(part.text)
         case ToolCall() | ToolResult():
             raise misplaced_part(part, message, carrier=_CARRIER)
+        case ImagePart() | DocumentPart():
+            check_input(part, inputs)
+            yield _medium(part)
+        case AudioPart() | VideoPart():
+            yield _medium(part)
+        case _:
+            assert_never(part)
+
+
+def _medium(part: MediaPart) -> Block:
+    match part:
         case ImagePart():
-            check_input(part, inputs)
-            yield {"type": "image", "source": _image_source(part)}
+            return {"type": "image", "source": _image_source(part)}
         case DocumentPart():
-            check_input(part, inputs)
             title = {} if part.name is None else {"title": part.name}
-            yield {"type": "document", "source": _document_source(part), **title}
+            return {"type": "document", "source": _document_source(part), **title}
         case AudioPart() | VideoPart():
             raise UnsupportedContent(f"{_CARRIER} has no form for {part.type}")
         case _:

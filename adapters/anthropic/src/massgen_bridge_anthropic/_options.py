@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from massgen_bridge import NoOptions
 
-__all__ = ["AnthropicOptions"]
+__all__ = ["AnthropicOptions", "WebFetch", "WebSearch"]
 
 
 _LEAST_THINKING = 1024
@@ -22,6 +22,36 @@ def _check_thinking(value: Any) -> Any:
             f"{_LEAST_THINKING} or more"
         )
     return value
+
+
+class _WebTool(NoOptions):
+    max_uses: int | None = Field(
+        default=None, ge=1, description="Most uses in one model call; None leaves it to the model."
+    )
+    allowed_domains: tuple[str, ...] | None = Field(
+        default=None, description="The only domains that may be used, such as `example.com`."
+    )
+    blocked_domains: tuple[str, ...] | None = Field(
+        default=None, description="Domains that are never used."
+    )
+
+    @model_validator(mode="after")
+    def _one_list(self) -> Self:
+        if self.allowed_domains is not None and self.blocked_domains is not None:
+            raise ValueError("give one of 'allowed_domains' and 'blocked_domains', not both")
+        return self
+
+
+class WebSearch(_WebTool):
+    """How the provider searches the web."""
+
+
+class WebFetch(_WebTool):
+    """How the provider fetches pages."""
+
+    max_content_tokens: int | None = Field(
+        default=None, ge=1, description="Most tokens of one page; the rest is cut off."
+    )
 
 
 class AnthropicOptions(NoOptions):
@@ -51,11 +81,28 @@ class AnthropicOptions(NoOptions):
         description="Whether the model may call several tools at once; None leaves it to the "
         "provider. Sent only in turns with tools.",
     )
-    cache: Literal["5m", "1h"] | None = Field(
-        default=None,
+    cache: Literal["auto", "5m", "1h"] | None = Field(
+        default="auto",
         description="How long the provider keeps a prompt for the next one that begins alike. "
         "Writing to the cache costs more than plain input and reading a fraction of it, so it "
-        "pays for turns of many tool calls with long prompts. None: prompts are not kept.",
+        "pays for turns of many tool calls with long prompts. `auto`: five minutes in turns "
+        "whose tools give the model more to do, at Anthropic alone. None: prompts are not kept.",
+    )
+    web_search: bool | WebSearch = Field(
+        default=False,
+        description="Whether the provider may search the web for the model. What an answer rests "
+        "on is told as its sources. Like all the provider's tools, not in turns with an output "
+        "schema, such as votes: citations and schemas exclude each other.",
+    )
+    web_fetch: bool | WebFetch = Field(
+        default=False,
+        description="Whether the provider may fetch pages and PDF files whose addresses stand in "
+        "the conversation.",
+    )
+    code_execution: bool = Field(
+        default=False,
+        description="Whether the model may run code in a sandbox of the provider. Files that the "
+        "code writes come with the answer.",
     )
 
     @model_validator(mode="after")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from massgen_bridge import (
     Emit,
+    HostedToolCall,
     ProtocolFailed,
     ReasoningDelta,
+    Source,
     StopReason,
     TextDelta,
     ToolCall,
@@ -18,6 +20,7 @@ from massgen_bridge import (
 )
 from massgen_bridge.adapting import ModelAnswer, messages_usage, tool_call_from_json
 from massgen_bridge_anthropic._convert import tool_use
+from massgen_bridge_anthropic._hosted import is_call, source_of
 
 __all__ = ["Answer", "read_answer"]
 
@@ -35,10 +38,12 @@ class Answer(ModelAnswer):
     """What one model call gave.
 
     `blocks` is its content as it goes back to the model while the turn goes on: thinking with
-    its signatures, and what the provider's own tools gave, unchanged.
+    its signatures, and what the provider's own tools gave, unchanged. `container` is where the
+    provider has run code.
     """
 
     blocks: tuple[dict[str, Any], ...]
+    container: str | None = None
 
 
 @dataclass(slots=True)
@@ -64,6 +69,7 @@ class _Reading:
     usage: dict[str, Any] = field(default_factory=dict)
     stop_reason: str | None = None
     stop_details: Mapping[str, Any] | None = None
+    container: str | None = None
 
     async def take_rare(self, event: Mapping[str, Any], emit: Emit) -> None:
         """Everything but a piece of text."""
@@ -72,15 +78,19 @@ class _Reading:
                 await self.take_delta(self.blocks[event["index"]], event["delta"], emit)
             case "content_block_start":
                 await self.begin(event["index"], event["content_block"], emit)
+            case "content_block_stop":
+                await self.end(self.blocks[event["index"]], emit)
             case "message_start":
+                self.locate(event["message"])
                 self.count(event["message"].get("usage"))
             case "message_delta":
                 delta = event["delta"]
+                self.locate(delta)
                 self.stop_reason = delta.get("stop_reason") or self.stop_reason
                 self.stop_details = delta.get("stop_details") or self.stop_details
                 self.count(event.get("usage"))
             case _:
-                pass  # the end of a block or of the message, and what is yet to be invented
+                pass  # the end of the message, and what is yet to be invented
 
     async def begin(self, index: int, start: Mapping[str, Any], emit: Emit) -> None:
         said = start.get("text") or start.get("thinking") or ""
@@ -89,6 +99,16 @@ class _Reading:
             await emit(TextDelta(text=said))
         elif said:
             await emit(ReasoningDelta(text=said))
+
+    async def end(self, block: _Block, emit: Emit) -> None:
+        if is_call(block.start):
+            arguments = json.loads(block.arguments())
+            call_id, name = block.start["id"], block.start["name"]
+            await emit(HostedToolCall(call_id=call_id, name=name, arguments=arguments))
+
+    def locate(self, message: Mapping[str, Any]) -> None:
+        """Take where the provider runs code."""
+        self.container = (message.get("container") or _NOTHING).get("id") or self.container
 
     async def take_delta(self, block: _Block, delta: Mapping[str, Any], emit: Emit) -> None:
         match delta["type"]:
@@ -124,8 +144,10 @@ class _Reading:
             calls=calls,
             stop_reason=_STOP_REASONS.get(self.stop_reason, "end"),
             usage=messages_usage(self.usage),
+            sources=tuple(dict.fromkeys(_sources(blocks))),
             paused=self.stop_reason == _PAUSE and not calls,
             blocks=blocks,
+            container=self.container,
         )
 
     def content(self) -> tuple[str, tuple[ToolCall, ...], tuple[dict[str, Any], ...]]:
@@ -156,6 +178,13 @@ class _Reading:
                         whole["input"] = json.loads(block.arguments())
                     blocks.append(whole)
         return "".join(texts), tuple(calls), tuple(blocks)
+
+
+def _sources(blocks: Iterable[Mapping[str, Any]]) -> Iterator[Source]:
+    for block in blocks:
+        for citation in block.get("citations") or () if block["type"] == "text" else ():
+            if source := source_of(citation):
+                yield source
 
 
 async def read_answer(events: AsyncIterable[Any], emit: Emit) -> Answer:
