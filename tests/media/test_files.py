@@ -76,8 +76,8 @@ def test_the_content_says_what_a_file_is(data: bytes, name: str, media_type: str
 
 
 def test_a_long_row_of_comments_before_a_drawing_is_read_in_a_moment() -> None:
-    assert media_type_of(b"<!-- -->" * 100_000 + b"<svg >") == "image/svg+xml"
-    assert media_type_of(b"<!-- -->" * 100_000 + b"<html>") == "text/plain"
+    assert media_type_of(b"<!-- -->" * 20_000 + b"<svg >") == "image/svg+xml"
+    assert media_type_of(b"<!-- -->" * 20_000 + b"<html>") == "text/plain"
 
 
 @pytest.mark.parametrize(
