@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from anyio import to_thread
+from runtime.records import RUN_ID, record
 
 from massgen_bridge.agent import Turn
 from massgen_bridge.errors import JournalError
@@ -17,7 +18,6 @@ from massgen_bridge.messages import DocumentPart, ImagePart, Message, TextPart, 
 from massgen_bridge.runtime.journal import Journal, read_run
 from massgen_bridge.runtime.journal_file import take_over
 from massgen_bridge.runtime.rewrite import encode, media_name
-from tests.runtime.records import RUN_ID, record
 
 pytestmark = pytest.mark.anyio
 
