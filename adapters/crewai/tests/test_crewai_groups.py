@@ -69,8 +69,8 @@ def _load(name: str) -> Any:
     return getattr(CREWS, name)
 
 
-def _agent(connection: Connection | None = None, **options: Any) -> Agent:
-    return make_agent(SPEC, options, connection, load=_load)
+async def _agent(connection: Connection | None = None, **options: Any) -> Agent:
+    return await anyio.to_thread.run_sync(lambda: make_agent(SPEC, options, connection, load=_load))
 
 
 async def _run(agent: Agent, *messages: Any, **more: Any) -> tuple[TurnResult, EventLog]:
@@ -97,7 +97,7 @@ def own(model_server: StartModelServer, monkeypatch: pytest.MonkeyPatch) -> Iter
 @pytest.mark.parametrize("name", ["make_own", "Team", "make_streaming"])
 async def test_a_crew_is_brought_as_it_is(own: Any, name: str) -> None:
     server = own(Text("It is here.", usage=Sent(input_tokens=20, output_tokens=7)))
-    result, events = await _run(_agent(crew=name), "the key")
+    result, events = await _run(await _agent(crew=name), "the key")
     assert result.text == "It is here."
     assert result.usage == Usage(input_tokens=20, output_tokens=7, calls=1)
     assert "Find the key" in server.requests[0].body["messages"][-1]["content"]
@@ -109,7 +109,9 @@ async def test_a_crew_is_brought_as_it_is(own: Any, name: str) -> None:
 async def test_one_crew_object_does_turns_at_the_same_time(own: Any) -> None:
     own(Text("It is here."))
     crew = _load("make_own")()
-    agent = make_agent(SPEC, {"crew": "it"}, None, load=lambda _path: crew)
+    agent = await anyio.to_thread.run_sync(
+        lambda: make_agent(SPEC, {"crew": "it"}, None, load=lambda _path: crew)
+    )
     results: list[str] = []
 
     async def ask(number: int) -> None:
@@ -125,7 +127,7 @@ async def test_one_crew_object_does_turns_at_the_same_time(own: Any) -> None:
 
 async def test_a_crew_s_own_tools_are_told_of_in_order(own: Any) -> None:
     own([ToolCalls(("lookup", {"query": "key"})), Text("Found.")])
-    result, events = await _run(_agent(crew="make_own"), "the key")
+    result, events = await _run(await _agent(crew="make_own"), "the key")
     assert result.text == "Found."
     kinds = [event.type for event in events.events]
     assert kinds.index("tool_call_started") < kinds.index("tool_call_finished")
@@ -144,27 +146,27 @@ async def test_the_limits_of_a_turn_hold_for_own_models(
 ) -> None:
     server = own(AutoToolCall(again=True))
     with pytest.raises(LimitReached):
-        await _run(_agent(crew="make_own"), "the key", limits=limits)
+        await _run(await _agent(crew="make_own"), "the key", limits=limits)
     assert server.calls == calls
 
 
 async def test_half_an_answer_of_an_own_model_is_none(own: Any) -> None:
     own(EndsEarly(after=3))
     with pytest.raises(Truncated):
-        await _run(_agent(crew="make_own"), "the key")
+        await _run(await _agent(crew="make_own"), "the key")
 
 
 async def test_a_crew_that_asks_a_person_fails(own: Any) -> None:
     own(Text("It is here."))
     with pytest.raises(AgentCrashed, match="no person takes part"):
-        await _run(_agent(crew="make_asking"), "the key")
+        await _run(await _agent(crew="make_asking"), "the key")
 
 
 async def test_a_redirected_crew_speaks_through_the_agent_s_model(
     own: Any, model_server: StartModelServer
 ) -> None:
     untouched, server = own(Text("Not me.")), model_server(Text("Me."), strict=False)
-    agent = _agent(connection_to(server), crew="make_own", models="gateway")
+    agent = await _agent(connection_to(server), crew="make_own", models="gateway")
     result, events = await _run(agent, "the key")
     assert (result.text, server.calls, untouched.calls) == ("Me.", 1, 0)
     assert {event.source for event in events.of(TextDelta)} == {"Scout"}
@@ -173,7 +175,7 @@ async def test_a_redirected_crew_speaks_through_the_agent_s_model(
 async def test_the_history_is_one_text_for_a_crew(own: Any) -> None:
     server = own(Text("It is here."))
     history = (system("Be brief."), user("Where?"), assistant("Here."), user("Sure?"))
-    await _run(_agent(crew="make_own"), *history)
+    await _run(await _agent(crew="make_own"), *history)
     told = server.requests[0].body["messages"][-1]["content"]
     assert "Find Be brief.\n\nuser: Where?\n\nassistant: Here.\n\nuser: Sure?" in told
 
@@ -182,7 +184,9 @@ async def test_the_history_is_one_text_for_a_crew(own: Any) -> None:
 async def test_a_crew_that_asks_for_no_input_still_gets_the_question(own: Any, number: int) -> None:
     server = own(Text("It is here."))
     crew = _load("make_no_input")()
-    agent = make_agent(SPEC, {"crew": "it"}, None, load=lambda _path: crew)
+    agent = await anyio.to_thread.run_sync(
+        lambda: make_agent(SPEC, {"crew": "it"}, None, load=lambda _path: crew)
+    )
     for _ in range(number):
         await agent.run(turn("Where is {it}?"), collect())
     await agent.aclose()
@@ -192,7 +196,7 @@ async def test_a_crew_that_asks_for_no_input_still_gets_the_question(own: Any, n
 async def test_the_input_of_the_question_can_be_named(own: Any) -> None:
     server = own(Text("It is here."))
     options: dict[str, Any] = {"input_key": "what", "inputs": {"whom": "Ann"}}
-    await _run(_agent(crew="make_two_inputs", **options), "the key")
+    await _run(await _agent(crew="make_two_inputs", **options), "the key")
     assert "Find the key for Ann" in server.requests[0].body["messages"][-1]["content"]
 
 
@@ -209,7 +213,7 @@ async def test_an_input_that_nobody_gives_is_an_error(
 ) -> None:
     server = own(Text("It is here."))
     with pytest.raises(AgentCrashed, match=words):
-        await _run(_agent(crew="make_two_inputs", **options), "the key")
+        await _run(await _agent(crew="make_two_inputs", **options), "the key")
     assert server.calls == 0
 
 
@@ -229,7 +233,7 @@ async def test_what_is_no_crew_is_one_clear_error(
     options: dict[str, Any], error: type[BridgeError], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        await _run(_agent(**options), "the key")
+        await _run(await _agent(**options), "the key")
 
 
 async def test_a_crew_with_a_model_of_its_own_asks_it_nothing_more_once_cancelled(
@@ -237,7 +241,7 @@ async def test_a_crew_with_a_model_of_its_own_asks_it_nothing_more_once_cancelle
 ) -> None:
     call = ToolCalls(("lookup", {"query": "key"}), latency_s=0.3)
     server = own([call, Text("This must not be asked for.")])
-    agent, events = _agent(crew="make_own"), collect()
+    agent, events = await _agent(crew="make_own"), collect()
     async with anyio.create_task_group() as tasks:
 
         async def ask() -> None:
@@ -254,7 +258,7 @@ async def test_a_crew_with_a_model_of_its_own_asks_it_nothing_more_once_cancelle
 
 async def test_a_flow_gets_the_question_in_the_field_of_its_state() -> None:
     options: dict[str, Any] = {"flow": "Writing", "output_key": "text", "inputs": {"length": 2}}
-    result, _ = await _run(_agent(**options), "go")
+    result, _ = await _run(await _agent(**options), "go")
     assert result.text == "go go "
 
 
@@ -271,12 +275,12 @@ async def test_a_flow_that_does_not_fit_says_what_it_has(
     options: dict[str, Any], error: type[AgentError], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        await _run(_agent(flow="Writing", **options), "go")
+        await _run(await _agent(flow="Writing", **options), "go")
 
 
 async def test_a_flow_s_model_calls_are_counted(own: Any) -> None:
     server = own(Text("Well.", usage=Sent(input_tokens=20, output_tokens=7)))
-    result, events = await _run(_agent(flow="Calling"), "How?")
+    result, events = await _run(await _agent(flow="Calling"), "How?")
     assert (result.text, result.usage) == (
         "Well.",
         Usage(input_tokens=20, output_tokens=7, calls=1),

@@ -47,14 +47,15 @@ assert left in ([], ["secret.key"]), left
 """
 
 
-def test_nothing_leaves_the_machine_and_nothing_is_printed_or_left_at_home(tmp_path: Path) -> None:
-    home = tmp_path / "home"
+def test_nothing_leaves_the_machine_and_nothing_is_printed_or_left_behind(tmp_path: Path) -> None:
+    home, temporary = tmp_path / "home", tmp_path / "temporary"
     home.mkdir()
+    temporary.mkdir()
     crew = Path(__file__).parent / "crew"
     environment = {
         "HOME": str(home),
         "PATH": os.environ["PATH"],
-        "TMPDIR": str(tmp_path),
+        "TMPDIR": str(temporary),
         "XDG_DATA_HOME": str(home / "data"),
     }
     done = subprocess.run(
@@ -66,6 +67,7 @@ def test_nothing_leaves_the_machine_and_nothing_is_printed_or_left_at_home(tmp_p
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert sorted(path.name for path in temporary.iterdir()) == []
 
 
 def test_what_the_user_has_set_stays(tmp_path: Path) -> None:
