@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         ModelCaller,
         ModelTraits,
         Protocols,
+        Quirks,
         RetryPolicy,
         Sampling,
     )
@@ -295,6 +296,7 @@ __all__ = [
     "ProviderSpec",
     "Purpose",
     "Question",
+    "Quirks",
     "Ranked",
     "RateLimited",
     "ReasoningDelta",

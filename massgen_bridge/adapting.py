@@ -20,6 +20,7 @@ from massgen_bridge.models.chat_forms import (
 )
 from massgen_bridge.models.chat_loop import ChatLoop
 from massgen_bridge.models.chat_messages import chat_assistant, chat_messages
+from massgen_bridge.models.chat_quirks import chat_as_understood
 from massgen_bridge.models.chat_sdk import ChatSdk
 from massgen_bridge.models.chat_stream import ChatAnswer, read_chat_answer
 from massgen_bridge.models.content import (
@@ -57,6 +58,7 @@ __all__ = [
     "ambient_headers",
     "as_text",
     "cancelled_once",
+    "chat_as_understood",
     "chat_assistant",
     "chat_limit_parameter",
     "chat_media",

@@ -19,6 +19,7 @@ __all__ = [
     "ModelCaller",
     "ModelTraits",
     "Protocols",
+    "Quirks",
     "RetryPolicy",
     "Sampling",
 ]
@@ -38,6 +39,7 @@ class ImageLimits(Frozen):
 
     formats: frozenset[str] = Field(
         default=frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"}),
+        strict=False,  # YAML knows no sets
         description="Media types that are taken; others are converted to one of them.",
     )
     max_bytes: int | None = Field(default=None, ge=1, description="Bytes of one picture.")
@@ -58,6 +60,40 @@ class ModelTraits(Frozen):
     inputs: frozenset[InputKind] = frozenset({"image"})
     images: ImageLimits = ImageLimits()
     context_window: int | None = None
+
+
+class Quirks(Frozen):
+    """How a provider's Chat Completions differ from the common form of the protocol.
+
+    Requests are built in the common form; what the provider does not know is left out, or written
+    as it knows it, before they are sent. What a connection has in `extra_body` stays as it is.
+    """
+
+    output_limit: Literal["max_completion_tokens", "max_tokens"] = Field(
+        default="max_tokens", description="Request parameter that limits the output."
+    )
+    stream_usage: bool = Field(
+        default=True,
+        description="Whether `stream_options` with `include_usage` is understood; false where "
+        "usage comes without it, or never.",
+    )
+    parallel_tool_calls: bool = Field(
+        default=True, description="Whether `parallel_tool_calls` is understood."
+    )
+    seed: str | None = Field(
+        default="seed", description="Request parameter for the seed; `null` where there is none."
+    )
+    strict_schemas: bool = Field(
+        default=True, description="Whether `strict` is understood beside a JSON Schema."
+    )
+    system_role: Literal["system", "developer", "user"] = Field(
+        default="system", description="Role of what the model is told before the task."
+    )
+    reasoning_field: Literal["reasoning_content", "reasoning"] | None = Field(
+        default="reasoning_content",
+        description="Field of a message in which a model's thoughts come, and go back to it while "
+        "a turn with tools goes on; `null` where they must not go back.",
+    )
 
 
 class Sampling(Frozen):
@@ -108,6 +144,7 @@ class Connection(Frozen):
     api_key: SecretStr | None = None
     headers: dict[str, str] = Field(default_factory=dict)
     traits: ModelTraits = ModelTraits()
+    quirks: Quirks = Quirks()
     sampling: Sampling = Sampling()
     retry: RetryPolicy = RetryPolicy()
     timeout_s: float = Field(default=300.0, gt=0)

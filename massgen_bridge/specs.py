@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from massgen_bridge.agent import Agent, Capabilities, FinishedTurn, ToolDefinition
-from massgen_bridge.connection import Connection, ModelCaller, ModelTraits, Protocols
+from massgen_bridge.connection import Connection, ModelCaller, ModelTraits, Protocols, Quirks
 from massgen_bridge.errors import AgentCrashed
 from massgen_bridge.messages import JsonValue
 
@@ -212,7 +212,9 @@ class ProviderSpec:
         base_urls: Endpoint for each wire protocol that it speaks; the first is preferred.
         key_variables: Environment variables that may hold the key, in order of preference.
         needs_key: Whether a missing key is an error.
+        other_hosts: Further hosts that belong to it: its keys may go there, and below them.
         traits: What its models can do unless the configuration says otherwise.
+        quirks: How its Chat Completions differ from the common form.
         default_model: Model used where the configuration names none.
         prices_id: Its name in genai-prices; None where nothing is charged.
     """
@@ -222,6 +224,8 @@ class ProviderSpec:
     base_urls: Mapping[Protocols, str]
     key_variables: Sequence[str] = ()
     needs_key: bool = True
+    other_hosts: Sequence[str] = ()
     traits: ModelTraits = field(default_factory=ModelTraits)
+    quirks: Quirks = field(default_factory=Quirks)
     default_model: str | None = None
     prices_id: str | None = None

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, assert_never
-from urllib.parse import urlsplit
 
 from massgen_bridge.errors import UnsupportedContent
 from massgen_bridge.messages import AudioPart, DocumentPart, ImagePart, VideoPart
-from massgen_bridge.models.addresses import host_within
 from massgen_bridge.models.content import check_input
 
 if TYPE_CHECKING:
@@ -30,7 +28,6 @@ __all__ = [
     "chat_tools",
 ]
 
-_OPENAI_HOSTS = ("openai.com", "openai.azure.com")
 _AUDIO_TYPES = {
     "audio/mp3": "audio/mp3",
     "audio/mpeg": "audio/mp3",
@@ -67,19 +64,15 @@ _STRICT_KEYWORDS = frozenset(
 
 
 def chat_limit_parameter(
-    base_url: str, wanted: Literal["auto", "max_completion_tokens", "max_tokens"] = "auto"
+    connection: Connection, wanted: Literal["auto", "max_completion_tokens", "max_tokens"] = "auto"
 ) -> str:
     """What the request parameter that limits the output is called.
 
     Args:
-        base_url: The endpoint. OpenAI and Azure OpenAI have moved on to `max_completion_tokens`;
-            others know `max_tokens` alone.
-        wanted: The one to take, whatever the endpoint.
+        connection: The model; its provider knows one of the two.
+        wanted: The one to take, whatever the provider knows.
     """
-    if wanted != "auto":
-        return wanted
-    own = host_within(urlsplit(base_url).hostname or "", _OPENAI_HOSTS)
-    return "max_completion_tokens" if own else "max_tokens"
+    return connection.quirks.output_limit if wanted == "auto" else wanted
 
 
 def chat_settings(
@@ -105,7 +98,7 @@ def chat_settings(
     }
     limit = max_output_tokens or sampling.max_output_tokens
     if limit is not None:
-        settings[chat_limit_parameter(connection.base_url, max_tokens_parameter)] = limit
+        settings[chat_limit_parameter(connection, max_tokens_parameter)] = limit
     for name in ("temperature", "top_p", "seed"):
         value = getattr(sampling, name)
         if value is not None:

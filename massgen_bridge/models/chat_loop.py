@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from massgen_bridge.messages import Message
 from massgen_bridge.models.chat_forms import chat_response_format, chat_settings, chat_tools
 from massgen_bridge.models.chat_messages import chat_assistant, chat_messages
+from massgen_bridge.models.chat_quirks import chat_as_understood
 from massgen_bridge.models.chat_stream import ChatAnswer, read_chat_answer
 from massgen_bridge.models.model_loop import ModelLoop
 
@@ -79,8 +80,10 @@ class ChatLoop(ModelLoop[Any, ChatAnswer]):
         options = self._request_options
         if connection is not self.connection:
             options = self._sdk.request_options(connection, own_key=True)
-        async with await self._sdk.stream(client, request, options) as chunks:
-            return await read_chat_answer(chunks, emit)
+        quirks, extra = self.connection.quirks, self.connection.sampling.extra
+        body = chat_as_understood(request, quirks, kept=extra)
+        async with await self._sdk.stream(client, body, options) as chunks:
+            return await read_chat_answer(chunks, emit, reasoning_field=quirks.reasoning_field)
 
     def go_on(
         self, request: dict[str, Any], answer: ChatAnswer, results: Sequence[ToolResult]

@@ -44,6 +44,7 @@ class _Reading:
 
     text: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
+    reasoning_field: str | None = "reasoning_content"
     calls: StreamedToolCalls = field(default_factory=StreamedToolCalls)
     finish: str | None = None
     usage: Any = None
@@ -57,9 +58,9 @@ class _Reading:
             await emit(TextDelta(text=refusal))
         for piece in delta.get("tool_calls") or ():
             self.take_call(piece)
-        if thought := delta.get("reasoning_content"):
-            self.reasoning.append(thought)
-        if thought := thought or delta.get("reasoning"):
+        if thought := delta.get("reasoning_content") or delta.get("reasoning"):
+            if self.reasoning_field is not None and self.reasoning_field in delta:
+                self.reasoning.append(thought)
             await emit(ReasoningDelta(text=thought))
 
     def take_call(self, piece: Mapping[str, Any]) -> None:
@@ -84,19 +85,26 @@ class _Reading:
         )
 
 
-async def read_chat_answer(chunks: AsyncIterable[Any], emit: Emit) -> ChatAnswer:
+async def read_chat_answer(
+    chunks: AsyncIterable[Any],
+    emit: Emit,
+    *,
+    reasoning_field: str | None = "reasoning_content",
+) -> ChatAnswer:
     """Read a stream to its end and tell of every delta.
 
     Args:
         chunks: Decoded from JSON, but not checked.
         emit: Takes a delta for each chunk that has text.
+        reasoning_field: Where the thoughts come that the model wants to see again; None: it does
+            not want to.
 
     Raises:
         Truncated: The stream ended without a reason to stop.
         ProtocolFailed: A chunk has not the form that the protocol promises.
         ServerFailed: The server says that it gave up.
     """
-    reading = _Reading()
+    reading = _Reading(reasoning_field=reasoning_field)
     text = reading.text
     async for chunk in chunks:
         try:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from massgen_bridge.connection import Connection, ModelTraits, Sampling
 from massgen_bridge.errors import ConfigError
+from massgen_bridge.messages import Frozen
 from massgen_bridge.models.addresses import host_within, is_loopback, within_url
 from massgen_bridge.models.providers import (
     ASSIGNED_AT_RUN_TIME,
@@ -24,10 +25,12 @@ from massgen_bridge.models.settings import ModelConfig, expand, variables_in
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from massgen_bridge.connection import Protocols
+    from massgen_bridge.connection import Protocols, Quirks
     from massgen_bridge.specs import ProviderSpec
 
 __all__ = ["find_provider", "reference", "resolve", "resolve_offline", "secret_values"]
+
+FrozenT = TypeVar("FrozenT", bound=Frozen)
 
 _DEFAULT_LOCAL_CONTEXT = 4096
 _NOWHERE = "replayed.invalid"
@@ -173,11 +176,9 @@ def resolve(
     """
     case = _Case(name=name, config=config, provider=provider, environ=environ, agent_id=agent_id)
     protocol = _protocol(case, protocols)
-    if config.seed is not None and protocol in _SEEDLESS:
-        raise case.wrong(
-            f"the protocol {protocol!r} of this agent's kind has no 'seed': leave it out, or give "
-            "what the server has instead in 'extra_body'"
-        )
+    quirks = _overridden(provider.quirks, config.quirks)
+    if config.seed is not None:
+        _check_seed(case, protocol, quirks)
     base_url = _base_url(case, protocol)
     model = config.model or provider.default_model
     if model is None:
@@ -191,6 +192,7 @@ def resolve(
         api_key=_api_key(case, base_url),
         headers={key: expand(value, case.value_of) for key, value in config.headers.items()},
         traits=_traits(config, provider, protocol),
+        quirks=quirks,
         sampling=Sampling(
             temperature=config.temperature,
             top_p=config.top_p,
@@ -285,6 +287,18 @@ def _protocol(case: _Case, spoken: Sequence[Protocols]) -> Protocols:
     )
 
 
+def _check_seed(case: _Case, protocol: Protocols, quirks: Quirks) -> None:
+    lacking = f"the protocol {protocol!r} of this agent's kind"
+    if protocol not in _SEEDLESS:
+        if quirks.seed is not None:
+            return
+        lacking = f"provider {case.provider.name!r}"
+    raise case.wrong(
+        f"{lacking} has no 'seed': leave it out, or give what the server has instead in "
+        "'extra_body'"
+    )
+
+
 def _base_url(case: _Case, protocol: Protocols) -> str:
     if case.provider.name == LOCAL:
         return ASSIGNED_AT_RUN_TIME
@@ -361,10 +375,11 @@ def _traits(config: ModelConfig, provider: ProviderSpec, protocol: Protocols) ->
         # Servers that speak it besides their own read no schema there, and say nothing. For the
         # local one, the gateway does.
         traits = traits.model_copy(update={"structured": False})
-    given = {
+    given: dict[str, Any] = {
         "tools": config.tools,
         "structured": config.structured,
         "inputs": config.inputs,
+        "images": _overridden(traits.images, config.image_limits),
         "context_window": config.context_window,
     }
     if provider.name == LOCAL and config.context_window is None:
@@ -372,6 +387,13 @@ def _traits(config: ModelConfig, provider: ProviderSpec, protocol: Protocols) ->
     return traits.model_copy(
         update={key: value for key, value in given.items() if value is not None}
     )
+
+
+def _overridden(usual: FrozenT, given: FrozenT | None) -> FrozenT:
+    """The usual values with those in their place that a configuration writes out."""
+    if given is None:
+        return usual
+    return usual.model_copy(update={name: getattr(given, name) for name in given.model_fields_set})
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from massgen_bridge.agent import InputKind
-from massgen_bridge.connection import Protocols, RetryPolicy
+from massgen_bridge.connection import ImageLimits, Protocols, Quirks, RetryPolicy
 from massgen_bridge.messages import Frozen, JsonValue
 from massgen_bridge.models.providers import LOCAL
 
@@ -195,6 +195,18 @@ class ModelConfig(Frozen):
         strict=False,  # YAML knows no sets
         description="Media that the model takes: any of `image`, `audio`, `video`, `document`. "
         "Default: what the provider's models take.",
+    )
+    image_limits: ImageLimits | None = Field(
+        default=None,
+        description="What the model takes of pictures, where it differs from what its provider "
+        "usually takes: any of `formats`, `max_bytes`, `max_pixels`, `max_side`, `max_count`, "
+        "`max_request_bytes` and `urls`. Bytes are those of a file; `null` lifts a limit.",
+    )
+    quirks: Quirks | None = Field(
+        default=None,
+        description="How the endpoint's Chat Completions differ from the common form, where it is "
+        "otherwise than usual with the provider: any of `output_limit`, `stream_usage`, "
+        "`parallel_tool_calls`, `seed`, `strict_schemas`, `system_role` and `reasoning_field`.",
     )
     context_window: int | None = Field(
         default=None,

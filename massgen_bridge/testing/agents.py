@@ -21,7 +21,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import SecretStr
 
 from massgen_bridge.agent import Limits, ToolDefinition, Turn
-from massgen_bridge.connection import Connection, ModelTraits, Protocols, RetryPolicy, Sampling
+from massgen_bridge.connection import (
+    Connection,
+    ModelTraits,
+    Protocols,
+    Quirks,
+    RetryPolicy,
+    Sampling,
+)
 from massgen_bridge.events import (
     ModelCallStarted,
     TextDelta,
@@ -132,6 +139,7 @@ def connection_to(
     sampling: Sampling | None = None,
     retry: RetryPolicy | None = None,
     timeout_s: float = 20.0,
+    quirks: Quirks | None = None,
     **traits: Any,
 ) -> Connection:
     """A connection to a loopback server; failed calls are not made again unless `retry` says so.
@@ -145,6 +153,7 @@ def connection_to(
         sampling: How the model generates.
         retry: When a failed call is made again; None: never.
         timeout_s: Seconds to wait for bytes.
+        quirks: How the server differs from the common form; None: not at all.
         traits: What the model can do, as `ModelTraits` takes it.
     """
     return Connection(
@@ -156,6 +165,7 @@ def connection_to(
         api_key=None if api_key is None else SecretStr(api_key),
         headers=dict(headers or {}),
         traits=ModelTraits(**traits),
+        quirks=quirks or Quirks(),
         sampling=sampling or Sampling(),
         retry=retry or RetryPolicy(attempts=1),
         timeout_s=timeout_s,

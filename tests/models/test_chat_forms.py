@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from massgen_bridge.agent import InputKind, ToolDefinition
+from massgen_bridge.connection import Quirks
 from massgen_bridge.errors import UnsupportedContent
 from massgen_bridge.messages import (
     AudioPart,
@@ -21,6 +22,7 @@ from massgen_bridge.models.chat_forms import (
     chat_response_format,
     chat_tools,
 )
+from massgen_bridge.testing.agents import connection_to
 
 ALL: frozenset[InputKind] = frozenset({"image", "audio", "video", "document"})
 DATA = b"\x00\xffdata"
@@ -87,28 +89,14 @@ def test_a_schema_beyond_that_only_guides(schema: dict[str, Any]) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("base_url", "expected"),
-    [
-        ("https://api.openai.com/v1", "max_completion_tokens"),
-        ("https://eu.api.openai.com/v1", "max_completion_tokens"),
-        ("https://mine.openai.azure.com/openai/v1", "max_completion_tokens"),
-        ("https://api.openai.com.example.com/v1", "max_tokens"),
-        ("https://notopenai.com/v1", "max_tokens"),
-        ("http://127.0.0.1:8000/v1", "max_tokens"),
-        ("no address", "max_tokens"),
-    ],
-)
-def test_the_endpoint_says_what_limits_the_output(base_url: str, expected: str) -> None:
-    assert chat_limit_parameter(base_url) == expected
-
-
-@pytest.mark.parametrize("wanted", ["max_completion_tokens", "max_tokens"])
-@pytest.mark.parametrize("base_url", ["https://api.openai.com/v1", "http://127.0.0.1/v1"])
-def test_what_is_wanted_comes_before_the_endpoint(
-    base_url: str, wanted: Literal["max_completion_tokens", "max_tokens"]
+@pytest.mark.parametrize("known", ["max_completion_tokens", "max_tokens"])
+@pytest.mark.parametrize("wanted", ["auto", "max_completion_tokens", "max_tokens"])
+def test_the_provider_says_what_limits_the_output_unless_the_agent_does(
+    known: Literal["max_completion_tokens", "max_tokens"],
+    wanted: Literal["auto", "max_completion_tokens", "max_tokens"],
 ) -> None:
-    assert chat_limit_parameter(base_url, wanted) == wanted
+    connection = connection_to("http://127.0.0.1/v1", quirks=Quirks(output_limit=known))
+    assert chat_limit_parameter(connection, wanted) == (known if wanted == "auto" else wanted)
 
 
 IMAGE = ImagePart(media_type="image/png", url="https://pictures.example/1.png")

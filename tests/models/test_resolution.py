@@ -170,6 +170,7 @@ def test_a_connection_holds_all_that_the_configuration_says() -> None:
         api_key=connection.api_key,
         headers={"X-Team": "red-red"},
         traits=_BY_NAME["openai"].traits,
+        quirks=_BY_NAME["openai"].quirks,
         sampling=Sampling(
             temperature=0.5, top_p=0.9, max_output_tokens=100, seed=7, extra={"user": "me"}
         ),
@@ -438,3 +439,23 @@ def test_a_connection_that_nothing_is_sent_by_needs_nothing(
     )
     assert (connection.protocol, connection.base_url) == (protocol, url)
     assert connection.headers == {}
+
+
+def test_what_a_configuration_says_of_quirks_and_limits_comes_before_the_provider() -> None:
+    connection = _resolve(
+        provider="mistral",
+        model="m",
+        quirks={"seed": None},
+        image_limits={"max_bytes": 5, "max_count": None},
+        environ={"MISTRAL_API_KEY": "k"},
+    )
+    usual = _BY_NAME["mistral"]
+    assert connection.quirks == usual.quirks.model_copy(update={"seed": None})
+    assert connection.traits.images == usual.traits.images.model_copy(
+        update={"max_bytes": 5, "max_count": None}
+    )
+
+
+def test_a_seed_is_refused_where_the_provider_knows_none() -> None:
+    told = _refusal(provider="mistral", quirks={"seed": None}, seed=1)
+    assert "provider 'mistral' has no 'seed'" in told

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from massgen_bridge_openai import bridge_adapters
-from massgen_bridge_openai._agent import ChatAgent
 from pydantic import ValidationError
 
 from massgen_bridge import (
@@ -15,6 +14,7 @@ from massgen_bridge import (
     ModelRetried,
     ModelTraits,
     ProtocolFailed,
+    Quirks,
     RetryPolicy,
     Sampling,
     ServerFailed,
@@ -113,28 +113,27 @@ async def test_the_output_limit_has_the_name_that_the_server_knows(
     assert {name: body[name] for name in names & set(body)} == {expected: 9}
 
 
-@pytest.mark.parametrize(
-    ("base_url", "expected"),
-    [
-        ("https://api.openai.com/v1", "max_completion_tokens"),
-        ("https://eu.api.openai.com/v1", "max_completion_tokens"),
-        ("https://mine.openai.azure.com/openai/v1/", "max_completion_tokens"),
-        ("https://openrouter.ai/api/v1", "max_tokens"),
-        ("https://notopenai.com/v1", "max_tokens"),
-        ("http://127.0.0.1:8000/v1", "max_tokens"),
-    ],
-)
-async def test_openai_s_own_hosts_take_the_new_name(base_url: str, expected: str) -> None:
-    sampling = Sampling(max_output_tokens=9)
-    agent = make_agent(SPEC, {}, connection_to(base_url, sampling=sampling))
-    assert isinstance(agent, ChatAgent)
-    assert _limits(agent.first_request(turn("Speak."))) == {expected: 9}
+async def test_the_request_has_the_form_that_the_provider_understands(
+    model_server: StartModelServer,
+) -> None:
+    quirks = Quirks(output_limit="max_completion_tokens", stream_usage=False, seed="random_seed")
+    sampling = Sampling(max_output_tokens=9, seed=7)
+    body = await _body(model_server, sampling=sampling, quirks=quirks)
+    body.pop("messages")
+    assert body == {
+        "model": "scripted",
+        "stream": True,
+        "max_completion_tokens": 9,
+        "random_seed": 7,
+    }
+
+
+async def test_the_turn_s_limit_comes_before_the_connection_s(
+    model_server: StartModelServer,
+) -> None:
     narrower = turn("Speak.", limits=Limits(max_output_tokens=4))
-    assert _limits(agent.first_request(narrower)) == {expected: 4}
-
-
-def _limits(request: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in request.items() if name.startswith("max_")}
+    body = await _body(model_server, narrower, sampling=Sampling(max_output_tokens=9))
+    assert body["max_tokens"] == 4
 
 
 @pytest.mark.parametrize("wanted", [True, False])

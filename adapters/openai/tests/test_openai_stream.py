@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from massgen_bridge_openai import bridge_adapters
 
 from massgen_bridge import (
     ProtocolFailed,
+    Quirks,
     ReasoningDelta,
     ServerFailed,
     StopReason,
@@ -179,16 +180,31 @@ async def test_reasoning_is_told_apart_from_the_answer(
     assert [event.text for event in events.of(ReasoningDelta)] == ["Hm, ", "so."]
 
 
-async def test_reasoning_before_a_tool_call_goes_back_in_the_same_turn(
+@pytest.mark.parametrize(
+    ("field", "sent_back"),
+    [
+        ("reasoning_content", {"reasoning_content": "I must look. Now."}),
+        ("reasoning", {"reasoning": "I must look. Now."}),
+        (None, {}),
+    ],
+)
+async def test_reasoning_before_a_tool_call_goes_back_as_the_provider_takes_it(
+    field: Literal["reasoning_content", "reasoning"] | None,
+    sent_back: dict[str, str],
     model_server: StartModelServer,
 ) -> None:
-    thinking = (_delta(reasoning_content="I must look. "), _delta(reasoning_content="Now."))
+    name = field or "reasoning"
+    thinking = (_delta(**{name: "I must look. "}), _delta(**{name: "Now."}))
     call = _call(0, "c1", "lookup", '{"query": "x", "limit": 1}')
     server = model_server([_sse(*thinking, call, _delta("tool_calls")), Text("Done.")])
-    result = await _answer(server, tools=[LOOKUP], call_tool=ScriptedTools("found"))
-    assert result.text == "Done."
+    asked = turn("Speak.", tools=[LOOKUP], call_tool=ScriptedTools("found"))
+    agent = make_agent(
+        bridge_adapters()[0], {}, connection_to(server, quirks=Quirks(reasoning_field=field))
+    )
+    assert (await agent.run(asked, collect())).text == "Done."
+    await agent.aclose()
     sent = server.requests[1].body["messages"][1]
-    assert sent["reasoning_content"] == "I must look. Now."
+    assert {key: sent[key] for key in sent if key.startswith("reasoning")} == sent_back
 
 
 CALLS: dict[str, list[dict[str, Any]]] = {

@@ -24,6 +24,7 @@ from massgen_bridge.adapting import (
     ChatAnswer,
     ChatSdk,
     Lease,
+    chat_as_understood,
     chat_settings,
     model_call_error,
     read_chat_answer,
@@ -170,13 +171,16 @@ class TurnCalls:
             max_output_tokens=limits.max_output_tokens,
             max_tokens_parameter=access.options.max_tokens_parameter,
         )
-        request = {**settings, **body} | access.connection.sampling.extra
+        quirks, extra = access.connection.quirks, access.connection.sampling.extra
+        request = chat_as_understood({**settings, **body} | extra, quirks, kept=extra)
 
         async def attempt() -> ChatAnswer:
             try:
                 stream = await SDK.stream(self._client, request, self._options)
                 async with stream as chunks:
-                    return await read_chat_answer(chunks, emit)
+                    return await read_chat_answer(
+                        chunks, emit, reasoning_field=quirks.reasoning_field
+                    )
             except Exception as error:  # the SDK lets errors of its HTTP library through
                 raise model_call_error(
                     error, where=access.where, agent_id=access.agent_id, sdk="openai"

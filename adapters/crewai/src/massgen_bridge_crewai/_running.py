@@ -31,7 +31,13 @@ from massgen_bridge import (
     TurnEvent,
     Usage,
 )
-from massgen_bridge.adapting import ChatAnswer, ChatSdk, model_call_error, read_chat_answer
+from massgen_bridge.adapting import (
+    ChatAnswer,
+    ChatSdk,
+    chat_as_understood,
+    model_call_error,
+    read_chat_answer,
+)
 
 __all__ = ["CHAT", "TURN_OVER", "ModelAccess", "Running", "TurnOver"]
 
@@ -212,11 +218,15 @@ class Running:
         await self._tell_all()
         self.count_model_call()
         emit = self.emit if source is None else _from_member(self.emit, source)
+        quirks, extra = model.connection.quirks, model.connection.sampling.extra
+        body = chat_as_understood(request, quirks, kept=extra)
 
         async def attempt() -> ChatAnswer:
             try:
-                async with await CHAT.stream(model.client, request, model.options) as chunks:
-                    return await read_chat_answer(chunks, emit)
+                async with await CHAT.stream(model.client, body, model.options) as chunks:
+                    return await read_chat_answer(
+                        chunks, emit, reasoning_field=quirks.reasoning_field
+                    )
             except Exception as error:  # the SDK lets errors of its HTTP library through
                 raise model_call_error(
                     error, where=model.where, agent_id=model.agent_id, sdk="openai"

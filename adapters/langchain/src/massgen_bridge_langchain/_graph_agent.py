@@ -146,7 +146,7 @@ class GraphAgent:
             sync=self._clients.synchronous,
             output_limit=connection.sampling.max_output_tokens,
             output_limit_parameter=chat_limit_parameter(
-                connection.base_url, self._options.max_tokens_parameter
+                connection, self._options.max_tokens_parameter
             ),
             model_kwargs=key_settings(connection),
             **sampling_settings(connection),

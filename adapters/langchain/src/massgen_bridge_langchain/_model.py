@@ -23,11 +23,13 @@ from massgen_bridge import (
     Connection,
     ModelCaller,
     ModelCallStarted,
+    Quirks,
     TurnEvent,
 )
 from massgen_bridge.adapting import (
     ClientPool,
     Endpoint,
+    chat_as_understood,
     check_finish,
     transport,
 )
@@ -82,10 +84,14 @@ class BridgeChatModel(ChatOpenAI):
     Attributes:
         output_limit: The most tokens of an answer, where the turn does not say otherwise.
         output_limit_parameter: What the request parameter for that is called.
+        quirks: What the provider understands of a request.
+        kept: Keys of the body that are sent as they are.
     """
 
     output_limit: int | None = None
     output_limit_parameter: str = "max_tokens"
+    quirks: Quirks = Quirks()
+    kept: frozenset[str] = frozenset()
 
     def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
         stream = super()._astream(*args, **kwargs)
@@ -126,7 +132,16 @@ class BridgeChatModel(ChatOpenAI):
                 reasoning = message.additional_kwargs.get("reasoning_content")
                 if reasoning:
                     sent["reasoning_content"] = reasoning
-        return payload
+        return self._as_understood(payload)
+
+    def _as_understood(self, payload: dict[str, Any]) -> dict[str, Any]:
+        understood = dict(chat_as_understood(payload, self.quirks, kept=self.kept))
+        # The SDK's method refuses what OpenAI has not.
+        foreign = {key: understood.pop(key) for key in understood.keys() - payload.keys()}
+        body = {**foreign, **(payload.get("extra_body") or {})}
+        if body:
+            understood["extra_body"] = chat_as_understood(body, self.quirks, kept=self.kept)
+        return understood
 
     def _limit_output(self, payload: dict[str, Any], turn: _GraphTurn | None) -> None:
         limit = (turn and turn.max_output_tokens) or self.output_limit
@@ -357,6 +372,8 @@ def chat_model(
         client=sync and sync.chat.completions,
         openai_proxy=None,
         stream_usage=True,
+        quirks=connection.quirks,
+        kept=frozenset(connection.sampling.extra),
         # The wait for bytes is bounded by the clients; a timer a chunk costs a fifth of the call.
         stream_chunk_timeout=None,
         # Otherwise LangChain chooses by the model's name.

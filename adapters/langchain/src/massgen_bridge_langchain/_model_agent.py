@@ -65,9 +65,7 @@ class ModelAgent:
         self._where = f"{connection.name!r} (model {connection.model!r})"
         self._call_model = context.call_model
         self._middleware = _load_middleware(context, self._options.middleware)
-        self._limit_parameter = chat_limit_parameter(
-            connection.base_url, self._options.max_tokens_parameter
-        )
+        self._limit_parameter = chat_limit_parameter(connection, self._options.max_tokens_parameter)
         self._settings = sampling_settings(connection)
         self._inputs = connection.traits.inputs
         self._leases: dict[str | None, Lease[openai.AsyncOpenAI]] = {}
