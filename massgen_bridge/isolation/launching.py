@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from massgen_bridge.errors import EnvironmentFailed
 from massgen_bridge.isolation.code import injected
@@ -18,9 +18,16 @@ if TYPE_CHECKING:
 
     from massgen_bridge.isolation.placement import Placement
 
-__all__ = ["launch_of"]
+__all__ = ["Launching", "launch_of"]
 
 _OF_OUR_PYTHON = frozenset({"PYTHONHOME"})
+
+
+class Launching(Protocol):
+    """Says how workers are started, as `launch_of` does."""
+
+    def __call__(self, place: Placement, kind: str, variables: Mapping[str, str]) -> Launch:
+        """How a worker is started; may look at the disk."""
 
 
 def launch_of(place: Placement, kind: str, variables: Mapping[str, str]) -> Launch:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from massgen_bridge.agent import Emit
     from massgen_bridge.connection import Connection, ModelCaller
     from massgen_bridge.isolation.agent import Door
+    from massgen_bridge.isolation.launching import Launching
     from massgen_bridge.people import Asking
     from massgen_bridge.plugins import PluginHost
 
@@ -77,6 +78,7 @@ class Crew:
         ask: Asks a person.
         imports: What sees to it that one thing is imported at a time, also by other crews.
         workspaces: The agents' folders; None: temporary ones.
+        launching: How workers are started; None: as `launch_of` says.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Crew:
         ask: Asking | None = None,
         imports: Imports | None = None,
         workspaces: Workspaces | None = None,
+        launching: Launching | None = None,
     ) -> None:
         self.host = host
         self._models = models
@@ -96,6 +99,7 @@ class Crew:
         self._teams = teams or {}
         self._ask = ask
         self._imports = imports or Imports()
+        self._launching = launching
         self._agents: dict[str, Agent] = {}
         self._making: dict[str, anyio.Lock] = {}
         self._stack = AsyncExitStack()
@@ -165,7 +169,7 @@ class Crew:
         return WorkerAgent(
             WorkerSetup(
                 params=params,
-                launch=partial(launch_of, setup.place, setup.kind),
+                launch=partial(self._launching or launch_of, setup.place, setup.kind),
                 connection=connection,
                 door=self._models.door(setup.agent_id),
                 redirected=setup.place.redirected,

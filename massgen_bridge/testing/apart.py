@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
     from massgen_bridge.agent import Emit, Turn
     from massgen_bridge.connection import Connection
+    from massgen_bridge.isolation.launching import Launching
     from massgen_bridge.models.gateway import Reservation
     from massgen_bridge.specs import AdapterSpec
 
-__all__ = ["AgentApart", "OwnDoor", "module_of"]
+__all__ = ["AgentApart", "OwnDoor", "module_of", "place_apart"]
 
 
 def module_of(spec: AdapterSpec) -> str:
@@ -41,6 +42,18 @@ def module_of(spec: AdapterSpec) -> str:
     name: str = factory.__module__
     package = name.partition(".")[0]
     return name if package == "massgen_bridge" else package
+
+
+def place_apart(spec: AdapterSpec, options: Mapping[str, Any]) -> Placement:
+    """A process of its own for an agent, with this one's packages.
+
+    Args:
+        spec: Its adapter.
+        options: Its options, as they stand in YAML.
+    """
+    redirects = spec.redirects
+    redirected = redirects is not None and redirects(spec.options.model_validate(options))
+    return Placement(mode="process", module=module_of(spec), redirected=redirected)
 
 
 class OwnDoor:
@@ -99,6 +112,7 @@ class AgentApart(WorkerAgent):
         options: Its options, as they stand in YAML.
         connection: The model; None for an agent that uses none.
         base_dir: The folder that import paths in the options are relative to.
+        launching: How its processes are started.
     """
 
     def __init__(
@@ -107,8 +121,10 @@ class AgentApart(WorkerAgent):
         options: Mapping[str, Any],
         connection: Connection | None,
         base_dir: Path,
+        *,
+        launching: Launching = launch_of,
     ) -> None:
-        place = Placement(mode="process", module=module_of(spec))
+        place = place_apart(spec, options)
         self._door = None if connection is None else OwnDoor(connection)
         self._files = tempfile.TemporaryDirectory(prefix="massgen-bridge-test-")
         params = AgentParams(
@@ -124,9 +140,10 @@ class AgentApart(WorkerAgent):
         super().__init__(
             WorkerSetup(
                 params=params,
-                launch=partial(launch_of, place, spec.kind),
+                launch=partial(launching, place, spec.kind),
                 connection=connection,
                 door=self._door,
+                redirected=place.redirected,
                 alone=claimed.cancellation == "process",
             )
         )

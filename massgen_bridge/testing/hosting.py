@@ -21,7 +21,7 @@ from massgen_bridge.plugins import PluginHost
 from massgen_bridge.runtime.crew import AgentSetup, Crew
 from massgen_bridge.runtime.decisions import Decisions
 from massgen_bridge.runtime.executor import InProcessExecutor
-from massgen_bridge.testing.apart import OwnDoor, module_of
+from massgen_bridge.testing.apart import OwnDoor, place_apart
 from massgen_bridge.testing.teams import team_and_abilities
 from massgen_bridge.tools.desk import ToolDesk
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from massgen_bridge.agent import Emit, ToolCaller, Turn
     from massgen_bridge.connection import Connection, ModelCaller
+    from massgen_bridge.isolation.launching import Launching
     from massgen_bridge.runtime.executor import TurnOutcome
     from massgen_bridge.specs import AdapterSpec, ToolSpec
 
@@ -88,6 +89,7 @@ async def hosted(
     load: Callable[[str], Any] = resolve_name,
     isolation: Literal["none", "process"] = "none",
     base_dir: Path | None = None,
+    launching: Launching | None = None,
 ) -> AsyncIterator[HostedAgent]:
     """An agent in an executor of its own, which closes it in the end.
 
@@ -100,11 +102,12 @@ async def hosted(
         load: Resolves an import path.
         isolation: Whether the agent runs in this process, or in one of its own.
         base_dir: The folder that import paths are relative to there; None: the working directory.
+        launching: How its processes are started; None: as the host starts them.
     """
     host = PluginHost(entry_points=False)
     kind, place = _KIND, Placement()
     if isolation == "process":
-        kind, place = spec.kind, Placement(mode="process", module=module_of(spec))
+        kind, place = spec.kind, place_apart(spec, options)
     if not place.module.startswith("massgen_bridge."):  # those of the core are there
         host.register(_Registration(replace(spec, kind=kind)), name=_KIND)
     for number, plugin in enumerate(plugins, start=1):
@@ -115,7 +118,7 @@ async def hosted(
 
     teams = {_AGENT_ID: team_and_abilities(options)[0]} if spec.is_team else None
     model = _OneModel(connection)
-    crew = Crew(host, model, load=found, teams=teams)
+    crew = Crew(host, model, load=found, teams=teams, launching=launching)
     setup = AgentSetup(
         agent_id=_AGENT_ID,
         kind=kind,

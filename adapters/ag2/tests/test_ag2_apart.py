@@ -6,14 +6,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import pytest
 from massgen_bridge_ag2 import bridge_adapters
 
-from massgen_bridge import Record, TextDelta, ToolCallFinished, TurnCancelled, arun
-from massgen_bridge.testing.agents import collect, connection_to, turn
-from massgen_bridge.testing.hosting import hosted
-from massgen_bridge.testing.servers import AutoToolCall, Hang, Text
+from massgen_bridge import Record, TextDelta, ToolCallFinished, arun
+from massgen_bridge.testing.servers import AutoToolCall, Text
 
 if TYPE_CHECKING:
     from massgen_bridge.testing.fixtures import StartModelServer
@@ -73,22 +70,3 @@ async def test_a_redirected_agent_runs_apart_and_knows_no_key(
     assert "OUR_API_KEY" not in variables
     assert int(process) != os.getpid()
     assert "the-real-key" not in repr(records)
-
-
-async def test_a_group_that_is_stopped_asks_nothing_more(model_server: StartModelServer) -> None:
-    server = model_server(Hang(after=2))
-    options = {"group": {"members": [{"name": "ann"}, {"name": "bob"}]}}
-    outcomes: list[object] = []
-    async with hosted(SPEC, options, connection_to(server), isolation="process") as agent:
-
-        async def ask() -> None:
-            outcomes.append(await agent.run(turn("Go."), collect()))
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(ask)
-            await server.await_tokens(2, timeout_s=30)
-            agent.cancel("turn-1")
-        await server.await_close()
-        await anyio.sleep(0.2)
-    assert isinstance(outcomes[0], TurnCancelled)
-    assert server.calls == 1

@@ -13,7 +13,8 @@ from massgen_bridge.testing.conformance import ModelAgentConformance
 if TYPE_CHECKING:
     from massgen_bridge import AdapterSpec
 
-AGENTS = runpy.run_path(str(Path(__file__).with_name("ag2_agents.py")))
+FILE = Path(__file__).with_name("ag2_agents.py")
+AGENTS = runpy.run_path(str(FILE))
 
 
 class TestModelConformance(ModelAgentConformance):
@@ -27,6 +28,12 @@ class TestModelConformance(ModelAgentConformance):
         return {}
 
 
+class TestModelApartConformance(TestModelConformance):
+    """The same in a process of its own."""
+
+    isolation = "process"
+
+
 class TestGroupOfOneWordConformance(ModelAgentConformance):
     """A group chat that ends with its first message meets all that a model can do."""
 
@@ -38,6 +45,12 @@ class TestGroupOfOneWordConformance(ModelAgentConformance):
         return {"group": {"members": [{"name": "ann"}, {"name": "bob"}], "max_turns": 1}}
 
 
+class TestGroupOfOneWordApartConformance(TestGroupOfOneWordConformance):
+    """The same in a process of its own."""
+
+    isolation = "process"
+
+
 class TestOwnAgentConformance(ModelAgentConformance):
     """A user's own AG2 agent, its model calls redirected."""
 
@@ -46,7 +59,13 @@ class TestOwnAgentConformance(ModelAgentConformance):
         return spec
 
     def options(self) -> dict[str, Any]:
-        return {"agent": "agents.py:make_agent", "models": "gateway"}
+        return {"agent": f"{FILE}:make_agent", "models": "gateway"}
 
     def load(self, path: str) -> Any:
-        return AGENTS[path.removeprefix("agents.py:")]
+        return AGENTS[path.rpartition(":")[2]]
+
+
+class TestOwnAgentApartConformance(TestOwnAgentConformance):
+    """The same in a process of its own."""
+
+    isolation = "process"

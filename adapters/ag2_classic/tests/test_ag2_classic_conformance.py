@@ -23,9 +23,21 @@ class TestSingleConformance(ModelAgentConformance):
         return {}
 
 
+class TestSingleApartConformance(TestSingleConformance):
+    """The same in a process of its own."""
+
+    isolation = "process"
+
+
 class TestGroupConformance(TestSingleConformance):
     """A group chat made from YAML, in which one member speaks: what it promises is exact then."""
 
     def options(self) -> dict[str, Any]:
         members = [{"name": "writer"}, {"name": "critic"}]
         return {"group": {"members": members, "max_turns": 1}}
+
+
+class TestGroupApartConformance(TestGroupConformance):
+    """The same in a process of its own."""
+
+    isolation = "process"

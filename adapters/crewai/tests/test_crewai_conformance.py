@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from massgen_bridge import AdapterSpec
 
 HERE = Path(__file__).parent
-CREWS = runpy.run_path(str(HERE / "crewai_crews.py"))
+FILE = HERE / "crewai_crews.py"
+CREWS = runpy.run_path(str(FILE))
 STOPPED = (
     "test_a_cancelled_turn_takes_no_other_with_it",
     "test_a_turn_cancelled_at_an_event_stops",
@@ -46,6 +47,12 @@ class TestModelConformance(ModelAgentConformance):
         return {}
 
 
+class TestModelApartConformance(TestModelConformance):
+    """The same in a process of its own, where it runs by default."""
+
+    isolation = "process"
+
+
 class TestCrewFilesConformance(TestModelConformance):
     """A crew from CrewAI's own files."""
 
@@ -56,6 +63,12 @@ class TestCrewFilesConformance(TestModelConformance):
         return WRAPPED
 
 
+class TestCrewFilesApartConformance(TestCrewFilesConformance):
+    """The same in a process of its own."""
+
+    isolation = "process"
+
+
 class TestFlowConformance(AgentConformance):
     """A user's flow that calls no model; only the end of its process stops it for sure."""
 
@@ -64,17 +77,29 @@ class TestFlowConformance(AgentConformance):
         return spec
 
     def options(self) -> dict[str, Any]:
-        return {"flow": "crews.py:Echo"}
+        return {"flow": f"{FILE}:Echo"}
 
     def load(self, path: str) -> Any:
-        return CREWS[path.removeprefix("crews.py:")]
+        return CREWS[path.rpartition(":")[2]]
 
     def expected_failures(self) -> Mapping[str, str]:
-        return KILLED
+        return KILLED if self.isolation == "none" else {}
+
+
+class TestFlowApartConformance(TestFlowConformance):
+    """The same in a process of its own."""
+
+    isolation = "process"
 
 
 class TestCrewConformance(TestFlowConformance):
     """A user's crew with a model of its own."""
 
     def options(self) -> dict[str, Any]:
-        return {"crew": "crews.py:make_parrot"}
+        return {"crew": f"{FILE}:make_parrot"}
+
+
+class TestCrewApartConformance(TestCrewConformance):
+    """The same in a process of its own."""
+
+    isolation = "process"

@@ -13,7 +13,8 @@ from massgen_bridge.testing.conformance import AgentConformance, ModelAgentConfo
 if TYPE_CHECKING:
     from massgen_bridge import AdapterSpec
 
-GRAPHS = runpy.run_path(str(Path(__file__).with_name("langchain_graphs.py")))
+FILE = Path(__file__).with_name("langchain_graphs.py")
+GRAPHS = runpy.run_path(str(FILE))
 
 
 class TestModelConformance(ModelAgentConformance):
@@ -27,21 +28,39 @@ class TestModelConformance(ModelAgentConformance):
         return {}
 
 
+class TestModelApartConformance(TestModelConformance):
+    """The same in a process of its own."""
+
+    isolation = "process"
+
+
 class TestGraphConformance(TestModelConformance):
     """A user's LangGraph graph."""
 
     def options(self) -> dict[str, Any]:
-        return {"graph": "graphs.py:make_agent_graph"}
+        return {"graph": f"{FILE}:make_agent_graph"}
 
     def load(self, path: str) -> Any:
-        return GRAPHS[path.removeprefix("graphs.py:")]
+        return GRAPHS[path.rpartition(":")[2]]
+
+
+class TestGraphApartConformance(TestGraphConformance):
+    """The same in a process of its own."""
+
+    isolation = "process"
 
 
 class TestRunnableConformance(TestGraphConformance):
     """A user's Runnable that is no graph."""
 
     def options(self) -> dict[str, Any]:
-        return {"graph": "graphs.py:make_chat"}
+        return {"graph": f"{FILE}:make_chat"}
+
+
+class TestRunnableApartConformance(TestRunnableConformance):
+    """The same in a process of its own."""
+
+    isolation = "process"
 
 
 class TestOwnCodeConformance(AgentConformance):
@@ -52,7 +71,13 @@ class TestOwnCodeConformance(AgentConformance):
         return spec
 
     def options(self) -> dict[str, Any]:
-        return {"graph": "graphs.py:compiled"}
+        return {"graph": f"{FILE}:compiled"}
 
     def load(self, path: str) -> Any:
-        return GRAPHS[path.removeprefix("graphs.py:")]
+        return GRAPHS[path.rpartition(":")[2]]
+
+
+class TestOwnCodeApartConformance(TestOwnCodeConformance):
+    """The same in a process of its own."""
+
+    isolation = "process"

@@ -22,6 +22,7 @@ from massgen_bridge.testing.apart import AgentApart
 from massgen_bridge.testing.guards import blocking_raises
 from massgen_bridge.testing.hosting import HostedAgent, hosted
 from massgen_bridge.testing.teams import team_and_abilities
+from massgen_bridge.testing.warm import warm_launching
 
 __all__ = ["ConformanceBase"]
 
@@ -73,7 +74,8 @@ class ConformanceBase(ABC):
     """Where the agents run: in the process of the tests, or in one of their own.
 
     In its own process, an agent's adapter is imported by the module that its factory is in, its
-    options' import paths are resolved there, and its model is reached past a gateway.
+    options' import paths are resolved there, and its model is reached past a gateway. On Linux the
+    module and all below it are imported once for all tests, in a process that is then forked.
     """
 
     def expected_failures(self) -> Mapping[str, str]:
@@ -96,6 +98,12 @@ class ConformanceBase(ABC):
             if name in expected:
                 mark = pytest.mark.xfail(reason=expected[name], strict=True)
                 request.applymarker(mark)
+
+    @pytest.fixture(autouse=True)
+    def _warm_start(self) -> None:
+        """Import the adapter once for all processes of its agents, before any test holds any."""
+        if self.isolation == "process":
+            warm_launching(self.adapter())
 
     @pytest.fixture(autouse=True)
     def _no_blocking_calls(self) -> Iterator[None]:
@@ -164,9 +172,16 @@ class ConformanceBase(ABC):
         """An agent, made in a thread as the host does; to be closed by whoever wanted it."""
         spec, options = self.adapter(), self.options()
         if self.isolation == "process":
-            apart = await to_thread.run_sync(AgentApart, spec, options, connection, self.base_dir())
-            # The time limits of turns are for what the agent does.
-            await apart.get_ready()
+            launching = warm_launching(spec)
+            apart = await to_thread.run_sync(
+                lambda: AgentApart(spec, options, connection, self.base_dir(), launching=launching)
+            )
+            try:
+                # The time limits of turns are for what the agent does.
+                await apart.get_ready()
+            except BaseException:
+                await apart.aclose()
+                raise
             return apart
         return await to_thread.run_sync(
             lambda: make_agent(spec, options, connection, load=self.load)
@@ -198,4 +213,5 @@ class ConformanceBase(ABC):
             load=self.load,
             isolation=self.isolation,
             base_dir=self.base_dir(),
+            launching=warm_launching(self.adapter()) if self.isolation == "process" else None,
         )
