@@ -31,6 +31,7 @@ MODULES = (
     "massgen_bridge.testing.guards",
     "massgen_bridge.testing.hosting",
     "massgen_bridge.testing.servers",
+    "massgen_bridge.testing.warm",
 )
 """The modules that others may import; what else there is belongs to massgen-bridge alone."""
 
