@@ -39,6 +39,7 @@ class Team:
     Args:
         strategy: Name of the strategy, or a mapping with `type` and its options.
         models: Named connections, as under `models:` in YAML.
+        providers: Providers of your own, as under `providers:` in YAML.
         plugins: Objects or modules with hook implementations.
         sinks: Where records go: names of sinks, or mappings with `type` and the sink's options.
         timeout_s: Longest run in seconds; None for no limit.
@@ -50,6 +51,7 @@ class Team:
         *,
         strategy: str | Mapping[str, Any] = "consensus",
         models: Mapping[str, Mapping[str, Any]] | None = None,
+        providers: Mapping[str, Mapping[str, Any]] | None = None,
         plugins: Iterable[object] = (),
         sinks: Iterable[str | Mapping[str, Any]] = (),
         timeout_s: float | None = 1800.0,
@@ -57,6 +59,7 @@ class Team:
     ) -> None:
         self._strategy = strategy
         self._models = dict(models or {})
+        self._providers = dict(providers or {})
         self._plugins = tuple(plugins)
         self._sinks = list(sinks)
         self._timeout_s = timeout_s
@@ -155,6 +158,7 @@ class Team:
             agents.append({**agent, "backend": backend})
         return {
             "models": self._models,
+            "providers": self._providers,
             "agents": agents,
             "strategy": self._strategy,
             "sinks": self._sinks,

@@ -45,8 +45,8 @@ timeout_settings:
 ```
 
 - Files of code (`plugins`, import paths) are relative to the folder of the file.
-- `${NAME}` stands for an environment variable. It works in `models:` alone: in `base_url`,
-  `api_key` and `headers`. Keys written out in the file are refused.
+- `${NAME}` stands for an environment variable. It works in `models:` and `providers:` alone: in
+  `base_url`, `base_urls`, `api_key` and `headers`. Keys written out in the file are refused.
 - `mcp_servers` and `orchestrator`, known from MassGen, are not supported yet; a file that has them
   is refused, and so is one without `version: 1`.
 - A file that names code needs trust before it runs. A terminal asks for it, and remembers a yes
@@ -56,6 +56,16 @@ timeout_settings:
 _SECTIONS = (
     ("models.NAME", "ModelConfig", "A connection to a model, by a name of your own."),
     ("models.NAME.retry", "RetryPolicy", ""),
+    ("models.NAME.image_limits", "ImageLimits", ""),
+    ("models.NAME.quirks", "Quirks", ""),
+    (
+        "providers.NAME",
+        "ProviderConfig",
+        (
+            "A provider of models, by a name of your own: see "
+            "[add a provider in five lines](../how-to/add-a-provider-in-yaml.md)."
+        ),
+    ),
     ("agents[]", "AgentConfig", ""),
     ("agents[].backend", "BackendConfig", "Beside these keys stand those of the kind, see below."),
     ("agents[].limits", "Limits", ""),
@@ -151,6 +161,9 @@ _LINKS = {
     "BackendConfig": "[backend](#agentsbackend)",
     "Limits": "[limits](#agentslimits)",
     "ModelConfig": "[connection](#modelsname)",
+    "ImageLimits": "[limits](#modelsnameimage_limits)",
+    "ProviderConfig": "[provider](#providersname)",
+    "Quirks": "[quirks](#modelsnamequirks)",
     "RetryPolicy": "[retry](#modelsnameretry)",
     "SinkConfig": "[sink](#sinks)",
     "StrategyConfig": "[strategy](#strategies)",

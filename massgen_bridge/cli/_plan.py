@@ -63,7 +63,7 @@ def usual_course(prepared: Prepared, asked: str) -> UsualCourse:
         asked: All that each agent is asked.
     """
     connections = [one for part in prepared.tree() for one in part.connections.values()]
-    providers = _providers(prepared.host)
+    providers = [spec for part in prepared.tree() for spec in part.providers]
     found = estimate_run(connections, asked, providers)
     # What was estimated is an answer and a vote of each agent; strategies differ in their calls.
     rated = 2 * sum(len(part.plan.agents) - len(part.teams) for part in prepared.tree())
@@ -144,7 +144,8 @@ def _prepared(config: RunConfig, host: PluginHost) -> tuple[Prepared | None, lis
 
 
 def _key_variables(config: RunConfig, host: PluginHost) -> Iterator[str]:
-    for spec in _providers(host):
+    described = [spec for one in config.tree() for spec in one.providers.values()]
+    for spec in (*_providers(host), *described):
         yield from spec.key_variables
     for model in (model for one in config.tree() for model in one.models.values()):
         if model.key_variable is not None:

@@ -18,6 +18,7 @@ from massgen_bridge.errors import BridgeError, ConfigError, DuplicateName
 from massgen_bridge.isolation.choice import place, stays_here
 from massgen_bridge.isolation.packages import Packages
 from massgen_bridge.isolation.placement import Isolation
+from massgen_bridge.models.provider_rows import ProviderConfig
 from massgen_bridge.models.resolution import find_provider, reference
 from massgen_bridge.models.settings import ModelConfig
 
@@ -67,6 +68,7 @@ class Check:
         self._around = around or Around()
         self._models = dict(self._around.models)
         self._teams: dict[str, RunConfig] = {}
+        self._own_providers = dict(self._around.providers)
         self._known_providers: dict[str, ProviderSpec] | None = None
         self._unchecked: list[KeyPath] = []
         self._plugins_loaded = plugins_loaded
@@ -85,6 +87,7 @@ class Check:
             self._may_wait = True
         document = parse(Document, data, (), self._problems)
         self._check_variables(data, ())
+        self._check_providers(data.get("providers"))
         self._check_models(data.get("models"))
         options = self._check_agents(_items(data.get("agents")))
         strategy = self._options_of(self._host.strategy, data.get("strategy", {}), ("strategy",))
@@ -106,6 +109,7 @@ class Check:
             unchecked=tuple(self._unchecked),
             teams=MappingProxyType(self._teams),
             inherited=MappingProxyType(dict(self._around.models)),
+            inherited_providers=MappingProxyType(dict(self._around.providers)),
         )
 
     # --- the form --------------------------------------------------------------------------------
@@ -153,12 +157,13 @@ class Check:
 
     def _check_variables(self, value: Any, path: KeyPath) -> None:
         """Refuse a variable where it would be taken as it stands."""
-        if path[:1] == ("models",) or path[-1:] == ("system_message",):
+        if path[:1] in {("models",), ("providers",)} or path[-1:] == ("system_message",):
             return
         for key, one in _children(value):
             inner = path if key == "options" else (*path, key)
             if isinstance(one, str) and _VARIABLE.fullmatch(one):
-                message = f"environment variables such as {one!r} stand in 'models:' alone"
+                places = "'models:' and 'providers:'"
+                message = f"environment variables such as {one!r} stand in {places} alone"
                 self._problems.add(inner, message)
             if key != "options" or not self._is_team(value):
                 self._check_variables(one, inner)
@@ -177,8 +182,23 @@ class Check:
     def _providers(self) -> dict[str, ProviderSpec]:
         if self._known_providers is None:
             ready = (one.name for one in self._host.providers() if one.state == "installed")
-            self._known_providers = {name: self._host.provider(name) for name in ready}
+            known = {name: self._host.provider(name) for name in ready}
+            self._known_providers = {**known, **self._own_providers}
         return self._known_providers
+
+    def _check_providers(self, providers: Any) -> None:
+        for name, value in providers.items() if isinstance(providers, dict) else ():
+            # What is wrong with the form itself is known already.
+            row = parse(ProviderConfig, value, (), Problems(self._source))
+            if row is None or not isinstance(name, str):
+                continue
+            if name in self._providers:
+                message = (
+                    f"there is a provider {name!r} already: choose another name, or say under "
+                    "'models:' what is different for a connection"
+                )
+                self._problems.add(("providers", name), message, at_key=True)
+            self._own_providers[name] = self._providers[name] = row.spec(name)
 
     def _check_models(self, models: Any) -> None:
         for name, value in models.items() if isinstance(models, dict) else ():
@@ -315,6 +335,7 @@ class Check:
             files=files if own is None or own in files else (*files, own),
             depth=self._around.depth + 1,
             models={} if is_file else self._models,
+            providers={} if is_file else self._own_providers,
             may_wait=self._may_wait,
         )
         source = team_source(self._source, backend, options, around)

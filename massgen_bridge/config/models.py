@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,7 +19,15 @@ from massgen_bridge.config.source import KeyPath, Source
 from massgen_bridge.events import TeamRole
 from massgen_bridge.isolation.placement import Isolation
 from massgen_bridge.messages import Frozen, JsonValue
+from massgen_bridge.models.provider_rows import (
+    PROVIDER_NAME,
+    ProviderConfig,
+    provider_specs,
+)
 from massgen_bridge.models.settings import ModelConfig
+
+if TYPE_CHECKING:
+    from massgen_bridge.specs import ProviderSpec
 
 __all__ = [
     "AGENT_ID_PATTERN",
@@ -176,6 +184,11 @@ class Document(_Settings):
         default_factory=dict,
         description="Connections to models, by a name of your own that any agent can use.",
     )
+    providers: dict[Annotated[str, Field(pattern=PROVIDER_NAME)], ProviderConfig] = Field(
+        default_factory=dict,
+        description="Providers of models beside those that are known, by a name of your own: what "
+        "`provider` under `models:` and the part before the slash in `backend.model` may say.",
+    )
     agents: tuple[AgentConfig, ...] = Field(
         min_length=1, description="The team, in the order that decides ties."
     )
@@ -220,6 +233,7 @@ class RunConfig:
             checks them.
         teams: The configurations of the agents that are teams, by agent id.
         inherited: Connections of the file around a team that is written out in it.
+        inherited_providers: Providers of that file.
     """
 
     document: Document
@@ -230,6 +244,7 @@ class RunConfig:
     unchecked: tuple[KeyPath, ...] = ()
     teams: Mapping[str, RunConfig] = field(default_factory=dict)
     inherited: Mapping[str, ModelConfig] = field(default_factory=dict)
+    inherited_providers: Mapping[str, ProviderSpec] = field(default_factory=dict)
 
     def tree(self) -> Iterator[RunConfig]:
         """This one, and those of the teams within it, to the innermost."""
@@ -246,6 +261,11 @@ class RunConfig:
     def models(self) -> Mapping[str, ModelConfig]:
         """The named connections."""
         return {**self.inherited, **self.document.models}
+
+    @property
+    def providers(self) -> Mapping[str, ProviderSpec]:
+        """The providers that are described here, beside those that plugins know."""
+        return {**self.inherited_providers, **provider_specs(self.document.providers)}
 
     @property
     def strategy(self) -> StrategyConfig:

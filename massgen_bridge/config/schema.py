@@ -29,6 +29,7 @@ _SECTIONS: dict[str, Schema] = {
     "agents": {"type": "array", "items": {"$ref": "#/$defs/AgentConfig"}, "minItems": 1},
     "strategy": {"$ref": "#/$defs/StrategyConfig"},
     "models": {"type": "object", "additionalProperties": {"$ref": "#/$defs/ModelConfig"}},
+    "providers": {"type": "object", "additionalProperties": {"$ref": "#/$defs/ProviderConfig"}},
     "timeout_settings": {"$ref": "#/$defs/TimeoutSettings"},
     "budget": {"$ref": "#/$defs/Budget"},
     "sinks": {"type": "array", "items": {"$ref": "#/$defs/SinkConfig"}},

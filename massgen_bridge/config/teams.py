@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from massgen_bridge.config.source import Place
     from massgen_bridge.models.settings import ModelConfig
+    from massgen_bridge.specs import ProviderSpec
 
 __all__ = ["DEEPEST", "Around", "path_of", "team_source"]
 
@@ -30,12 +31,14 @@ class Around:
         files: The configurations that it is a part of, the outermost first.
         depth: How many teams it stands within.
         models: The connections that it may use beside its own.
+        providers: The providers of the file around it.
         may_wait: Whether a plugin that is not loaded yet may know the names in it.
     """
 
     files: tuple[Path, ...] = ()
     depth: int = 0
     models: Mapping[str, ModelConfig] = field(default_factory=dict)
+    providers: Mapping[str, ProviderSpec] = field(default_factory=dict)
     may_wait: bool = False
 
 

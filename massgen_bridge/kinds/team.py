@@ -42,6 +42,11 @@ class TeamOptions(NoOptions):
         description="Connections of the team's own, beside those of this file, as `models` of a "
         "configuration.",
     )
+    providers: dict[str, JsonValue] | None = Field(
+        default=None,
+        description="Providers of the team's own, beside those of this file, as `providers` of a "
+        "configuration.",
+    )
     timeout_settings: dict[str, JsonValue] | None = Field(
         default=None, description="How long one turn of the team may take, as in a configuration."
     )

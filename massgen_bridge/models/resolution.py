@@ -23,7 +23,7 @@ from massgen_bridge.models.providers import (
 from massgen_bridge.models.settings import ModelConfig, expand, variables_in
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from massgen_bridge.connection import Protocols, Quirks
     from massgen_bridge.specs import ProviderSpec
@@ -321,11 +321,14 @@ def _base_url(case: _Case, protocol: Protocols) -> str:
 
 def _api_key(case: _Case, base_url: str) -> SecretStr | None:
     config, provider = case.config, case.provider
+    for variable in _named_variables(config):
+        _check_owner(case, variable, base_url)
     if config.key_variable is not None:
         return SecretStr(case.value_of(config.key_variable))
     if config.base_url is not None and not _may_have_usual_key(case, base_url):
         return None
     for variable in provider.key_variables:
+        _check_owner(case, variable, base_url)
         if value := case.environ.get(variable, "").strip():
             return SecretStr(value)
     if provider.needs_key:
@@ -335,6 +338,32 @@ def _api_key(case: _Case, base_url: str) -> SecretStr | None:
             "name another one with 'api_key: ${MY_API_KEY}'"
         )
     return None
+
+
+def _named_variables(config: ModelConfig) -> Iterator[str]:
+    """The variables by which a configuration itself gives the server something."""
+    if config.key_variable is not None:
+        yield config.key_variable
+    for value in (config.base_url or "", *config.headers.values()):
+        yield from variables_in(value)
+
+
+def _check_owner(case: _Case, variable: str, base_url: str) -> None:
+    """See that the usual key of a hosted provider goes to its own hosts alone.
+
+    Raises:
+        ConfigError: It would go elsewhere.
+    """
+    if is_loopback(base_url) or base_url == ASSIGNED_AT_RUN_TIME:
+        return
+    owners = [one for one in PROVIDERS if variable in one.key_variables and trusted_hosts(one)]
+    is_own = case.provider in owners and case.config.base_url is None
+    host = urlsplit(base_url).hostname or ""
+    if owners and not is_own and not any(host_within(host, trusted_hosts(one)) for one in owners):
+        raise case.wrong(
+            f"the variable {variable} holds the key of provider {owners[0].name!r}, which is not "
+            f"sent to the host {host!r}: put the key for that host into a variable of another name"
+        )
 
 
 def _may_have_usual_key(case: _Case, base_url: str) -> bool:

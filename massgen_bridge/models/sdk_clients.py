@@ -220,6 +220,7 @@ def client_settings(http: Any, endpoint: Endpoint) -> dict[str, Any]:
         "limits": http.Limits(max_connections=None, max_keepalive_connections=AGENTS_PER_CLIENT),
         "timeout": http.Timeout(timeout, connect=min(timeout, _CONNECT_S), pool=None),
         "trust_env": not plain,  # no proxy stands before this machine
+        "follow_redirects": False,  # HTTP libraries take only some headers with keys off
         # Loading the certificates costs most of the time, and here nobody shows one.
         "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else trusted_certificates(),
     }
@@ -228,6 +229,7 @@ def client_settings(http: Any, endpoint: Endpoint) -> dict[str, Any]:
     return {
         "timeout": settings["timeout"],
         "trust_env": False,  # whatever sends in its place sees to proxies
+        "follow_redirects": False,
         "transport": endpoint.tape.wire(http, settings, endpoint.base_url),
     }
 

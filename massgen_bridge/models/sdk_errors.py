@@ -165,14 +165,13 @@ def sdk_error(
     kind = _kind(error, kinds, packages)
     if kind is None:
         return None
-    text = error_text(error)
     status = _refusal(error)
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    text = _redirection(status, headers) or error_text(error)
     return kind(
         f"{where}: {text}" if status is None else f"{where}: HTTP {status}: {text}",
         agent_id=agent_id,
-        retry_after_s=retry_after_s(
-            getattr(getattr(error, "response", None), "headers", None) or {}
-        ),
+        retry_after_s=retry_after_s(headers),
     )
 
 
@@ -225,11 +224,24 @@ def refused_call_error(
     kind = decisive or _kind_of_nameless(refused, words) or ServerFailed
     if kind is BadRequest:
         kind = _kind_by_text(_text(refused)) or kind
-    text = error_text(refused)
+    text = _redirection(status, headers) or error_text(refused)
     return kind(
         f"{where}: {text}" if status is None else f"{where}: HTTP {status}: {text}",
         agent_id=agent_id,
         retry_after_s=retry_after_s(headers),
+    )
+
+
+def _redirection(status: int | None, headers: Mapping[str, str]) -> str | None:
+    """What an answer says that only leads elsewhere; None for all others."""
+    if status is None or not HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return None
+    there = next((value for name, value in headers.items() if name.lower() == "location"), "")
+    if not there:
+        return None
+    return (
+        f"the server leads to {there.partition('?')[0]}, where neither the key nor the request "
+        "goes unasked: if that is right, give it as 'base_url'"
     )
 
 

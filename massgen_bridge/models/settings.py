@@ -16,7 +16,7 @@ from massgen_bridge.models.providers import LOCAL
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ModelConfig", "expand", "variables_in"]
+__all__ = ["ModelConfig", "check_url", "check_variable_name", "expand", "variables_in"]
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _VARIABLE: Final = re.compile(r"\$\{(" + _NAME + r")\}")
@@ -57,7 +57,12 @@ def _check_key(text: str) -> str:
     return text
 
 
-def _check_variable_name(text: str) -> str:
+def check_variable_name(text: str) -> str:
+    """The name of an environment variable, as it is.
+
+    Raises:
+        ValueError: It is none.
+    """
     if not _VARIABLE_NAME.fullmatch(text):
         raise ValueError(
             "expected the name of an environment variable, such as 'MY_API_KEY': letters, digits "
@@ -87,7 +92,12 @@ def _check_headers(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
-def _check_url(url: str) -> str:
+def check_url(url: str) -> str:
+    """An address from a configuration, as it is.
+
+    Raises:
+        ValueError: It is none, or holds what does not belong in a file.
+    """
     _check_variables(url)
     parts = urlsplit(_VARIABLE.sub("http://variable", url, count=1) if url[:1] == "$" else url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -121,7 +131,7 @@ class ModelConfig(Frozen):
         "Responses), `messages` (Anthropic Messages) or `gemini`. Default: the provider's first "
         "one that the agent's kind speaks.",
     )
-    base_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
+    base_url: Annotated[str, AfterValidator(check_url)] | None = Field(
         default=None,
         description="Address of the endpoint instead of the provider's own, as the protocol's SDK "
         "takes it: with `/v1` for `chat` and `responses`, without for `messages`. `${NAME}` "
@@ -133,7 +143,7 @@ class ModelConfig(Frozen):
         description="Where the key is, in the form `${NAME}`: the name of an environment "
         "variable. The key itself is refused here.",
     )
-    api_key_env: Annotated[str, AfterValidator(_check_variable_name)] | None = Field(
+    api_key_env: Annotated[str, AfterValidator(check_variable_name)] | None = Field(
         default=None,
         description="Name of the environment variable that holds the key; another way to write "
         "`api_key: ${NAME}`. Default: the provider's usual variables.",

@@ -45,6 +45,7 @@ class Prepared:
         pool: The connections, checked, not yet open.
         connections: The connection of each agent that has one; of a local model without address.
         prices: What the calls of these cost, and of those within teams.
+        providers: The providers that its connections may have.
         teams: What the agents that are teams do, by agent id.
         sinks: Kinds of sinks with their validated options.
         ask: Asks the people who take part; None where nobody can be asked.
@@ -57,6 +58,7 @@ class Prepared:
     pool: ConnectionPool
     connections: Mapping[str, Connection]
     prices: PriceList
+    providers: Sequence[ProviderSpec] = ()
     sinks: Sequence[tuple[SinkSpec, BaseModel]] = ()
     setup: RunSetup | None = None
     literals: frozenset[str] = frozenset()
@@ -103,12 +105,13 @@ def prepare_run(
         around: ConnectionPool | None = None,
         hosts: Mapping[str, str] | None = None,
     ) -> Prepared:
-        pool = ConnectionPool(config.models, providers, environ, within=around, hosts=hosts)
+        known = {**providers, **config.providers}
+        pool = ConnectionPool(config.models, known, environ, within=around, hosts=hosts)
         teams = {
             name: prepared(team, pool, _hosts_within(hosts, name))
             for name, team in config.teams.items()
         }
-        return _prepared(config, pool, teams, tuple(providers.values()), places)
+        return _prepared(config, pool, teams, tuple(known.values()), places)
 
     places = Places(host, environ if hosts is None else None)
     setup = setup_of(config, host, from_objects=from_objects)
@@ -156,6 +159,7 @@ def _prepared(
         pool=pool,
         connections=connections,
         prices=prices,
+        providers=tuple(providers),
         sinks=_sinks(config, host),
         teams=teams,
         literals=literal_secrets(config).union(*(team.literals for team in teams.values())),

@@ -42,7 +42,7 @@ _ANTHROPIC_VERSION: Final = "2023-06-01"
 
 
 def _new_client(endpoint: Endpoint) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(**client_settings(httpx2, endpoint), follow_redirects=True)
+    return httpx2.AsyncClient(**client_settings(httpx2, endpoint))
 
 
 _CLIENTS = ClientPool("massgen_bridge_gateway_clients", _new_client, httpx2.AsyncClient.aclose)

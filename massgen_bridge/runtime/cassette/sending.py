@@ -54,7 +54,7 @@ class Sending:
     def __init__(self, tape: Writer, http: Any, settings: Mapping[str, Any], base_url: str) -> None:
         self._tape = tape
         self._http = http
-        self._settings = {**settings, "follow_redirects": True}
+        self._settings = settings
         self._base_url = base_url
         self._made_by = caller()
         self._asynchronous: Any = None

@@ -22,7 +22,7 @@ _VERSION_WITH_SAMPLING = "2023-06-01"
 def _http_client(settings: Mapping[str, Any]) -> httpx2.AsyncClient:
     if not settings["trust_env"]:
         # The SDK's own takes the environment's proxies whatever it is told.
-        return httpx2.AsyncClient(**settings, follow_redirects=True)
+        return httpx2.AsyncClient(**settings)
     return anthropic.DefaultAsyncHttpxClient(**settings)
 
 
