@@ -29,9 +29,10 @@ from massgen_bridge.runtime.sessions import Session
 from massgen_bridge.runtime.stopped import StoppedRun
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from massgen_bridge.events import Record, RunResult
+    from massgen_bridge.media.given import Given
     from massgen_bridge.people import Ask, Desk
 
 __all__ = ["Config", "Configured", "aresume", "arun", "prepare", "resume", "run", "stream"]
@@ -54,6 +55,7 @@ def prepare(
     trust: bool = False,
     host: PluginHost | None = None,
     replay: Replay | None = None,
+    attach: bool = True,
 ) -> Prepared:
     """Check a configuration and resolve it, without running it.
 
@@ -63,6 +65,8 @@ def prepare(
             already and need no trust.
         host: The plugins; a new host with everything installed by default.
         replay: The cassette that shall answer all model calls: no keys are needed then.
+        attach: Whether the pictures and files that it names are read; a run that is resumed has
+            them already.
 
     Raises:
         ConfigError: Something is wrong with it; TrustRequired where it imports code.
@@ -80,6 +84,7 @@ def prepare(
         environ=os.environ,
         from_objects=from_objects,
         hosts=None if replay is None else replay.hosts,
+        attach=attach,
     )
 
 
@@ -87,6 +92,8 @@ async def arun(
     config: Config,
     question: str | Message,
     *,
+    images: Sequence[Given] = (),
+    files: Sequence[Given] = (),
     trust: bool = False,
     keep: bool = True,
     session: Session | str | None = None,
@@ -101,6 +108,8 @@ async def arun(
     Args:
         config: A file (or its path as text), the text of one, the same as a dict, or a team.
         question: The task; a message with media parts where text is not enough.
+        images: Pictures that go along with it: paths, addresses (`https://…`), or parts.
+        files: Files of any kind that go along with it, such as a text or a PDF; likewise.
         trust: Whether code that a file names may be imported.
         keep: Whether the run is written to the journal.
         session: The conversation that the question goes on with, or the name that it is kept
@@ -118,6 +127,7 @@ async def arun(
 
     Raises:
         ConfigError: Something is wrong with the configuration, or with the session's name.
+        MediaError: A picture or file cannot be read, or is something else.
         PluginError: A plugin that it needs cannot be used.
         EnvironmentFailed: An agent's environment is not there, or cannot be built.
         JournalError: The run cannot be written, or another turn of the session is under way.
@@ -125,6 +135,7 @@ async def arun(
         ReplayDiverged: The run asks a model for what its cassette does not hold.
     """
     talk = _session(session, keep=keep)
+    message = await _message(question, images, files)
     # Reading files and looking for plugins blocks: not in the event loop.
     tape = await anyio.to_thread.run_sync(partial(tape_of, record=record, replay=replay))
     prepared = await anyio.to_thread.run_sync(
@@ -134,7 +145,7 @@ async def arun(
     listeners = [on_record] if on_record is not None else []
     prepared = replace(prepared, ask=desk_of(ask))
     return await execution.execute(
-        prepared, _message(question), listeners=listeners, keep=keep, session=talk, tape=tape
+        prepared, message, listeners=listeners, keep=keep, session=talk, tape=tape
     )
 
 
@@ -142,6 +153,8 @@ def run(
     config: Config,
     question: str | Message,
     *,
+    images: Sequence[Given] = (),
+    files: Sequence[Given] = (),
     trust: bool = False,
     keep: bool = True,
     session: Session | str | None = None,
@@ -156,7 +169,8 @@ def run(
     It also works where an event loop runs already, as in a notebook: the run then has a loop of
     its own in another thread, and the caller's waits.
     """
-    work = partial(arun, config, question, trust=trust, keep=keep, session=session)
+    asked = partial(arun, config, question, images=images, files=files)
+    work = partial(asked, trust=trust, keep=keep, session=session)
     taped = partial(work, record=record, replay=replay)
     placed = partial(taped, create_environments=create_environments)
     return _blocking(partial(placed, ask=ask, on_record=on_record))
@@ -226,10 +240,10 @@ def _stopped(run_id: str) -> StoppedRun:
 
 def _again(stopped: StoppedRun, config: Config | None, *, trust: bool) -> Prepared:
     if config is not None:
-        return prepare(config, trust=trust)
+        return prepare(config, trust=trust, attach=False)
     host = PluginHost()
     opened = open_config(stopped.source(), host, trust=trust)
-    return prepare_run(opened, host=host, environ=os.environ)
+    return prepare_run(opened, host=host, environ=os.environ, attach=False)
 
 
 def _blocking(work: Callable[[], Awaitable[RunResult]]) -> RunResult:
@@ -245,6 +259,8 @@ async def stream(
     config: Config,
     question: str | Message,
     *,
+    images: Sequence[Given] = (),
+    files: Sequence[Given] = (),
     trust: bool = False,
     keep: bool = True,
     session: Session | str | None = None,
@@ -261,7 +277,8 @@ async def stream(
 
     async def work() -> None:
         with send:
-            begin = partial(arun, config, question, trust=trust, keep=keep, session=session)
+            asked = partial(arun, config, question, images=images, files=files)
+            begin = partial(asked, trust=trust, keep=keep, session=session)
             taped = partial(begin, record=record, replay=replay)
             placed = partial(taped, create_environments=create_environments)
             await placed(ask=ask, on_record=send.send_nowait)
@@ -291,5 +308,11 @@ def _session(session: Session | str | None, *, keep: bool) -> Session | None:
     return session
 
 
-def _message(question: str | Message) -> Message:
-    return user(question) if isinstance(question, str) else question
+async def _message(
+    question: str | Message, images: Sequence[Given], files: Sequence[Given]
+) -> Message:
+    if not images and not files:
+        return user(question) if isinstance(question, str) else question
+    from massgen_bridge.media.given import message_of  # noqa: PLC0415 - most questions have none
+
+    return await anyio.to_thread.run_sync(message_of, question, images, files)

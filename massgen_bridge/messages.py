@@ -6,7 +6,7 @@ cannot carry is refused with `UnsupportedContent`; it is never dropped or turned
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -41,6 +41,7 @@ __all__ = [
     "system",
     "unbroken",
     "user",
+    "with_media",
 ]
 
 MEDIA_BY_NAME = "media_by_name"
@@ -208,6 +209,12 @@ def user(text: str) -> Message:
 def assistant(text: str) -> Message:
     """An assistant message of one text part."""
     return Message(role="assistant", parts=(TextPart(text=text),))
+
+
+def with_media(message: Message, media: Iterable[MediaPart]) -> Message:
+    """The message with more media at its end."""
+    more = tuple(media)
+    return message.model_copy(update={"parts": (*message.parts, *more)}) if more else message
 
 
 def unbroken(text: str) -> str:

@@ -15,12 +15,13 @@ from massgen_bridge.kinds.python import PythonAgent
 from massgen_bridge.specs import AdapterSpec, NoOptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from massgen_bridge.agent import Emit, Turn, TurnResult
     from massgen_bridge.ballots import BallotChoice
     from massgen_bridge.events import Record, RunResult, TeamRole
+    from massgen_bridge.media.given import Given
     from massgen_bridge.messages import Message
     from massgen_bridge.people import Ask, Desk
     from massgen_bridge.plugins import PluginHost
@@ -170,6 +171,8 @@ class Team:
         self,
         question: str | Message,
         *,
+        images: Sequence[Given] = (),
+        files: Sequence[Given] = (),
         keep: bool = True,
         session: Session | str | None = None,
         record: Path | str | None = None,
@@ -182,6 +185,8 @@ class Team:
         return api.run(
             self,
             question,
+            images=images,
+            files=files,
             keep=keep,
             session=session,
             record=record,
@@ -195,6 +200,8 @@ class Team:
         self,
         question: str | Message,
         *,
+        images: Sequence[Given] = (),
+        files: Sequence[Given] = (),
         keep: bool = True,
         session: Session | str | None = None,
         record: Path | str | None = None,
@@ -207,6 +214,8 @@ class Team:
         return await api.arun(
             self,
             question,
+            images=images,
+            files=files,
             keep=keep,
             session=session,
             record=record,
@@ -220,6 +229,8 @@ class Team:
         self,
         question: str | Message,
         *,
+        images: Sequence[Given] = (),
+        files: Sequence[Given] = (),
         keep: bool = True,
         session: Session | str | None = None,
         record: Path | str | None = None,
@@ -231,6 +242,8 @@ class Team:
         return api.stream(
             self,
             question,
+            images=images,
+            files=files,
             keep=keep,
             session=session,
             record=record,

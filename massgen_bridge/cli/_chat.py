@@ -7,7 +7,6 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,20 +14,20 @@ import typer
 from massgen_bridge.cli._conversation import entered, told
 from massgen_bridge.cli._options import Output
 from massgen_bridge.cli._output import DONE, FAILED, INTERRUPTED, BadUsage, Stopped
-from massgen_bridge.cli._question import attachment, with_files
+from massgen_bridge.cli._question import with_files
 from massgen_bridge.cli._running import Running, with_people
 from massgen_bridge.cli._stdout import stdout
 from massgen_bridge.cli._tables import table
 from massgen_bridge.display import choose_display
 from massgen_bridge.display.words import count
 from massgen_bridge.errors import BridgeError
-from massgen_bridge.messages import user
 from massgen_bridge.runtime.execution import execute
 from massgen_bridge.runtime.planning import prepare_run
 from massgen_bridge.runtime.sessions import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from pathlib import Path
     from typing import BinaryIO
 
     from massgen_bridge.config import RunConfig
@@ -47,7 +46,8 @@ A line is a question; end it with \\ to write on in the next one. A question tha
 has a space before it.
   /history     what was asked and answered so far
   /new [NAME]  another conversation: a new one, or the session NAME
-  /file PATH   a picture or another file for the next question
+  /image PATH  a picture for the next question: a file, or an address
+  /file PATH   a file of any kind for the next question
   /team        who takes part
   /help        this list
   /quit        leave; so do Ctrl-D and Ctrl-C at the prompt"""
@@ -94,17 +94,24 @@ class Chat:
         plan: Who takes part.
         config: The file that says so.
         session: What it goes on with; a new one where there is none.
+        files: What goes along with the first question.
     """
 
     def __init__(
-        self, asking: Asking, plan: RunPlan, config: Path, session: Session | None
+        self,
+        asking: Asking,
+        plan: RunPlan,
+        config: Path,
+        session: Session | None,
+        *,
+        files: Iterable[MediaPart] = (),
     ) -> None:
         self._asking = asking
         self._plan = plan
         self._config = config
         self._session = session or self._new()
         self._is_left = False
-        self._files: list[MediaPart] = []
+        self._files = list(files)
 
     # --- at a terminal --------------------------------------------------------------------------
 
@@ -127,8 +134,7 @@ class Chat:
             if line.startswith("/"):
                 self._obey(line)
             elif line.strip():
-                files, self._files = self._files, []
-                self._asking.ask(with_files(line.strip(), files), self._session)
+                self._asking.ask(self._question(line.strip()), self._session)
         except Stopped as stopped:
             if stopped.code != INTERRUPTED:
                 raise
@@ -148,20 +154,22 @@ class Chat:
                 _tell(told(self._session.all_turns).rstrip("\n") or "Nothing was asked yet.")
             case "/team":
                 _tell(self._team().rstrip("\n"))
-            case "/file":
-                self._attach(line.removeprefix(command).strip())
+            case "/image" | "/file":
+                self._attach(command, line.removeprefix(command).strip())
             case "/new":
                 self._begin(*rest)
             case _:
                 _tell(f"There is no {command!r}; /help lists what can be typed.")
 
-    def _attach(self, name: str) -> None:
+    def _attach(self, command: str, name: str) -> None:
         """Take a file along with the next question."""
         if not name:
-            raise BadUsage("/file: expected the path of a file")
-        part = attachment(Path(name).expanduser())
+            raise BadUsage(f"{command}: expected the path of a file, or an address")
+        from massgen_bridge.media.given import part_of  # noqa: PLC0415 - most questions have none
+
+        part = part_of(name, kind="image" if command == "/image" else None)
         self._files.append(part)
-        _tell(f"The next question takes {part.name} ({part.media_type}) along.")
+        _tell(f"The next question takes {part.name or name} ({part.media_type}) along.")
 
     def _begin(self, name: str | None = None, *more: str) -> None:
         """Turn to another conversation."""
@@ -233,9 +241,16 @@ class Chat:
                 question = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
             except UnicodeDecodeError:
                 raise BadUsage(f"line {number} on stdin is not UTF-8") from None
-            if question and self._asking.ask(user(question), self._session) != DONE:
+            if not question:
+                continue
+            if self._asking.ask(self._question(question), self._session) != DONE:
                 code = FAILED
         return code
+
+    def _question(self, text: str) -> Message:
+        """A question, with the files that wait for the next one."""
+        files, self._files = self._files, []
+        return with_files(text, files)
 
 
 def _typed() -> str | None:

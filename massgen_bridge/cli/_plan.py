@@ -114,6 +114,7 @@ def plan_of(
         "environments": [],
     }
     if prepared is not None:
+        media += [part.type for part in prepared.plan.images]
         problems += _unsuitable(prepared, media)
         plan["environments"], broken = _environments(prepared)
         problems += broken
@@ -269,6 +270,8 @@ def _unsuitable(prepared: Prepared, media: Iterable[str]) -> Iterator[str]:
     for agent in prepared.plan.agents:
         for kind in sorted(set(media) - agent.capabilities.inputs):
             yield f"agent {agent.seat.agent_id!r}: it cannot take the question's {kind}"
+        for kind in sorted({one.type for one in agent.attached} - agent.capabilities.inputs):
+            yield f"agent {agent.seat.agent_id!r}: it cannot take the {kind} of its 'upload_files'"
 
 
 def _local_model() -> tuple[dict[str, Any], list[str]]:

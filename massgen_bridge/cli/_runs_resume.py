@@ -77,7 +77,7 @@ def resume(
     opened = open_config(source, host, trust=trust, ask=asker(asked_about))
     if config is None and stopped.setup is not None:
         _note_changes(stopped.setup, opened, host)
-    prepared = prepare_run(opened, host=host, environ=os.environ)
+    prepared = prepare_run(opened, host=host, environ=os.environ, attach=False)
     offer_environments(prepared, yes=yes)
     shown = choose_display(
         display.value if display else opened.ui.display,

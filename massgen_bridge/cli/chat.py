@@ -17,6 +17,7 @@ from massgen_bridge.cli._offer import BuildMissing, offer_environments
 from massgen_bridge.cli._options import Debug, Output, Timeout, Trust, new_app
 from massgen_bridge.cli._output import BadUsage
 from massgen_bridge.cli._plugins import plugin_host
+from massgen_bridge.cli._question import Files, Images, attached
 from massgen_bridge.cli._running import DisplayChoice, with_timeout
 from massgen_bridge.cli._weights import note_local_model
 from massgen_bridge.config import open_config
@@ -34,6 +35,8 @@ def chat(
         Path, typer.Argument(metavar="CONFIG", help="The configuration, a YAML or JSON file.")
     ],
     *,
+    image: Images = None,
+    file: Files = None,
     session: SessionName = None,
     output: Annotated[
         Output,
@@ -54,7 +57,7 @@ def chat(
     ] = False,
     _debug: Debug = False,
 ) -> int:
-    """Talk with a team; each question goes on from those before.
+    """Talk with a team; each question goes on from those before. Files go with the first one.
 
     At a terminal it prompts; /help lists what else can be typed. Ctrl-C stops the team and comes
     back to the prompt; there, Ctrl-C or Ctrl-D leaves. The conversation is kept, under a name of
@@ -66,6 +69,7 @@ def chat(
     if session is not None and no_journal:
         raise BadUsage("--session keeps what --no-journal says not to keep: use one of them")
     talk = None if session is None else Session(session)
+    files = attached(image, file)
     host = plugin_host()
     opened = open_config(config, host, trust=trust, ask=asker(config))
     asking = Asking(
@@ -80,5 +84,5 @@ def chat(
     note_local_model(prepared)
     if talk is not None:
         note_unfinished(talk)
-    own = Chat(asking, prepared.plan, config, talk)
+    own = Chat(asking, prepared.plan, config, talk, files=files)
     return own.prompt() if sys.stdin.isatty() else own.read(sys.stdin.buffer)

@@ -12,7 +12,7 @@ from massgen_bridge.cli._app import COMMANDS
 from massgen_bridge.cli._options import AsJson, Debug, new_app
 from massgen_bridge.cli._output import BAD_USAGE, DONE, print_json, say
 from massgen_bridge.cli._plugins import plugin_host
-from massgen_bridge.config import InvalidConfig, Problem, load_config
+from massgen_bridge.config import InvalidConfig, Problem, load_attached, load_config
 from massgen_bridge.config.schema import json_schema
 from massgen_bridge.errors import ConfigError, PluginError
 
@@ -75,6 +75,8 @@ def _checked(file: Path, host: PluginHost) -> _Checked:
     try:
         config = load_config(file, host)
         # What only the file's own plugins know cannot be placed without importing them.
+        for one in config.tree():
+            load_attached(one)
         lacking = () if any(one.unchecked for one in config.tree()) else _lacking(config, host)
     except InvalidConfig as error:
         return _Checked(file, error.problems)

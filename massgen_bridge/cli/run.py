@@ -19,7 +19,7 @@ from massgen_bridge.cli._output import BAD_USAGE, DONE, BadUsage, print_json, sa
 from massgen_bridge.cli._plan import plan_of, trusted_or_read
 from massgen_bridge.cli._plan_text import plan_text
 from massgen_bridge.cli._plugins import plugin_host
-from massgen_bridge.cli._question import read_question
+from massgen_bridge.cli._question import Files, Images, attached, read_question
 from massgen_bridge.cli._running import Running, ShownAs, with_people, with_timeout
 from massgen_bridge.cli._stdout import stdout
 from massgen_bridge.cli._weights import note_local_model
@@ -48,14 +48,8 @@ def run(
         str, typer.Argument(metavar="QUESTION", help="The question; '-' reads it from stdin.")
     ],
     *,
-    image: Annotated[
-        list[Path] | None,
-        typer.Option("--image", metavar="FILE", help="A picture for the question; repeatable."),
-    ] = None,
-    file: Annotated[
-        list[Path] | None,
-        typer.Option("--file", metavar="FILE", help="Any file for the question; repeatable."),
-    ] = None,
+    image: Images = None,
+    file: Files = None,
     output: Annotated[
         Output,
         typer.Option("--output", help="On stdout: the answer, one JSON object, or all records."),
@@ -84,7 +78,7 @@ def run(
         raise BadUsage("--session keeps what --no-journal says not to keep: use one of them")
     tape = opened_tape(record, replay, dry_run=dry_run, in_session=session is not None)
     talk = None if session is None else Session(session)
-    message = read_question(question, images=image or (), files=file or ())
+    message = read_question(question, attached(image, file))
     host = plugin_host()
     if dry_run:
         read = with_timeout(trusted_or_read(config, host, trust=trust), timeout)

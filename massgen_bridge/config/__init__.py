@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from massgen_bridge.config.attached import Attached, load_attached
 from massgen_bridge.config.load import activate, load_config
 from massgen_bridge.config.models import (
     AgentConfig,
@@ -12,6 +13,7 @@ from massgen_bridge.config.models import (
     StrategyConfig,
     TimeoutSettings,
     UiConfig,
+    UploadFile,
 )
 from massgen_bridge.config.problems import InvalidConfig, Problem
 from massgen_bridge.config.source import Source
@@ -26,6 +28,7 @@ from massgen_bridge.config.trust import (
 
 __all__ = [
     "AgentConfig",
+    "Attached",
     "BackendConfig",
     "CodeReference",
     "Document",
@@ -37,9 +40,11 @@ __all__ = [
     "StrategyConfig",
     "TimeoutSettings",
     "UiConfig",
+    "UploadFile",
     "activate",
     "code_references",
     "is_trusted",
+    "load_attached",
     "load_config",
     "open_config",
     "require",

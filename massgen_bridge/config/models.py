@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from massgen_bridge.agent import Limits
 from massgen_bridge.budget import Budget
@@ -39,6 +39,7 @@ __all__ = [
     "StrategyConfig",
     "TimeoutSettings",
     "UiConfig",
+    "UploadFile",
 ]
 
 AGENT_ID_PATTERN = r"^[A-Za-z0-9_.-]{1,64}$"
@@ -49,6 +50,27 @@ Options = dict[str, JsonValue]
 
 class _Settings(Frozen):
     model_config = ConfigDict(defer_build=True, strict=True)
+
+
+class UploadFile(_Settings):
+    """A file that an agent gets with every task; exactly one key names it."""
+
+    image_path: str | None = Field(
+        default=None, min_length=1, description="A picture, relative to this file."
+    )
+    url: str | None = Field(default=None, min_length=1, description="The address of a picture.")
+    file_path: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A file of any kind, such as a text or a PDF, relative to this file; or the "
+        "address of one.",
+    )
+
+    @model_validator(mode="after")
+    def _names_one(self) -> UploadFile:
+        if len(self.model_dump(exclude_none=True)) != 1:
+            raise ValueError("give exactly one of 'image_path', 'url' and 'file_path'")
+        return self
 
 
 class BackendConfig(_Settings):
@@ -83,6 +105,12 @@ class BackendConfig(_Settings):
         description="pip requirements of your own code beside those of the kind, each with a "
         "lowest version, such as `crewai-tools>=1.15`. Where they are not installed here, `auto` "
         "gives the agent an environment that holds them.",
+    )
+    upload_files: tuple[UploadFile, ...] = Field(
+        default=(),
+        description="Pictures and other files that this agent gets with every task, each by "
+        "`image_path`, `url` or `file_path`. Agents of every kind that takes such files can have "
+        "some.",
     )
     options: Options = Field(
         default_factory=dict,
@@ -192,6 +220,11 @@ class Document(_Settings):
     agents: tuple[AgentConfig, ...] = Field(
         min_length=1, description="The team, in the order that decides ties."
     )
+    images: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(),
+        description="Pictures that go along with every task: files, relative to this one, or "
+        "addresses.",
+    )
     strategy: StrategyConfig = Field(
         default_factory=StrategyConfig,
         description="How the agents come to one answer: a strategy's name, or a mapping with "
@@ -281,6 +314,11 @@ class RunConfig:
     def plugins(self) -> tuple[str, ...]:
         """The plugins that the file names."""
         return self.document.plugins
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The pictures that go along with every task, as they were written."""
+        return self.document.images
 
     @property
     def timeout_settings(self) -> TimeoutSettings:

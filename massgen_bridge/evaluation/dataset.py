@@ -7,18 +7,19 @@ import random
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from massgen_bridge.config.problems import Problems, parse
 from massgen_bridge.config.source import KeyPath, Place, Source
-from massgen_bridge.errors import ConfigError
+from massgen_bridge.errors import ConfigError, MediaError
 from massgen_bridge.evaluation.graders import ChoiceGrader, Grader, grade, mistake
-from massgen_bridge.messages import JsonValue
+from massgen_bridge.media.given import is_address, message_of, part_of
+from massgen_bridge.messages import JsonValue, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Dataset", "Question", "builtin_datasets", "read_dataset"]
 
@@ -50,6 +51,10 @@ class Question(BaseModel):
         description="For `choice`: the texts of the choices. They are put below the question as "
         "`A)`, `B)` and so on, with the request to answer with the letter alone.",
     )
+    images: tuple[str, ...] = Field(
+        default=(),
+        description="Pictures that go along with it: files, relative to this one, or addresses.",
+    )
     tags: tuple[str, ...] = Field(
         default=(), description="Groups that it belongs to; the report counts each by itself."
     )
@@ -78,6 +83,14 @@ class Question(BaseModel):
         lines = [f"{chr(ord('A') + n)}) {text}" for n, text in enumerate(self.choices)]
         return "\n".join((self.question, *lines, _LETTER_ALONE))
 
+    def message(self) -> Message:
+        """What agents get, with its pictures; reads them, so call it in a thread.
+
+        Raises:
+            MediaError: A picture is not there any more.
+        """
+        return message_of(self.asked, self.images)
+
     def is_right(self, answer: str | None) -> bool:
         """Whether an answer is right; none at all is wrong."""
         if answer is None:
@@ -91,7 +104,7 @@ class Dataset:
 
     Attributes:
         name: The file, or the name of a built-in data set.
-        digest: SHA-256 of the file, in hex.
+        digest: SHA-256 of the file and of the pictures that it names, in hex.
         questions: All of them.
     """
 
@@ -133,13 +146,16 @@ def read_dataset(source: str) -> Dataset:
     except OSError as error:
         raise ConfigError(f"cannot read the data set {source!r}: {error.strerror}") from None
     problems = Problems(Source(data=None, base_dir=Path.cwd(), file=source))
-    questions = tuple(_questions(content, source, problems))
+    pictures = sha256()
+    around = _Pictures(path.parent, pictures.update)
+    questions = tuple(_questions(content, source, problems, around))
     problems.raise_any()
     if not questions:
         raise ConfigError(
             "the data set has no question; expected a JSON object a line", file=source
         )
-    return Dataset(name=source, digest=sha256(content).hexdigest(), questions=questions)
+    shown = pictures.digest() if any(question.images for question in questions) else b""
+    return Dataset(name=source, digest=sha256(content + shown).hexdigest(), questions=questions)
 
 
 def _path(source: str) -> Path:
@@ -151,13 +167,34 @@ def _path(source: str) -> Path:
     return _FOLDER / f"{source.removeprefix(_BUILTIN)}.jsonl"
 
 
-def _questions(content: bytes, file: str, problems: Problems) -> Iterator[Question]:
+class _Pictures(NamedTuple):
+    """Where pictures are, and what takes note of them."""
+
+    folder: Path
+    note: Callable[[bytes], None]
+
+    def found(self, question: Question, file: str, line: int) -> Question:
+        """The question with the paths of its pictures, which are there."""
+        paths = []
+        for name in question.images:
+            try:
+                part = part_of(name, kind="image", base_dir=self.folder)
+            except MediaError as error:
+                raise ConfigError(f"images: {error.message}", file=file, line=line) from None
+            self.note(part.data or b"")
+            paths.append(name if is_address(name) else str(self.folder / Path(name).expanduser()))
+        return question.model_copy(update={"images": tuple(paths)})
+
+
+def _questions(
+    content: bytes, file: str, problems: Problems, pictures: _Pictures
+) -> Iterator[Question]:
     seen: dict[str, int] = {}
     for line, text in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if not text.strip():
             continue
         try:
-            question = _question(text, file, line)
+            question = pictures.found(_question(text, file, line), file, line)
         except ConfigError as error:
             problems.take(error)
             continue

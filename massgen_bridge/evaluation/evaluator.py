@@ -13,7 +13,6 @@ from massgen_bridge.errors import JournalError
 from massgen_bridge.evaluation.results import Begun, Cell, Graded
 from massgen_bridge.events import RunFinished
 from massgen_bridge.export import export_of
-from massgen_bridge.messages import user
 from massgen_bridge.runtime.execution import execute, resume
 from massgen_bridge.runtime.index import RunIndex, new_run_id
 from massgen_bridge.runtime.journal import read_run
@@ -130,7 +129,8 @@ class Evaluator:
         await self._write(
             Begun(question=cell.question, repeat=cell.repeat, agent=cell.agent, run_id=run_id)
         )
-        await execute(task.contestant.prepared, user(task.question.asked), run_id=run_id)
+        asked = await to_thread.run_sync(task.question.message)
+        await execute(task.contestant.prepared, asked, run_id=run_id)
         return RunIndex().path(run_id)
 
     async def _write(self, line: Begun | Graded) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field
 from massgen_bridge.agent import AnswerRef, StopReason, Usage
 from massgen_bridge.budget import BudgetName
 from massgen_bridge.errors import ErrorKind, RunFailed
-from massgen_bridge.messages import Frozen, JsonValue, Message
+from massgen_bridge.messages import Frozen, JsonValue, MediaPart, Message
 
 TeamRole = Literal["propose", "vote", "break_ties"]
 """What an agent does in a team: give answers, vote on them, decide between equals."""
@@ -238,7 +238,9 @@ class RunStarted(Frozen):
     """The first record of a run; holds no secret. `conversation` is None of a lone question.
 
     `within` tells of which turn of another run it is the work, where an agent is a team.
-    `replayed_from` is the cassette that answers in place of all models, where one does.
+    `replayed_from` is the cassette that answers in place of all models, where one does. `attached`
+    is what single agents get with every task, beside the question, by agent id; that of a team's
+    member is `team/member`, and `team/` stands for all of them.
     """
 
     type: Literal["run_started"] = "run_started"
@@ -251,6 +253,7 @@ class RunStarted(Frozen):
     conversation: Conversation | None = None
     within: OuterTurn | None = None
     replayed_from: str | None = None
+    attached: dict[str, tuple[MediaPart, ...]] = Field(default_factory=dict)
 
 
 class RunResumed(Frozen):

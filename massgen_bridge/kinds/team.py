@@ -47,6 +47,10 @@ class TeamOptions(NoOptions):
         description="Providers of the team's own, beside those of this file, as `providers` of a "
         "configuration.",
     )
+    images: tuple[str, ...] | None = Field(
+        default=None,
+        description="Pictures that go along with every task of the team, as in a configuration.",
+    )
     timeout_settings: dict[str, JsonValue] | None = Field(
         default=None, description="How long one turn of the team may take, as in a configuration."
     )

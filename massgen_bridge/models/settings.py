@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from massgen_bridge.agent import InputKind
 from massgen_bridge.connection import ImageLimits, Protocols, Quirks, RetryPolicy
@@ -112,6 +112,12 @@ def check_url(url: str) -> str:
     return url
 
 
+def _as_set(value: Any) -> Any:
+    """A list as the set that it stands for: YAML knows none."""
+    is_list = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return frozenset(value) if is_list else value
+
+
 class ModelConfig(Frozen):
     """A connection to a model: what is written under a name in `models:`."""
 
@@ -200,9 +206,8 @@ class ModelConfig(Frozen):
         description="Whether the model can be held to a JSON Schema. Default: what all the "
         "provider's models can.",
     )
-    inputs: frozenset[InputKind] | None = Field(
+    inputs: Annotated[frozenset[InputKind], BeforeValidator(_as_set)] | None = Field(
         default=None,
-        strict=False,  # YAML knows no sets
         description="Media that the model takes: any of `image`, `audio`, `video`, `document`. "
         "Default: what the provider's models take.",
     )

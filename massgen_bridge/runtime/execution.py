@@ -14,6 +14,7 @@ from massgen_bridge.ballots import remembered
 from massgen_bridge.errors import CassetteError, ConfigError
 from massgen_bridge.events import Conversation, Record, RunStarted
 from massgen_bridge.models.tape import rolling
+from massgen_bridge.runtime.attaching import all_attached, with_all_attached
 from massgen_bridge.runtime.cassette.replaying import Replay
 from massgen_bridge.runtime.index import RunIndex, new_run_id
 from massgen_bridge.runtime.inner import crew_of
@@ -83,6 +84,7 @@ async def execute(
             turn = partial(_begin_turn, session, prepared, question, run_id)
             conversation = await to_thread.run_sync(turn)
         started = opening(prepared.plan, question, conversation)
+        started = started.model_copy(update={"attached": all_attached(prepared)})
         async with (
             _on_tape(tape, prepared, question, run_id) as end,
             prepared.pool,
@@ -149,6 +151,7 @@ async def resume(
     _check_people(prepared)
     with here(run.run_id):
         past = await taken_over(prepared, run)
+        prepared = with_all_attached(prepared, past.started.attached)
         session = await to_thread.run_sync(_session_of, past.started, run.run_id)
         agents = [with_finished(agent, past.finished) for agent in prepared.plan.agents]
         again = replace(prepared, plan=replace(prepared.plan, agents=agents))
@@ -176,7 +179,9 @@ def _begin_turn(
     session: Session, prepared: Prepared, question: Message, run_id: str
 ) -> Conversation:
     """Enter a turn into its session; what the run is given of the turns before."""
-    record = Record(run_id=run_id, seq=1, at=0.0, event=opening(prepared.plan, question))
+    # What goes along with every task would stand in the conversation again and again.
+    plan = replace(prepared.plan, images=())
+    record = Record(run_id=run_id, seq=1, at=0.0, event=opening(plan, question))
     (row,) = Redactor(prepared.pool.secrets()).encode([record])
     clean = Record.model_validate_json(row).event
     asked = clean.question if isinstance(clean, RunStarted) else question

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from massgen_bridge.ballots import BallotChoice
     from massgen_bridge.events import BallotWay, OuterTurn, Seat
-    from massgen_bridge.messages import JsonValue
+    from massgen_bridge.messages import JsonValue, MediaPart
     from massgen_bridge.runtime.crew import AgentSetup
     from massgen_bridge.specs import ToolSpec
     from massgen_bridge.strategy import Strategy
@@ -27,7 +27,8 @@ class PlannedAgent:
     """One agent of a run: what it is made of, what it can do, what it may use.
 
     `context_window` is its model's, in tokens, None where that is not known. `asks_person` says
-    that it asks a person, `needs_person` that it cannot do without.
+    that it asks a person, `needs_person` that it cannot do without. `attached` goes along with
+    every task that it gets.
     """
 
     seat: Seat
@@ -41,6 +42,7 @@ class PlannedAgent:
     context_window: int | None = None
     asks_person: bool = False
     needs_person: bool = False
+    attached: tuple[MediaPart, ...] = ()
 
     @property
     def way(self) -> BallotWay:
@@ -57,7 +59,8 @@ class PlannedAgent:
 class RunPlan:
     """A whole run, before its question; `within` tells of which turn it is the work, if any.
 
-    `replayed_from` is the cassette that answers all model calls, if one does.
+    `replayed_from` is the cassette that answers all model calls, if one does. `images` go along
+    with the question.
     """
 
     agents: Sequence[PlannedAgent]
@@ -69,3 +72,4 @@ class RunPlan:
     config_file: str | None = None
     within: OuterTurn | None = None
     replayed_from: str | None = None
+    images: tuple[MediaPart, ...] = ()

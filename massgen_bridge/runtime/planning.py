@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from massgen_bridge.agent import Capabilities
 from massgen_bridge.ballots import VOTE_TOOL, BallotChoice
+from massgen_bridge.config.attached import Attached, load_attached
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.events import Seat
 from massgen_bridge.models.connections import ConnectionPool
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from massgen_bridge.config.source import KeyPath
     from massgen_bridge.connection import Connection
     from massgen_bridge.isolation.placement import Placement
+    from massgen_bridge.messages import MediaPart
     from massgen_bridge.people import Asking
     from massgen_bridge.plugins import PluginHost
     from massgen_bridge.specs import AdapterSpec, ProviderSpec, SinkSpec, ToolSpec
@@ -79,6 +81,7 @@ def prepare_run(
     environ: Mapping[str, str],
     from_objects: bool = False,
     hosts: Mapping[str, str] | None = None,
+    attach: bool = True,
 ) -> Prepared:
     """Resolve a configuration against the plugins that are there.
 
@@ -89,9 +92,12 @@ def prepare_run(
         from_objects: Whether objects of a program take part, which no file can name.
         hosts: For a run that a cassette answers: where each agent's model was, by the agent's
             path; nothing of the environment is needed then.
+        attach: Whether the pictures and files that go along with every task are read; a run that
+            is resumed has them already.
 
     Raises:
-        ConfigError: Something does not go together, such as a kind without its model.
+        ConfigError: Something does not go together, such as a kind without its model, or a picture
+            is not there.
         PluginError: An adapter, strategy, tool or sink cannot be used.
     """
     providers = {
@@ -111,7 +117,8 @@ def prepare_run(
             name: prepared(team, pool, _hosts_within(hosts, name))
             for name, team in config.teams.items()
         }
-        return _prepared(config, pool, teams, tuple(known.values()), places)
+        attached = load_attached(config) if attach else Attached()
+        return _prepared(config, pool, teams, tuple(known.values()), places, attached=attached)
 
     places = Places(host, environ if hosts is None else None)
     setup = setup_of(config, host, from_objects=from_objects)
@@ -134,6 +141,8 @@ def _prepared(
     teams: Mapping[str, Prepared],
     providers: Sequence[ProviderSpec],
     places: Places,
+    *,
+    attached: Attached,
 ) -> Prepared:
     host = places.host
     connections: dict[str, Connection] = {}
@@ -143,6 +152,7 @@ def _prepared(
             planned, connection = _planned(config, index, pool, places)
         except ConfigError as error:
             raise placed(error, config, ("agents", index, "backend", "model")) from None
+        planned = replace(planned, attached=attached.agents.get(agent.id, ()))
         agents.append(_as_team(planned, teams[agent.id]) if agent.id in teams else planned)
         if connection is not None:
             connections[agent.id] = connection
@@ -154,7 +164,7 @@ def _prepared(
     prices = PriceList({**connections, **within}, providers)
     _check_prices(config, prices)
     return Prepared(
-        plan=_plan(config, host, agents),
+        plan=_plan(config, host, agents, attached.images),
         host=host,
         pool=pool,
         connections=connections,
@@ -185,7 +195,12 @@ def _as_team(planned: PlannedAgent, team: Prepared) -> PlannedAgent:
     )
 
 
-def _plan(config: RunConfig, host: PluginHost, agents: Sequence[PlannedAgent]) -> RunPlan:
+def _plan(
+    config: RunConfig,
+    host: PluginHost,
+    agents: Sequence[PlannedAgent],
+    images: tuple[MediaPart, ...],
+) -> RunPlan:
     strategy = host.strategy(config.strategy.type)
     options = config.strategy_options or strategy.options()
     return RunPlan(
@@ -196,6 +211,7 @@ def _plan(config: RunConfig, host: PluginHost, agents: Sequence[PlannedAgent]) -
         deadline_s=config.timeout_settings.orchestrator_timeout_seconds,
         budget=config.budget,
         config_file=config.file,
+        images=images,
     )
 
 

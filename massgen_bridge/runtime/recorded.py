@@ -180,6 +180,7 @@ async def _run(
             past=past,
             conversation=started.conversation,
             marks=None if tape is None else marks_of(tape),
+            attached=started.attached,
         )
         try:
             return await runner.run()

@@ -28,6 +28,7 @@ from massgen_bridge.events import (
     TurnIdle,
     TurnLost,
 )
+from massgen_bridge.messages import with_media
 from massgen_bridge.runtime.budgets import Budgets
 from massgen_bridge.runtime.turns import Stage, TurnTask, concluding, prepare
 from massgen_bridge.strategy import (
@@ -41,10 +42,10 @@ from massgen_bridge.strategy import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from massgen_bridge.events import AnswerInfo
-    from massgen_bridge.messages import Message
+    from massgen_bridge.messages import MediaPart, Message
     from massgen_bridge.runtime.course import Past
     from massgen_bridge.runtime.decisions import Decisions
     from massgen_bridge.runtime.executor import Executor
@@ -73,6 +74,7 @@ class Runner:
         past: What the records say of a run that is resumed.
         conversation: What the question goes on from, None where it stands alone.
         marks: What the marks on ballots are made from; a new secret by default.
+        attached: What single agents get with every task, by agent id.
 
     Attributes:
         result: What the run gave, also after a cancellation; None while it runs.
@@ -89,6 +91,7 @@ class Runner:
         past: Past | None = None,
         conversation: Conversation | None = None,
         marks: str | None = None,
+        attached: Mapping[str, tuple[MediaPart, ...]] | None = None,
     ) -> None:
         self._plan = plan
         self._conversation = conversation
@@ -102,6 +105,7 @@ class Runner:
             recorder=recorder,
             budgets=Budgets(plan, recorder.ledger, past.course.reached if past else ()),
             earlier=_earlier(plan, conversation),
+            attached=attached or {},
             ends_at=min(
                 (self._started + s for s in (plan.deadline_s, plan.budget.wall_s) if s is not None),
                 default=None,
@@ -122,7 +126,8 @@ class Runner:
     async def run(self) -> RunResult:
         """Run to the end. A cancellation is recorded and raised again."""
         if self._past is None:
-            start = opening(self._plan, self._stage.question, self._conversation)
+            stage = self._stage
+            start = _beginning(self._plan, stage.question, self._conversation, stage.attached)
             self._recorder.record(start)
             self._note_what_is_left_out()
         else:
@@ -341,7 +346,17 @@ class Runner:
 def opening(
     plan: RunPlan, question: Message, conversation: Conversation | None = None
 ) -> RunStarted:
-    """The first record of a run."""
+    """The first record of a run, its question with the pictures that go along with every task."""
+    attached = {agent.seat.agent_id: agent.attached for agent in plan.agents if agent.attached}
+    return _beginning(plan, with_media(question, plan.images), conversation, attached)
+
+
+def _beginning(
+    plan: RunPlan,
+    question: Message,
+    conversation: Conversation | None,
+    attached: Mapping[str, tuple[MediaPart, ...]],
+) -> RunStarted:
     return RunStarted(
         bridge_version=__version__,
         question=question,
@@ -352,6 +367,7 @@ def opening(
         conversation=conversation,
         within=plan.within,
         replayed_from=plan.replayed_from,
+        attached=dict(attached),
     )
 
 

@@ -31,6 +31,7 @@ from massgen_bridge.events import (
     TurnStarted,
     Voted,
 )
+from massgen_bridge.messages import with_media
 from massgen_bridge.tools.desk import ToolDesk
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from massgen_bridge.agent import Limits, TurnResult
     from massgen_bridge.events import BudgetReached, TurnEvent
-    from massgen_bridge.messages import Message, ToolCall, ToolResult
+    from massgen_bridge.messages import MediaPart, Message, ToolCall, ToolResult
     from massgen_bridge.runtime.budgets import Budgets
     from massgen_bridge.runtime.course import Attempt
     from massgen_bridge.runtime.decisions import Decisions
@@ -61,6 +62,7 @@ class Stage:
         question: What the user asks now.
         secret: Makes the marks on ballots unguessable.
         earlier: What each agent is shown of the conversation before; nothing by default.
+        attached: What single agents get with every task.
         ends_at: When the time of the run is up, on the monotonic clock; None if it never is.
     """
 
@@ -71,7 +73,12 @@ class Stage:
     recorder: Recorder
     budgets: Budgets
     earlier: Mapping[str, ballots.Earlier] = field(default_factory=dict)
+    attached: Mapping[str, tuple[MediaPart, ...]] = field(default_factory=dict)
     ends_at: float | None = None
+
+    def task_of(self, agent_id: str) -> Message:
+        """What the user asks now, with what this agent gets beside it."""
+        return with_media(self.question, self.attached.get(agent_id, ()))
 
     def limits_of(self, agent: PlannedAgent) -> Limits:
         """What one of its turns may use: a team has to end in time, with its best so far."""
@@ -103,9 +110,10 @@ async def prepare(
         AgentError: One refused the turn.
     """
     earlier = stage.earlier.get(command.agent_id, ballots.Earlier())
+    task = stage.task_of(command.agent_id)
     draft = ballots.compose(
         command,
-        stage.question,
+        task,
         system=agent.system_message,
         way=agent.way,
         mark=ballots.mark_of(stage.secret, command.turn_id),
@@ -122,7 +130,7 @@ async def prepare(
             tools=(*draft.tools, *own),
             output_schema=draft.output_schema,
             limits=stage.limits_of(agent),
-            task=stage.question,
+            task=task,
             shown=command.shown,
             earlier=len(earlier.before),
         )

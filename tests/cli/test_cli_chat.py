@@ -207,6 +207,7 @@ def test_a_file_goes_along_with_the_next_question(
     terminal.until(PROMPT)
     assert "Error: /file: expected the path of a file" in terminal.ask("/file")
     assert "Error: cannot read 'nowhere.txt'" in terminal.ask("/file nowhere.txt")
+    assert "is no picture" in terminal.ask("/image ~/my notes.txt")
     told = terminal.ask("/file ~/my notes.txt")
     assert "The next question takes my notes.txt (text/plain) along.\n" in told
     terminal.ask("What is to be done?")

@@ -10,7 +10,7 @@ from cli.conftest import DATA
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cli.conftest import Shell
+    from cli.conftest import Commands, Shell
 
 
 def test_all_problems_of_all_files_are_told_with_their_places(shell: Shell) -> None:
@@ -33,6 +33,15 @@ def test_what_a_file_names_is_not_imported(shell: Shell, tmp_path: Path) -> None
     mark = tmp_path / "mark"
     done = shell("config", "validate", DATA / "code.yaml", MARK=str(mark))
     assert (done.returncode, mark.exists()) == (0, False)
+
+
+def test_pictures_that_are_not_there_are_problems(commands: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "team.yaml"
+    agent = "agents: [{id: a, backend: {type: scripted}}]"
+    file.write_text(f"version: 1\nimages: [gone.png]\n{agent}\n")
+    done = commands("config", "validate", file)
+    assert done.returncode == 2
+    assert f"{file}:2:10: images[0]: cannot read '{tmp_path}/gone.png'" in done.stdout
 
 
 def test_problems_as_json(shell: Shell) -> None:

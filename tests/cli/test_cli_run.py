@@ -121,13 +121,18 @@ def test_pictures_and_files_become_parts_of_the_question(shell: Shell, tmp_path:
     picture.write_bytes(b"\x89PNG\r\n\x1a\n and so on")
     notes.write_text("# Notes")
     arguments = ("--image", picture, "--file", notes, "--output", "jsonl", "--display", "none")
+    arguments = (*arguments, "--image", "https://example.com/cat.png")
     done = shell("run", DATA / "two.yaml", "What is this?", *arguments)
     question = json.loads(done.stdout.splitlines()[0])["event"]["question"]
     assert [(part["type"], part.get("media_type")) for part in question["parts"]] == [
         ("text", None),
         ("image", "image/png"),
+        ("image", "image/png"),
         ("document", "text/markdown"),
     ]
+    media = question["parts"][1:]
+    assert [part["data"] and part["data"][:7] for part in media] == ["sha256:", None, "sha256:"]
+    assert media[1]["url"] == "https://example.com/cat.png"
 
 
 def test_a_run_is_listed_unless_told_otherwise(shell: Shell) -> None:
@@ -148,7 +153,7 @@ def test_a_run_is_listed_unless_told_otherwise(shell: Shell) -> None:
         ((DATA / "two.yaml", "q", "--display", "loud"), "usage", "--display"),
         ((DATA / "two.yaml",), "usage", "QUESTION"),
         ((DATA / "two.yaml", "q", "--image", "nowhere.png"), "usage", "cannot read 'nowhere.png'"),
-        ((DATA / "two.yaml", "q", "--image", DATA / "two.yaml"), "usage", "this is no picture"),
+        ((DATA / "two.yaml", "q", "--image", DATA / "two.yaml"), "usage", "is no picture"),
         ((DATA / "keys.yaml", "q"), "config", "OPENAI_API_KEY"),
         ((DATA / "code.yaml", "q"), "trust", "--trust"),
     ],

@@ -200,7 +200,7 @@ def test_another_version_is_an_error(version: str) -> None:
         # unknown keys
         (
             _team(top="modles: {}"),
-            "5:1: modles: unknown key; did you mean 'models'? (known: agents, budget, models,",
+            "5:1: modles: unknown key; did you mean 'models'? (known: agents, budget, images,",
         ),
         (
             _team(more="    sytem_message: x\n"),

@@ -134,5 +134,5 @@ def test_the_extras_of_available_kinds_exist() -> None:
 def test_what_the_loader_refuses_the_schema_refuses_too(kind: str) -> None:
     branch = _branches(json_schema(CORE), "BackendConfig")[kind]
     model = PluginHost().adapter(kind).options
-    own = {"type", "model", "isolation", "env", "packages"}
+    own = {"type", "model", "isolation", "env", "packages", "upload_files"}
     assert set(branch["properties"]) == {*model.model_fields, *own}

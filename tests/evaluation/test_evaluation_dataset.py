@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pictures import png
 
 from massgen_bridge.config import InvalidConfig
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.evaluation import builtin_datasets, read_dataset
 from massgen_bridge.evaluation.graders import grader_names
+from massgen_bridge.messages import ImagePart
 
 
 def _file(folder: Path, *lines: str | dict[str, Any]) -> str:
@@ -111,3 +113,20 @@ def test_a_data_set_that_comes_along_is_sound(name: str) -> None:
         if question.grader.type in {"exact", "number", "choice", "json"}:
             assert question.is_right(text)
         assert not question.is_right("I do not know.")
+
+
+def test_pictures_belong_to_their_questions(tmp_path: Path) -> None:
+    (tmp_path / "red.png").write_bytes(png())
+    file = _file(tmp_path, {**GOOD, "images": ["red.png", "https://example.com/cat.png"]})
+    found = read_dataset(file)
+    (question,) = found.questions
+    text, red, cat = question.message().parts
+    assert isinstance(red, ImagePart)
+    assert isinstance(cat, ImagePart)
+    assert (text.type, red.data, cat.url) == ("text", png(), "https://example.com/cat.png")
+
+    (tmp_path / "red.png").write_bytes(png(0, 0, 200))
+    assert read_dataset(file).digest != found.digest
+    (tmp_path / "red.png").unlink()
+    with pytest.raises(ConfigError, match=r"images: cannot read '.*red.png'"):
+        read_dataset(file)
