@@ -38,10 +38,11 @@ from massgen_bridge.models.sdk_clients import (
     Endpoint,
     Lease,
     ambient_headers,
+    client_settings,
     transport,
 )
 from massgen_bridge.models.sdk_errors import SDK_ERRORS, error_text, model_call_error, sdk_error
-from massgen_bridge.models.usage import messages_usage
+from massgen_bridge.models.usage import gemini_usage, messages_usage
 
 __all__ = [
     "AGENTS_PER_CLIENT",
@@ -69,7 +70,9 @@ __all__ = [
     "check_finish",
     "check_input",
     "check_traits",
+    "client_settings",
     "error_text",
+    "gemini_usage",
     "is_plain_loopback",
     "messages_usage",
     "misplaced_part",

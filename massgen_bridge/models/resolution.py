@@ -25,6 +25,7 @@ from massgen_bridge.models.settings import ModelConfig, expand, variables_in
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from massgen_bridge.agent import InputKind
     from massgen_bridge.connection import Protocols, Quirks
     from massgen_bridge.specs import ProviderSpec
 
@@ -35,6 +36,15 @@ FrozenT = TypeVar("FrozenT", bound=Frozen)
 _DEFAULT_LOCAL_CONTEXT = 4096
 _NOWHERE = "replayed.invalid"
 _STAND_IN = "REPLAYED"
+# The SDKs of these protocols add the version themselves: it is in no address.
+_WITHOUT_PATH: Mapping[str, tuple[str, ...]] = {
+    "gemini": ("v1", "v1beta", "v1alpha"),
+    "messages": ("v1",),
+}
+# By one of its protocols, a provider's models take more than by the others.
+_MORE_INPUTS: Mapping[tuple[str, Protocols], frozenset[InputKind]] = {
+    ("gemini", "gemini"): frozenset({"audio", "document", "image", "video"}),
+}
 _SEEDLESS = frozenset({"messages", "responses"})
 
 
@@ -239,7 +249,7 @@ def resolve_offline(
         {_STAND_IN: _STAND_IN},
         agent_id=agent_id,
     )
-    path = "" if connection.protocol == "messages" else "/v1"
+    path = "" if connection.protocol in _WITHOUT_PATH else "/v1"
     return connection.model_copy(update={"base_url": address + path})
 
 
@@ -290,7 +300,7 @@ def _protocol(case: _Case, spoken: Sequence[Protocols]) -> Protocols:
 def _check_seed(case: _Case, protocol: Protocols, quirks: Quirks) -> None:
     lacking = f"the protocol {protocol!r} of this agent's kind"
     if protocol not in _SEEDLESS:
-        if quirks.seed is not None:
+        if quirks.seed is not None or protocol == "gemini":  # quirks are those of Chat Completions
             return
         lacking = f"provider {case.provider.name!r}"
     raise case.wrong(
@@ -311,10 +321,11 @@ def _base_url(case: _Case, protocol: Protocols) -> str:
             "one such as 'https://api.example.com/v1'"
         )
     url = url.rstrip("/")
-    if protocol == "messages" and url.endswith("/v1"):
+    version = parts.path.rstrip("/").rpartition("/")[2]
+    if version in _WITHOUT_PATH.get(protocol, ()):
         raise case.wrong(
-            f"the address {template!r} ends with '/v1', which the protocol 'messages' adds by "
-            "itself: leave it out"
+            f"the address {template!r} ends with '/{version}', which the protocol {protocol!r} "
+            "adds by itself: leave it out"
         )
     return url
 
@@ -404,6 +415,8 @@ def _traits(config: ModelConfig, provider: ProviderSpec, protocol: Protocols) ->
         # Servers that speak it besides their own read no schema there, and say nothing. For the
         # local one, the gateway does.
         traits = traits.model_copy(update={"structured": False})
+    if more := _MORE_INPUTS.get((provider.name, protocol)):
+        traits = traits.model_copy(update={"inputs": more})
     given: dict[str, Any] = {
         "tools": config.tools,
         "structured": config.structured,

@@ -56,9 +56,11 @@ SDK_ERRORS: Mapping[str, type[AgentError]] = {
     "AuthenticationError": AuthFailed,
     "BadRequestError": BadRequest,
     "ClientClosedRequestError": NetworkFailed,
+    "ClientError": BadRequest,
     "ConflictError": ServerFailed,
     "ContentFilterFinishReasonError": BadRequest,
     "ContentTooLargeError": BadRequest,
+    "ContinuationInterruptedError": NetworkFailed,
     "ContractSpendLimitReachedError": PermissionDenied,
     "CredentialsError": AuthFailed,
     "DeadlineExceededError": ServerFailed,
@@ -81,13 +83,18 @@ SDK_ERRORS: Mapping[str, type[AgentError]] = {
     "RequestTimeoutError": TimedOut,
     "RequestTooLargeError": BadRequest,
     "RetryableError": ServerFailed,
+    "ServerError": ServerFailed,
     "ServiceUnavailableError": ServerFailed,
     "SubjectTokenProviderError": AuthFailed,
+    "UnknownApiResponseError": ProtocolFailed,
     "UnprocessableEntityError": BadRequest,
     "WebSocketConnectionClosedError": NetworkFailed,
     "WebSocketQueueFullError": NetworkFailed,
 }
-"""By class name; the SDKs of OpenAI and Anthropic share most of them."""
+"""By class name; the SDKs of OpenAI and Anthropic share most of them, Google's has its own."""
+
+# These tell nothing by themselves.
+_NAMELESS = frozenset({"APIError", "APIStatusError", "ClientError", "ServerError"})
 
 # The SDKs' majors stand on different HTTP libraries, and each lets some of their errors through.
 _TRANSPORTS = frozenset({"anyio", "h11", "h2", "httpcore", "httpcore2", "httpx", "httpx2", "ssl"})
@@ -138,7 +145,7 @@ _OVERFLOW = re.compile(
     re.IGNORECASE,
 )
 _BAD_KEY = re.compile(r"(incorrect|invalid) api key|api key not valid", re.IGNORECASE)
-_NO_MONEY = re.compile(r"credit balance is too low", re.IGNORECASE)
+_NO_MONEY = re.compile(r"credit balance is too low|credits are depleted", re.IGNORECASE)
 _LONGEST_TEXT = 500
 
 
@@ -171,7 +178,7 @@ def sdk_error(
     return kind(
         f"{where}: {text}" if status is None else f"{where}: HTTP {status}: {text}",
         agent_id=agent_id,
-        retry_after_s=retry_after_s(headers),
+        retry_after_s=_asked_wait_s(error, headers),
     )
 
 
@@ -222,13 +229,12 @@ def refused_call_error(
     words = [_BY_WORD[word] for word in _words(refused) if word in _BY_WORD]
     decisive = next((word for word in words if word in _DECISIVE), None)
     kind = decisive or _kind_of_nameless(refused, words) or ServerFailed
-    if kind is BadRequest:
-        kind = _kind_by_text(_text(refused)) or kind
+    kind = _closer_kind(kind, refused)
     text = _redirection(status, headers) or error_text(refused)
     return kind(
         f"{where}: {text}" if status is None else f"{where}: HTTP {status}: {text}",
         agent_id=agent_id,
-        retry_after_s=retry_after_s(headers),
+        retry_after_s=_asked_wait_s(refused, headers),
     )
 
 
@@ -243,6 +249,19 @@ def _redirection(status: int | None, headers: Mapping[str, str]) -> str | None:
         f"the server leads to {there.partition('?')[0]}, where neither the key nor the request "
         "goes unasked: if that is right, give it as 'base_url'"
     )
+
+
+def _asked_wait_s(error: BaseException, headers: Mapping[str, str]) -> float | None:
+    """Seconds that a provider asks to wait, in its headers or in the error itself."""
+    asked = retry_after_s(headers)
+    details = _body(error).get("details")
+    if asked is not None or not isinstance(details, list):
+        return asked
+    for one in details:  # Google's form
+        delay = one.get("retryDelay") if isinstance(one, dict) else None
+        if isinstance(delay, str) and delay.endswith("s"):
+            return retry_after_s({"retry-after": delay[:-1]})
+    return None
 
 
 class _Refused(Exception):
@@ -279,10 +298,17 @@ def _kind(
     decisive = next(own, None) or next((word for word in words if word in _DECISIVE), None)
     if decisive is not None:
         return decisive
-    if names[0] in {"APIError", "APIStatusError"}:  # one without a class of its own
+    if names[0] in _NAMELESS:  # one without a class of its own
         kind = _kind_of_nameless(error, words) or kind
+    return _closer_kind(kind, error)
+
+
+def _closer_kind(kind: type[AgentError], error: BaseException) -> type[AgentError]:
+    """What the text of an error says more exactly than its status does."""
     if kind is BadRequest:
         return _kind_by_text(_text(error)) or kind
+    if kind is RateLimited and _NO_MONEY.search(_text(error)):
+        return PermissionDenied
     return kind
 
 
@@ -304,6 +330,8 @@ def _kind_of_nameless(
 def _refusal(error: BaseException) -> int | None:
     """The status of a refused request; None for what was reported in the middle of a stream."""
     status = getattr(error, "status_code", None)
+    if status is None:  # Google's SDK leaves it with the response
+        status = getattr(getattr(error, "response", None), "status_code", None)
     refused = isinstance(status, int) and status >= HTTPStatus.MULTIPLE_CHOICES
     return status if refused else None
 
@@ -353,6 +381,8 @@ def _class_names(error: BaseException, packages: Collection[str]) -> list[str]:
 
 def _body(error: BaseException) -> Mapping[str, Any]:
     body = getattr(error, "body", None)
+    if body is None:  # in Google's SDK
+        body = getattr(error, "details", None)
     if isinstance(body, list) and body:  # Gemini's form
         body = body[0]
     if isinstance(body, dict) and isinstance(body.get("error"), dict):  # not every SDK unwraps it
@@ -363,6 +393,10 @@ def _body(error: BaseException) -> Mapping[str, Any]:
 def _words(error: BaseException) -> Iterator[str]:
     body = _body(error)
     yield from (str(body[key]) for key in ("code", "type") if body.get(key) is not None)
+    details = body.get("details")
+    for one in details if isinstance(details, list) else ():
+        if isinstance(one, dict) and isinstance(one.get("reason"), str):  # Google's form
+            yield one["reason"]
 
 
 def _text(error: BaseException) -> str:

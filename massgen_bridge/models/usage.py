@@ -9,7 +9,7 @@ from massgen_bridge.agent import Usage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["chat_usage", "messages_usage", "responses_usage"]
+__all__ = ["chat_usage", "gemini_usage", "messages_usage", "responses_usage"]
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -21,6 +21,24 @@ def chat_usage(usage: Mapping[str, Any] | None) -> Usage | None:
         None where nothing was counted.
     """
     return _whole_prompt(usage, prompt="prompt", answer="completion")
+
+
+def gemini_usage(usage: Mapping[str, Any] | None) -> Usage | None:
+    """From `usageMetadata` of Gemini, which counts thoughts and what its tools read apart.
+
+    Returns:
+        None where nothing was counted.
+    """
+    if usage is None or usage.get("promptTokenCount") is None:
+        return None
+    thoughts = usage.get("thoughtsTokenCount") or 0
+    return Usage(
+        input_tokens=usage["promptTokenCount"] + (usage.get("toolUsePromptTokenCount") or 0),
+        cached_tokens=usage.get("cachedContentTokenCount") or 0,
+        output_tokens=(usage.get("candidatesTokenCount") or 0) + thoughts,
+        reasoning_tokens=thoughts,
+        calls=1,
+    )
 
 
 def messages_usage(usage: Mapping[str, Any] | None) -> Usage | None:

@@ -259,7 +259,10 @@ def test_another_version_is_an_error(version: str) -> None:
         (_team("{type: python}"), "4:5: agents[0].backend: the key 'function' is missing"),
         # names
         (_team("{type: opnai}"), "4:21: agents[0].backend.type: unknown agent kind 'opnai'; did "),
-        (_team("{type: gemini}"), "4:21: agents[0].backend.type: agent kind 'gemini' is planned"),
+        (
+            _team("{type: claude_code}"),
+            "4:21: agents[0].backend.type: agent kind 'claude_code' is planned",
+        ),
         (_team(top="strategy: consensu"), "5:11: strategy.type: unknown strategy 'consensu'; did"),
         (_team(top="sinks: [jsonl]"), "5:9: sinks[0].type: unknown sink 'jsonl' (known: none)"),
         (_team(more="    tools: [serch]\n"), "5:13: agents[0].tools[0]: unknown tool 'serch'"),

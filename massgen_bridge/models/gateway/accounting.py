@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from massgen_bridge.models.usage import chat_usage, messages_usage, responses_usage
+from massgen_bridge.models.usage import chat_usage, gemini_usage, messages_usage, responses_usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,14 +23,18 @@ _TELLING: Mapping[str, re.Pattern[bytes]] = {
     "chat": re.compile(
         rb'"usage"\s*:\s*\{|"finish_reason"\s*:\s*"|"error"\s*:\s*[^n\s]|^data:\s*\[DONE\]'
     ),
+    "gemini": re.compile(rb'"finishReason"\s*:\s*"|"blockReason"|"error"\s*:'),
     "messages": re.compile(rb'"usage"|"stop_reason"\s*:\s*"|"message_stop"|"error"'),
     "responses": re.compile(rb'"response\.(completed|incomplete|failed)"|"error"'),
 }
 _USAGES: Mapping[str, Callable[[Mapping[str, Any] | None], Usage | None]] = {
     "chat": chat_usage,
+    "gemini": gemini_usage,
     "messages": messages_usage,
     "responses": responses_usage,
 }
+# Where usage stands that does not stand under "usage".
+_USAGE_KEYS: Mapping[str, str] = {"gemini": "usageMetadata"}
 
 
 class StreamWatch:
@@ -62,7 +66,7 @@ class StreamWatch:
     @property
     def usage(self) -> Usage | None:
         """What was counted so far; None for nothing."""
-        return usage_of(self._protocol, {"usage": self._counted})
+        return usage_of(self._protocol, {_USAGE_KEYS.get(self._protocol, "usage"): self._counted})
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
@@ -89,6 +93,8 @@ class StreamWatch:
         match self._protocol:
             case "chat":
                 self._chat(event)
+            case "gemini":
+                self._gemini(event)
             case "messages":
                 self._messages(event)
             case _:
@@ -102,6 +108,16 @@ class StreamWatch:
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict) and choice.get("finish_reason"):
                 self.is_whole = True
+
+    def _gemini(self, event: Mapping[str, Any]) -> None:
+        if event.get("error"):
+            self.failure = event
+        self._count(event.get("usageMetadata"))
+        candidates, feedback = event.get("candidates"), event.get("promptFeedback")
+        first = candidates[0] if isinstance(candidates, list) and candidates else {}
+        blocked = isinstance(feedback, dict) and feedback.get("blockReason")
+        if blocked or (isinstance(first, dict) and first.get("finishReason")):
+            self.is_whole = self.is_over = True  # there is no other end marker
 
     def _messages(self, event: Mapping[str, Any]) -> None:
         match event.get("type"):
@@ -137,7 +153,8 @@ class StreamWatch:
 
 def usage_of(protocol: Protocols, answer: Any) -> Usage | None:
     """The usage in an answer that came as one JSON object; None where it has none."""
-    usage = answer.get("usage") if isinstance(answer, dict) else None
+    key = _USAGE_KEYS.get(protocol, "usage")
+    usage = answer.get(key) if isinstance(answer, dict) else None
     if not isinstance(usage, dict):
         return None
     try:

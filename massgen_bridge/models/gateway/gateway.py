@@ -156,7 +156,9 @@ class Gateway:
 
     def _address(self, connection: Connection, token: str) -> dict[str, Any]:
         return {
-            "base_url": self.url if connection.protocol == "messages" else f"{self.url}/v1",
+            "base_url": self.url
+            if connection.protocol in {"gemini", "messages"}
+            else f"{self.url}/v1",
             "api_key": SecretStr(token),
             "headers": {},
         }
@@ -186,7 +188,8 @@ class Gateway:
             protocol = route.protocol or protocol
             holder = self._passes.find(request.token)
             if route.task in {"model", "models"}:
-                body = _models(holder.connection, one=route.task == "model")
+                form = _gemini_models if protocol == "gemini" else _models
+                body = form(holder.connection, one=route.task == "model")
                 exchange.answer(200, JSON, body)
                 return
             outgoing = outgoing_for(request, route, holder)
@@ -253,9 +256,20 @@ def _route(request: Request) -> Route:
     if route is None:
         raise NotFound(
             f"the gateway has no {request.method} {request.path!r}: expected POST "
-            "/v1/chat/completions, /v1/responses or /v1/messages, or GET /v1/models"
+            "/v1/chat/completions, /v1/responses, /v1/messages or "
+            "/v1beta/models/MODEL:streamGenerateContent, or GET /v1/models"
         )
     return route
+
+
+def _gemini_models(connection: Connection, *, one: bool) -> bytes:
+    """The same in the form that clients of Gemini understand."""
+    model = {
+        "name": f"models/{connection.model}",
+        "displayName": connection.model,
+        "supportedGenerationMethods": ["generateContent"],
+    }
+    return json.dumps(model if one else {"models": [model]}).encode()
 
 
 def _models(connection: Connection, *, one: bool) -> bytes:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
 
 from massgen_bridge.errors import BadRequest, LimitReached, NotFound
 from massgen_bridge.models.gateway.bodies import read_body
 from massgen_bridge.models.gateway.local import Emulation, emulate
 from massgen_bridge.models.gateway.passing import AsItCame, WithoutUsage
+from massgen_bridge.models.gateway.routes import MODEL
 from massgen_bridge.models.providers import LOCAL
 
 if TYPE_CHECKING:
@@ -79,6 +81,11 @@ def outgoing_for(request: Request, route: Route, holder: Pass) -> Outgoing:
             f"{holder.agent_id!r} offers {connection.protocol!r}: give the agent a model with a "
             f"connection that offers {asked!r}, or let its client speak {connection.protocol!r}"
         )
+    if is_local and asked == "gemini":
+        raise BadRequest(
+            "the local model does not speak 'gemini': let this client speak 'chat', 'responses' or "
+            "'messages'"
+        )
     try:
         body = read_body(request.body)
     except ValueError as error:
@@ -88,9 +95,10 @@ def outgoing_for(request: Request, route: Route, holder: Pass) -> Outgoing:
         outgoing = _to_local(body, asked, connection.model, root + _LOCAL_PATH)
     else:
         changes, hides_usage = _changes(body, connection.model, asked)
+        path = route.path.replace(MODEL, quote(connection.model.removeprefix("models/")))
         query = f"?{request.query}" if request.query else ""
         outgoing = Outgoing(
-            url=f"{connection.base_url.rstrip('/')}{route.path}{query}",
+            url=f"{connection.base_url.rstrip('/')}{path}{query}",
             body=body.with_values(changes) if changes else request.body,
             asked=asked,
             spoken=asked,
@@ -130,6 +138,8 @@ def _to_local(body: Body, asked: Protocols, model: str, url: str) -> Outgoing:
 def _changes(body: Body, model: str, protocol: Protocols) -> tuple[dict[str, Any], bool]:
     """What is set in a body, and whether the usage in the answer is asked for by us alone."""
     changes: dict[str, Any] = {}
+    if protocol == "gemini":  # its model stands in the path
+        return changes, False
     if body.values.get("model") != model:
         changes["model"] = model
     if protocol != "chat" or not body.values.get("stream"):

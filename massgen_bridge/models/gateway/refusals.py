@@ -39,6 +39,15 @@ _TYPES = {
     404: "not_found_error",
     429: "rate_limit_error",
 }
+_STATUSES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    504: "DEADLINE_EXCEEDED",
+}
+_ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 
 
 def refusal(protocol: Protocols, error: AgentError) -> tuple[int, bytes]:
@@ -54,6 +63,14 @@ def error_body(protocol: Protocols, status: int, kind: ErrorKind, message: str) 
         "type": _TYPES.get(status, "api_error"),
         "code": code_of_kind(kind),
     }
+    if protocol == "gemini":
+        told = {
+            "code": status,
+            "message": message,
+            "status": _STATUSES.get(status, "UNAVAILABLE"),
+            "details": [{"@type": _ERROR_INFO, "reason": code_of_kind(kind)}],
+        }
+        return json.dumps({"error": told}).encode()
     if protocol == "messages":
         return json.dumps({"type": "error", "error": error}).encode()
     return json.dumps({"error": {**error, "param": None}}).encode()
@@ -67,5 +84,5 @@ def error_event(protocol: Protocols, error: AgentError) -> bytes:
         told = json.loads(body)["error"]
         # The protocol has it beside the event's type; OpenAI's SDK looks for it within `error`.
         body = json.dumps({**told, "type": "error", "error": told}).encode()
-    name = b"" if protocol == "chat" else b"event: error\n"
+    name = b"" if protocol in {"chat", "gemini"} else b"event: error\n"
     return name + b"data: " + body + b"\n\n"

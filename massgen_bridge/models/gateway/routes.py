@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from massgen_bridge.connection import Protocols
     from massgen_bridge.models.gateway.server import Request
 
-__all__ = ["Route", "likely_protocol", "route_of"]
+__all__ = ["MODEL", "Route", "likely_protocol", "route_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +22,16 @@ class Route:
     Attributes:
         task: A model call, a count of tokens, the list of models, or one of them.
         protocol: In whose form; None where the connection says it.
-        path: Behind the address that the protocol's SDK takes.
+        path: Behind the address that the protocol's SDK takes; `MODEL` stands for the model's name.
     """
 
     task: Literal["call", "count", "models", "model"]
     protocol: Protocols | None
     path: str
 
+
+MODEL = "MODEL"
+"""Stands for the model's name in a route's path."""
 
 _ROUTES: Mapping[tuple[str, str], Route] = {
     ("POST", "/chat/completions"): Route("call", "chat", "/chat/completions"),
@@ -37,6 +41,13 @@ _ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", "/models"): Route("models", None, "/models"),
 }
 
+_GEMINI = re.compile(r"(?:/v1(?:beta|alpha)?)?/models/[^:]+:(?P<method>[A-Za-z]+)")
+_GEMINI_METHODS: Mapping[str, Literal["call", "count"]] = {
+    "countTokens": "count",
+    "generateContent": "call",
+    "streamGenerateContent": "call",
+}
+
 
 def route_of(request: Request) -> Route | None:
     """What a request asks for; None where the gateway has nothing like it.
@@ -44,6 +55,11 @@ def route_of(request: Request) -> Route | None:
     Clients differ in whether `/v1` belongs to an address or to a path, so it counts not at all.
     """
     path = request.path
+    if request.method == "POST" and (called := _GEMINI.fullmatch(path)):
+        method = called["method"]
+        task = _GEMINI_METHODS.get(method)
+        return task and Route(task, "gemini", f"/v1beta/models/{MODEL}:{method}")
+    path = path.replace("/v1beta/", "/v1/", 1)
     while path.startswith("/v1/"):
         path = path[3:]
     if request.method == "GET" and path.startswith("/models/"):
@@ -53,5 +69,7 @@ def route_of(request: Request) -> Route | None:
 
 def likely_protocol(request: Request) -> Protocols:
     """The protocol in whose form a client expects an error."""
+    if "/v1beta/" in request.path or "x-goog-api-key" in request.headers:
+        return "gemini"
     is_messages = "/messages" in request.path or "anthropic-version" in request.headers
     return "messages" if is_messages else "chat"

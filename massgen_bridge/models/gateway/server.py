@@ -56,7 +56,8 @@ class Request:
         """What the client shows as its key, in either of the usual forms; empty for none."""
         scheme, _, credentials = self.headers.get("authorization", "").partition(" ")
         bearer = credentials.strip() if scheme.lower() == "bearer" else ""
-        return bearer or self.headers.get("x-api-key", "") or self.headers.get("api-key", "")
+        names = ("x-api-key", "api-key", "x-goog-api-key")
+        return bearer or next(filter(None, (self.headers.get(name) for name in names)), "")
 
 
 class Responder(Protocol):

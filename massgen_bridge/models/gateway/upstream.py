@@ -86,7 +86,11 @@ def headers_to_model(given: Mapping[str, str], connection: Connection) -> dict[s
     if connection.protocol == "messages":
         headers.setdefault("anthropic-version", _ANTHROPIC_VERSION)
     if connection.api_key is not None:
-        headers["authorization"] = f"Bearer {connection.api_key.get_secret_value()}"
+        key = connection.api_key.get_secret_value()
+        if connection.protocol == "gemini":
+            headers["x-goog-api-key"] = key
+        else:
+            headers["authorization"] = f"Bearer {key}"
     return headers | {name.lower(): value for name, value in connection.headers.items()}
 
 

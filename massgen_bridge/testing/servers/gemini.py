@@ -7,8 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from massgen_bridge.testing.servers import gemini_answers
-from massgen_bridge.testing.servers.gemini_history import last_text, parts_of, read_messages
-from massgen_bridge.testing.servers.gemini_rules import check_request
+from massgen_bridge.testing.servers.gemini_history import (
+    last_text,
+    parts_of,
+    read_messages,
+    spelled,
+)
+from massgen_bridge.testing.servers.gemini_rules import FIELDS, check_request
 from massgen_bridge.testing.servers.model_request import ModelRequest, OfferedTool
 from massgen_bridge.testing.servers.protocol import RefusedRequest, Rendered
 from massgen_bridge.testing.servers.script import ContextOverflow, HttpError, QuotaExhausted
@@ -88,6 +93,7 @@ class Gemini:
         if called is None or called["method"] not in _METHODS:
             raise RefusedRequest(HttpError(status=404, message=f"no method at {request.path}"))
         model, stream = called["model"], _METHODS[called["method"]]
+        body = spelled(body, FIELDS)
         if self._strict and len(request.body) > _MOST_BYTES:
             raise RefusedRequest(HttpError(status=413))
         fault = _address_fault(request.query, stream=stream)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ __all__ = [
     "prompt_tokens",
     "read_messages",
     "signature_of",
+    "spelled",
 ]
 
 Part = Mapping[str, Any]
@@ -33,7 +35,48 @@ STAND_INS = frozenset(
 )
 """What may stand in place of a signature for calls that Gemini has not made."""
 
+# What a client's own values stand under, whose names mean nothing to the API.
+_OPAQUE = frozenset(
+    {
+        "args",
+        "labels",
+        "parameters",
+        "parametersJsonSchema",
+        "partMetadata",
+        "response",
+        "responseJsonSchema",
+        "responseSchema",
+    }
+)
+_BASE64 = frozenset({"data", "thoughtSignature"})
+_NEXT_WORD = re.compile(r"_([a-z0-9])")
+_URL_SAFE = str.maketrans("-_", "+/")
+
 _RESULT_WORDS = ("output", "error", "result")
+
+
+def spelled(value: Any, known: frozenset[str] | None = None) -> Any:
+    """What a client sent, in one of the spellings that the API takes: `mimeType` for `mime_type`.
+
+    Base64 may have either of its alphabets, too.
+
+    Args:
+        value: A body, or a part of one.
+        known: The names that are spelled anew; None for all.
+    """
+    if isinstance(value, list):
+        return [spelled(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    told: dict[str, Any] = {}
+    for name, one in value.items():
+        camel = _NEXT_WORD.sub(lambda found: found[1].upper(), name)
+        key = camel if known is None or camel in known else name
+        if key in _BASE64 and isinstance(one, str):
+            told[key] = one.translate(_URL_SAFE)
+        else:
+            told[key] = one if key in _OPAQUE else spelled(one)
+    return told
 
 
 def parts_of(content: Mapping[str, Any] | None) -> Sequence[Part]:

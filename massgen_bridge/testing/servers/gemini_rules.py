@@ -11,9 +11,9 @@ from massgen_bridge.testing.servers.gemini_history import STAND_INS, Part, parts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["check_request"]
+__all__ = ["FIELDS", "check_request"]
 
-_FIELDS = frozenset(
+FIELDS = frozenset(
     {
         "cachedContent",
         "contents",
@@ -27,6 +27,8 @@ _FIELDS = frozenset(
         "tools",
     }
 )
+"""What a request may hold."""
+
 _SETTINGS = frozenset(
     {
         "audioTimestamp",
@@ -89,7 +91,7 @@ def check_request(body: Mapping[str, Any], model: str) -> str | None:
 
 def _faults(body: Mapping[str, Any], model: str) -> Iterator[str]:
     """What is wrong, the first of which is told."""
-    yield from _unknown(body, _FIELDS, "")
+    yield from _unknown(body, FIELDS, "")
     yield from _settings(body.get("generationConfig") or {})
     yield from _tools(body, model)
     yield from _contents(body.get("contents"), model)

@@ -159,6 +159,19 @@ def test_calls_of_earlier_turns_and_of_older_models_need_no_signature(server: Mo
     assert send(server, model="gemini-2.5-pro", contents=earlier[:3]).status == 200
 
 
+def test_both_spellings_of_names_are_one(server: ModelServer) -> None:
+    """The API takes `mime_type` for `mimeType`, but leaves a client's own values alone."""
+    schema = {"type": "object", "properties": {"my_name": {"type": "string"}}}
+    picture = {"inline_data": {"mime_type": "image/png", "data": "-_8="}}
+    tool = {"name": "lookup", "parameters_json_schema": schema}
+    tools = [{"function_declarations": [tool]}]
+    assert send(server, contents=[given(picture)], tools=tools).status == 200
+    asked = server.requests[0].asked
+    assert asked is not None
+    assert asked.messages[0].media[0].data == b"\xfb\xff"
+    assert asked.tools[0].parameters == schema
+
+
 def test_a_server_that_is_not_strict_takes_it_all() -> None:
     with ModelServer(default=Text("fine"), strict=False) as server:
         assert send(server, x_setting=1, contents=[USER, said(UNSIGNED), USER]).status == 200
