@@ -115,18 +115,26 @@ class Capabilities(Frozen):
         self.check_media(turn)
 
     def check_media(self, turn: Turn) -> None:
-        """Refuse a turn with media that are not among `inputs`.
+        """Refuse a turn with media that are not among `inputs`, or `tool_media` in tool results.
 
         Raises:
             UnsupportedContent: It has some.
         """
         for message in turn.messages:
             for part in message.parts:
-                if isinstance(part, MediaPart) and part.type not in self.inputs:
-                    carried = ", ".join(sorted(self.inputs)) or "text alone"
-                    raise UnsupportedContent(
-                        f"this agent cannot carry {part.type!r} (it carries: {carried})"
-                    )
+                if isinstance(part, MediaPart):
+                    _check_carried(part, self.inputs, "")
+                elif isinstance(part, ToolResult):
+                    for one in part.media:
+                        _check_carried(one, self.tool_media, " in the result of a tool")
+
+
+def _check_carried(part: MediaPart, kinds: frozenset[InputKind], where: str) -> None:
+    if part.type not in kinds:
+        carried = ", ".join(sorted(kinds)) or "text alone"
+        raise UnsupportedContent(
+            f"this agent cannot carry {part.type!r}{where} (it carries: {carried})"
+        )
 
 
 class ToolDefinition(Frozen):

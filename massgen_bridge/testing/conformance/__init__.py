@@ -46,6 +46,7 @@ pytest.register_assert_rewrite(
             "model",
             "model_life",
             "model_rules",
+            "parts",
             "retries",
             "rules",
             "sent",
@@ -67,6 +68,7 @@ from massgen_bridge.testing.conformance._kinds import KindTests
 from massgen_bridge.testing.conformance._life import LifeTests
 from massgen_bridge.testing.conformance._model_life import ModelLifeTests
 from massgen_bridge.testing.conformance._model_rules import ModelRuleTests
+from massgen_bridge.testing.conformance._parts import PartTests
 from massgen_bridge.testing.conformance._retries import RetryTests
 from massgen_bridge.testing.conformance._rules import RuleTests
 from massgen_bridge.testing.conformance._stopping import StoppingTests
@@ -91,6 +93,7 @@ class ModelAgentConformance(
     AnswerTests,
     UsageTests,
     ContentTests,
+    PartTests,
     ToolTests,
     DeskTests,
     FailureTests,

@@ -8,7 +8,8 @@ import json
 import re
 import subprocess
 import sys
-from importlib.metadata import packages_distributions
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 from typing import Any
 
@@ -118,12 +119,8 @@ class RuleTests(ConformanceBase):
         imported when an agent is made, not with the adapter's module.
         """
         spec = self.adapter()
-        wanted = {_normal(re.split(r"[^A-Za-z0-9._-]", one)[0]) for one in spec.requires}
-        framework = [
-            package
-            for package, names in packages_distributions().items()
-            if wanted & {_normal(name) for name in names}
-        ]
+        wanted = {_name_in(one) for one in spec.requires}
+        framework = _modules_of(wanted)
         assert bool(framework) == bool(wanted), f"{wanted} is not installed"
         package = _importable(spec.factory.__module__.partition(".")[0])
         arguments = [json.dumps(sys.path), package, json.dumps(framework)]
@@ -177,6 +174,31 @@ def _marks(marks: Any) -> list[pytest.Mark]:
     """What `pytestmark` holds: one mark or several, with or without its decorator."""
     found = marks if isinstance(marks, list | tuple) else [marks]
     return [mark.mark if isinstance(mark, pytest.MarkDecorator) else mark for mark in found]
+
+
+def _name_in(requirement: str) -> str:
+    """The name of the distribution that a requirement is for."""
+    return _normal(re.split(r"[^A-Za-z0-9._-]", requirement)[0])
+
+
+def _modules_of(wanted: set[str]) -> list[str]:
+    """The modules of some distributions; one that has none stands for those that it requires."""
+    holders: dict[str, set[str]] = {}
+    for module, names in packages_distributions().items():
+        for name in names:
+            holders.setdefault(_normal(name), set()).add(module)
+    found: set[str] = set()
+    for name in wanted:
+        if name not in holders:
+            with suppress(PackageNotFoundError):
+                found |= {
+                    module
+                    for one in requires(name) or ()
+                    if "extra ==" not in one
+                    for module in holders.get(_name_in(one), ())
+                }
+        found |= holders.get(name, set())
+    return sorted(found)
 
 
 def _normal(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from testing.planted_bugs.faithful import Faithful
 
-from massgen_bridge import ImagePart, Message, TextPart, system
+from massgen_bridge import ImagePart, Message, TextPart, ToolResult, system
 from massgen_bridge.connection import Sampling
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class DropsPictures(_ChangesParts):
         "test_media_pass_or_are_refused[image]",
         "test_a_picture_by_address_passes_or_is_refused",
         "test_media_that_the_model_does_not_take_are_refused",
+        "test_each_part_of_a_history_arrives",
+        "test_no_part_of_a_history_is_lost",
     )
 
     def part(self, part: Part) -> Part | None:
@@ -55,6 +57,15 @@ class SendsPicturesAsText(_ChangesParts):
         if not isinstance(part, ImagePart):
             return part
         return TextPart(text=base64.b64encode(part.data or b"").decode())
+
+
+class ForgetsWhatToolsShowed(_ChangesParts):
+    """Sends the text of a tool's result, without its media."""
+
+    caught_by = ("test_no_part_of_a_history_is_lost",)
+
+    def part(self, part: Part) -> Part | None:
+        return part.model_copy(update={"media": ()}) if isinstance(part, ToolResult) else part
 
 
 class TidiesTheQuestion(_ChangesParts):
@@ -165,6 +176,7 @@ class UsesAnotherModel(Faithful):
 WRONG: tuple[type[Faithful], ...] = (
     DropsPictures,
     SendsPicturesAsText,
+    ForgetsWhatToolsShowed,
     TidiesTheQuestion,
     WrapsTheQuestion,
     FlattensTheHistory,

@@ -72,6 +72,8 @@ def _arguments(call: ToolCall) -> str:
 def _result(part: Part, message: Message) -> ToolResultEvent:
     if not isinstance(part, ToolResult):
         raise misplaced_part(part, message, carrier=_CARRIER)
+    for media in part.media:
+        raise misplaced_part(media, message, carrier=_CARRIER)
     return ToolResultEvent(
         parent_id=part.call_id, name=part.name, result=AG2Result(TextInput(part.content))
     )

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from massgen_bridge import GroupChat, InputKind, Said, Turn
-from massgen_bridge.adapting import chat_messages
+from massgen_bridge.adapting import chat_messages, only_text
 
 __all__ = ["Transcript"]
 
@@ -33,7 +33,9 @@ class Transcript:
 
     def __init__(self, chat: GroupChat, turn: Turn, *, inputs: Collection[InputKind]) -> None:
         self._chat = chat
-        self._system = "\n\n".join(m.text for m in turn.messages if m.role == "system")
+        self._system = "\n\n".join(
+            only_text(m, carrier="AG2") for m in turn.messages if m.role == "system"
+        )
         rest = [message for message in turn.messages if message.role != "system"]
         self._history = chat_messages(rest, inputs)
         self.said: list[Said] = []

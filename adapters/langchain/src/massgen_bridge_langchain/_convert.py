@@ -100,6 +100,8 @@ def _convert(message: Message) -> Iterator[BaseMessage]:
             for part in message.parts:
                 if not isinstance(part, ToolResult):
                     raise misplaced_part(part, message, carrier=_CARRIER)
+                for media in part.media:  # models behind Chat Completions take none there
+                    raise misplaced_part(media, message, carrier=_CARRIER)
                 yield tool_message(part)
         case _:
             assert_never(message.role)
