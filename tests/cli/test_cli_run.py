@@ -120,9 +120,9 @@ def test_pictures_and_files_become_parts_of_the_question(shell: Shell, tmp_path:
     picture, notes = tmp_path / "picture.dat", tmp_path / "notes.md"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n and so on")
     notes.write_text("# Notes")
-    arguments = ("--image", picture, "--file", notes, "--output", "jsonl", "--display", "none")
-    arguments = (*arguments, "--image", "https://example.com/cat.png")
-    done = shell("run", DATA / "two.yaml", "What is this?", *arguments)
+    given = ("--image", picture, "--file", notes, "--image", "https://example.com/cat.png")
+    shown = ("--output", "jsonl", "--display", "none")
+    done = shell("run", DATA / "two.yaml", "What is this?", *given, *shown)
     question = json.loads(done.stdout.splitlines()[0])["event"]["question"]
     assert [(part["type"], part.get("media_type")) for part in question["parts"]] == [
         ("text", None),
