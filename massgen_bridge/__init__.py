@@ -176,6 +176,7 @@ if TYPE_CHECKING:
     from massgen_bridge.specs import (
         AdapterSpec,
         AgentContext,
+        KindAlias,
         NoOptions,
         ProviderSpec,
         Sink,
@@ -268,6 +269,7 @@ __all__ = [
     "InputKind",
     "JournalError",
     "JsonValue",
+    "KindAlias",
     "LimitReached",
     "Limits",
     "LocalModelError",

@@ -7,7 +7,7 @@ when an agent is made.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AdapterSpec",
     "AgentContext",
+    "KindAlias",
     "NoOptions",
     "ProviderSpec",
     "Sink",
@@ -79,6 +80,26 @@ class AgentContext:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KindAlias:
+    """Another name of a kind: the same agents, with a provider or a protocol of their own.
+
+    Attributes:
+        name: A further value of `backend.type` in YAML.
+        summary: One line for people: what is special about it.
+        provider: Whose models a `backend.model` names that is no named connection, whatever that
+            name looks like; None for those of the kind's own usual provider.
+        protocols: The wire protocols that such agents speak; empty for all of the kind's.
+        needs_connection: Whether `backend.model` must be a named connection.
+    """
+
+    name: str
+    summary: str
+    provider: str | None = None
+    protocols: Sequence[Protocols] = ()
+    needs_connection: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdapterSpec:
     """A kind of agent.
 
@@ -101,6 +122,9 @@ class AdapterSpec:
         protocols: Wire protocols by which it can speak to a model; empty when it uses none.
         needs_model: Whether `backend.model` must be given.
         default_provider: Provider of a `backend.model` that is no named connection.
+        one_provider: Whether such a model is one of the default provider whatever it is called,
+            so that `owner/model` names no other provider.
+        aliases: Other names of the kind.
         imports_code: Names of options whose value is an import path, and so needs trust.
         needs_person: Whether an agent with these options cannot do without a person who is asked.
         is_team: Whether its options are the configuration of a team: a file that `config` names,
@@ -121,9 +145,23 @@ class AdapterSpec:
     protocols: Sequence[Protocols] = ()
     needs_model: bool = False
     default_provider: str | None = None
+    one_provider: bool = False
+    aliases: Sequence[KindAlias] = ()
     imports_code: Sequence[str] = ()
     is_team: bool = False
     needs_person: Callable[[Any], bool] | None = None
+
+    def called(self, alias: KindAlias) -> AdapterSpec:
+        """The kind as it is by another name."""
+        return replace(
+            self,
+            protocols=alias.protocols or self.protocols,
+            default_provider=None
+            if alias.needs_connection
+            else alias.provider or self.default_provider,
+            one_provider=alias.provider is not None,
+            aliases=(),
+        )
 
     def claims(self, options: Any, traits: ModelTraits | None) -> Capabilities:
         """What agents with these options and this model can do.

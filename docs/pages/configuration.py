@@ -110,9 +110,15 @@ def _kinds() -> str:
         built_in = "Built in." if entry.install is None else f"Install: `{entry.install}`."
         needs = " Needs a `model`." if entry.needs_model else ""
         parts += [f"### {kind}", f"{_sentence(entry.summary)} {built_in}{needs}"]
+        if entry.aliases:
+            parts.append("Other names: " + "; ".join(_aliases(entry.aliases)) + ".")
         parts += _with_inner(entry.options)
     parts.append(f"Planned, not available yet: {', '.join(planned)}.")
     return "\n\n".join(parts)
+
+
+def _aliases(aliases: Mapping[str, str]) -> list[str]:
+    return [f"`{name}`, {said}" for name, said in aliases.items()]
 
 
 def _strategies() -> str:

@@ -91,7 +91,12 @@ def _runs(info: AdapterInfo, standings: Standings) -> tuple[str, str]:
 
 
 def _advice(found: tuple[AdapterInfo, ...]) -> Iterator[str]:
-    """What to do about those that cannot be used."""
+    """Other names of kinds, and what to do about those that cannot be used."""
+    named = [(name, one.kind, said) for one in found for name, said in one.aliases.items()]
+    if named:
+        yield "\nOther names:"
+        width = max(len(name) for name, _, _ in named)
+        yield from (f"  {name:<{width}}  {kind}: {said}" for name, kind, said in named)
     for one in found:
         if one.problem is not None:
             yield f"\n{one.kind} is {one.state}: {one.problem}"
@@ -118,5 +123,6 @@ def _plain(info: AdapterInfo, standings: Standings) -> dict[str, Any]:
         "requires": list(info.requires),
         "framework": info.framework,
         "framework_version": standing.framework_version if standing else None,
+        "aliases": dict(info.aliases),
         "capabilities": None if able is None else able.model_dump(mode="json"),
     }

@@ -225,10 +225,11 @@ class Check:
         if not spec.protocols:
             self._problems.add(path, f"agents of kind {spec.kind!r} use no model", at_key=True)
         elif model not in self._declared_models:
-            self._known(path, partial(self._meant, model, spec.default_provider))
+            self._known(path, partial(self._meant, model, spec))
 
-    def _meant(self, model: str, default_provider: str | None) -> ProviderSpec:
-        meant = reference(model, self._models, self._providers, default_provider)
+    def _meant(self, model: str, spec: AdapterSpec) -> ProviderSpec:
+        usual, only = spec.default_provider, spec.one_provider
+        meant = reference(model, self._models, self._providers, usual, only=only)
         return find_provider(model, meant, self._providers)
 
     @property

@@ -36,6 +36,7 @@ def fresh_catalogue(host: PluginHost) -> str:
             entry["framework"] = spec.framework
             entry["python"] = spec.python
             entry["own_process"] = spec.own_process
+            entry["aliases"] = {one.name: one.summary for one in spec.aliases}
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -7,7 +7,7 @@ unless a host is given that has the plugin.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from massgen_bridge.config.models import Document
 from massgen_bridge.plugins import catalogue
@@ -36,6 +36,15 @@ _SECTIONS: dict[str, Schema] = {
 }
 
 
+class _Known(NamedTuple):
+    """Something that is found by its `type`: what it is, its options, and its other names."""
+
+    summary: str
+    options: Schema
+    needs_model: bool = False
+    aliases: tuple[str, ...] = ()
+
+
 def json_schema(host: PluginHost) -> Schema:
     """The schema of a configuration with `version: 1`.
 
@@ -49,12 +58,12 @@ def json_schema(host: PluginHost) -> Schema:
     kinds = _kinds(host)
     definitions["BackendConfig"] = _with_sections(_by_type(base, kinds, definitions, "backend"))
     strategies = {
-        one.name: (one.summary, options_schema(host.strategy(one.name).options), False)
+        one.name: _Known(one.summary, options_schema(host.strategy(one.name).options))
         for one in host.strategies()
         if one.state == "installed"
     }
     sinks = {
-        one.name: (one.summary, options_schema(host.sink(one.name).options), False)
+        one.name: _Known(one.summary, options_schema(host.sink(one.name).options))
         for one in host.sinks()
         if one.state == "installed"
     }
@@ -83,39 +92,42 @@ def _with_sections(backend: Schema) -> Schema:
     return backend
 
 
-def _kinds(host: PluginHost) -> dict[str, tuple[str, Schema, bool]]:
-    """Each kind's summary, the schema of its options and whether it needs a model."""
+def _kinds(host: PluginHost) -> dict[str, _Known]:
+    """What is known of each kind."""
     kinds = {
-        kind: (entry.summary, dict(entry.options), entry.needs_model)
+        kind: _Known(entry.summary, dict(entry.options), entry.needs_model, tuple(entry.aliases))
         for kind, entry in catalogue().items()
         if entry.status == "available"
     }
     for info in host.adapters():
         if info.state == "installed" and info.kind not in kinds:
             spec = host.adapter(info.kind)
-            kinds[info.kind] = (spec.summary, options_schema(spec.options), spec.needs_model)
+            names = tuple(one.name for one in spec.aliases)
+            schema = options_schema(spec.options)
+            kinds[info.kind] = _Known(spec.summary, schema, spec.needs_model, names)
     return kinds
 
 
 def _by_type(
     base: Schema,
-    known: Mapping[str, tuple[str, Schema, bool]],
+    known: Mapping[str, _Known],
     definitions: Schema,
     scope: str,
 ) -> Schema:
     """A section whose further keys depend on `type`."""
     own = {name: value for name, value in base["properties"].items() if name != "options"}
     branches: list[Schema] = []
-    for name, (summary, options, needs_model) in sorted(known.items()):
+    for name, (summary, options, needs_model, aliases) in sorted(known.items()):
         moved = _moved(options, f"{scope}.{name}", definitions)
         required = ["type", *(["model"] if needs_model else []), *moved.get("required", ())]
+        named: Schema = {"enum": [name, *aliases]} if aliases else {"const": name}
         branches.append(
             {
                 "type": "object",
                 "description": summary,
                 "properties": {
                     **own,
-                    "type": {**own["type"], "const": name},
+                    "type": {**own["type"], **named},
                     **moved.get("properties", {}),
                 },
                 "required": required,
@@ -124,7 +136,8 @@ def _by_type(
         )
     others: Schema = {"type": "object", "properties": own, "required": ["type"]}
     if known:
-        others["properties"] = {**own, "type": {**own["type"], "not": {"enum": sorted(known)}}}
+        names = sorted({*known, *(name for one in known.values() for name in one.aliases)})
+        others["properties"] = {**own, "type": {**own["type"], "not": {"enum": names}}}
     return {"description": base.get("description", ""), "anyOf": [*branches, others]}
 
 

@@ -99,6 +99,7 @@ class ConnectionPool:
         *,
         protocols: Sequence[Protocols],
         default_provider: str | None = None,
+        one_provider: bool = False,
     ) -> Connection:
         """Note that an agent uses a model; does no I/O.
 
@@ -107,6 +108,7 @@ class ConnectionPool:
             model: The value of `backend.model`, or a connection written out in its place.
             protocols: The wire protocols that the agent's kind speaks.
             default_provider: Provider of plain model names for the agent's kind.
+            one_provider: Whether every name that is no named connection is a model of it.
 
         Returns:
             The connection; address and key of the local model's server are still open.
@@ -114,7 +116,7 @@ class ConnectionPool:
         Raises:
             ConfigError: There is no such model, or no such connection to it.
         """
-        name, config, provider = self._find(agent_id, model, default_provider)
+        name, config, provider = self._find(agent_id, model, default_provider, only=one_provider)
         if self._hosts is not None:
             host = self._hosts.get(agent_id, "")
             offline = resolve_offline(name, config, provider, protocols, host, agent_id=agent_id)
@@ -233,11 +235,18 @@ class ConnectionPool:
             await home.__aexit__(None, None, None)
 
     def _find(
-        self, agent_id: str, model: str | ModelConfig, default_provider: str | None
+        self,
+        agent_id: str,
+        model: str | ModelConfig,
+        default_provider: str | None,
+        *,
+        only: bool,
     ) -> tuple[str, ModelConfig, ProviderSpec]:
         try:
             if isinstance(model, str):
-                config = reference(model, self._models, self._providers, default_provider)
+                config = reference(
+                    model, self._models, self._providers, default_provider, only=only
+                )
                 return model, config, find_provider(model, config, self._providers)
             name = model.model or model.provider
             return name, model, find_provider(name, model, self._providers)

@@ -53,6 +53,8 @@ def reference(
     models: Mapping[str, ModelConfig],
     providers: Mapping[str, ProviderSpec],
     default_provider: str | None = None,
+    *,
+    only: bool = False,
 ) -> ModelConfig:
     """The connection that `backend.model` means.
 
@@ -64,12 +66,15 @@ def reference(
         models: The top-level `models:`, by name.
         providers: The registered providers, by name.
         default_provider: Provider of the agent's kind for plain model names.
+        only: Whether every name but those from `models` is a model of that provider.
 
     Raises:
         ConfigError: None of these; the text suggests the nearest name.
     """
     if text in models:
         return models[text]
+    if only and text and default_provider is not None:
+        return ModelConfig(provider=default_provider, model=text)
     if text in providers:
         return _own_model(providers[text])
     prefix, slash, rest = text.partition("/")

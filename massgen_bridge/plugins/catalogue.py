@@ -40,6 +40,7 @@ class CatalogueEntry:
         framework: The distribution among them whose version is the framework's.
         python: Which Python versions the framework runs on, as a version specifier.
         own_process: Whether agents of an available kind usually run in a process of their own.
+        aliases: Other names of an available kind, each with what is special about it.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class CatalogueEntry:
     framework: str | None = None
     python: str = ">=3.11"
     own_process: bool = False
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def install(self) -> str | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from massgen_bridge.agent import Capabilities
@@ -88,6 +88,7 @@ class AdapterInfo(ExtensionInfo):
         framework: The distribution among them whose version is the framework's.
         python: Which Python versions the framework runs on, as a version specifier.
         own_process: Whether agents usually run in a process of their own.
+        aliases: Its other names, each with what is special about it.
     """
 
     source: PluginSource | None = None
@@ -96,6 +97,7 @@ class AdapterInfo(ExtensionInfo):
     framework: str | None = None
     python: str = ">=3.11"
     own_process: bool = False
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:

@@ -23,7 +23,14 @@ from massgen_bridge.plugins.records import (
     nearest,
     one_line,
 )
-from massgen_bridge.specs import AdapterSpec, ProviderSpec, SinkSpec, StrategySpec, ToolSpec
+from massgen_bridge.specs import (
+    AdapterSpec,
+    KindAlias,
+    ProviderSpec,
+    SinkSpec,
+    StrategySpec,
+    ToolSpec,
+)
 
 __all__ = ["Registry"]
 
@@ -82,6 +89,9 @@ class Registry:
 
     def adapter(self, kind: str) -> AdapterSpec:
         """The adapter of a kind; see `PluginHost.adapter`."""
+        owner, alias = self._alias(kind)
+        if alias is not None:
+            return self.adapter(owner).called(alias)
         known, spec = self._adapters.get(kind, (None, None))
         if spec is not None and known is self._claims(AdapterSpec):
             return spec
@@ -99,8 +109,22 @@ class Registry:
     def origin(self, kind: str) -> AdapterOrigin:
         """Where the adapter of a kind comes from; see `PluginHost.origin`."""
         self.adapter(kind)
+        kind, _ = self._alias(kind)
         plugin, _ = self._claims(AdapterSpec)[kind][0]
         return AdapterOrigin(source=plugin.source, target=plugin.target, module=plugin.module)
+
+    def _alias(self, name: str) -> tuple[str, KindAlias | None]:
+        """The kind that a name stands for, and how it is special; a kind stands for itself."""
+        claims = self._claims(AdapterSpec)
+        if name in claims or self._broken(name):
+            return name, None
+        owners = [kind for kind, entry in catalogue().items() if name in entry.aliases]
+        for kind in {*claims, *owners}:
+            for _, spec in self._with_bundled(kind).get(kind, ()):
+                alias = next((one for one in spec.aliases if one.name == name), None)
+                if alias is not None:
+                    return kind, alias
+        return name, None
 
     def _with_bundled(self, kind: str) -> Mapping[str, list[tuple[LoadedPlugin, AdapterSpec]]]:
         """What all plugins register, with the core's own adapter of a kind where nobody has one."""
@@ -125,7 +149,8 @@ class Registry:
                 f"agent kind {kind!r} is not installed; install it with: {entry.install}"
             )
         ready = [name for name, one in catalogue().items() if one.status == "available"]
-        known = {*self._claims(AdapterSpec), *ready}
+        aliases = {name for entry in catalogue().values() for name in entry.aliases}
+        known = {*self._claims(AdapterSpec), *ready, *aliases}
         names = ", ".join(sorted(known))
         if entry:
             return AdapterMissing(
@@ -163,6 +188,7 @@ class Registry:
                 framework=spec.framework,
                 python=spec.python,
                 own_process=spec.own_process,
+                aliases={one.name: one.summary for one in spec.aliases},
             )
         if broken:
             return AdapterInfo(
@@ -188,6 +214,7 @@ class Registry:
                 framework=entry.framework,
                 python=entry.python,
                 own_process=entry.own_process,
+                aliases=entry.aliases,
             )
         return AdapterInfo(
             name=kind,

@@ -298,6 +298,7 @@ def _connect(config: AgentConfig, spec: AdapterSpec, pool: ConnectionPool) -> Co
         config.backend.model,
         protocols=spec.protocols,
         default_provider=spec.default_provider,
+        one_provider=spec.one_provider,
     )
 
 

@@ -40,11 +40,12 @@ def _branches(schema: dict[str, Any], section: str) -> dict[str, dict[str, Any]]
     definition = schema["$defs"][section]
     options = definition["anyOf"]
     nested = next((one["anyOf"] for one in options if "anyOf" in one), options)
-    return {
-        one["properties"]["type"]["const"]: one
-        for one in nested
-        if "const" in one.get("properties", {}).get("type", {})
-    }
+    found = {}
+    for one in nested:
+        named = one.get("properties", {}).get("type", {})
+        if "const" in named or "enum" in named:
+            found[named["const"] if "const" in named else named["enum"][0]] = one
+    return found
 
 
 def test_the_schema_is_complete_in_itself() -> None:

@@ -5,7 +5,7 @@ Importing this package is cheap: the SDK is imported when an agent is made.
 
 from __future__ import annotations
 
-from massgen_bridge import AdapterSpec, Agent, AgentContext, Capabilities, hookimpl
+from massgen_bridge import AdapterSpec, Agent, AgentContext, Capabilities, KindAlias, hookimpl
 from massgen_bridge_anthropic._options import AnthropicOptions
 
 __all__ = ["AnthropicOptions", "bridge_adapters"]
@@ -38,5 +38,6 @@ def bridge_adapters() -> list[AdapterSpec]:
             protocols=("messages",),
             needs_model=True,
             default_provider="anthropic",
+            aliases=(KindAlias(name="claude", summary="the same", provider="anthropic"),),
         )
     ]

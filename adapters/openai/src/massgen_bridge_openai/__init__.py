@@ -5,10 +5,40 @@ Importing this package is cheap: the SDK is imported when an agent is made.
 
 from __future__ import annotations
 
-from massgen_bridge import AdapterSpec, Agent, AgentContext, Capabilities, hookimpl
+from massgen_bridge import AdapterSpec, Agent, AgentContext, Capabilities, KindAlias, hookimpl
 from massgen_bridge_openai._options import OpenAIOptions
 
 __all__ = ["OpenAIOptions", "bridge_adapters"]
+
+_ALIASES = (
+    KindAlias(
+        name="chatcompletion",
+        summary="by Chat Completions alone, whatever else the provider speaks",
+        protocols=("chat",),
+    ),
+    KindAlias(name="azure_openai", summary="with deployments of Azure OpenAI", provider="azure"),
+    KindAlias(name="grok", summary="with models of xAI", provider="xai"),
+    KindAlias(name="zai", summary="with models of Z.ai", provider="zai"),
+    KindAlias(
+        name="lmstudio",
+        summary="with the models of LM Studio on this machine",
+        provider="lmstudio",
+    ),
+    KindAlias(
+        name="vllm", summary="with the models of a vLLM server on this machine", provider="vllm"
+    ),
+    KindAlias(
+        name="sglang",
+        summary="with the models of an SGLang server on this machine",
+        provider="sglang",
+    ),
+    KindAlias(
+        name="inference",
+        summary="with a server of your own: 'model' names a connection with its 'base_url'",
+        protocols=("chat",),
+        needs_connection=True,
+    ),
+)
 
 
 def _create(context: AgentContext) -> Agent:
@@ -34,5 +64,6 @@ def bridge_adapters() -> list[AdapterSpec]:
             protocols=("chat",),
             needs_model=True,
             default_provider="openai",
+            aliases=_ALIASES,
         )
     ]
