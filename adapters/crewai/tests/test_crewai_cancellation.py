@@ -1,4 +1,4 @@
-"""What a cancelled turn leaves behind, in each form of the adapter: nothing."""
+"""What a cancelled turn leaves behind where the conformance suite does not look: nothing."""
 
 from __future__ import annotations
 
@@ -38,21 +38,14 @@ class TestCrewApart(TestCrew):
     isolation = "process"
 
 
-class TestAgentApart(CancellationConformance):
-    """One agent, in a process of its own."""
+class TestOwnCrewApart(CancellationConformance):
+    """A user's own crew, which only the end of its process stops."""
 
     isolation = "process"
 
     def adapter(self) -> AdapterSpec:
         (spec,) = bridge_adapters()
         return spec
-
-    def options(self) -> dict[str, Any]:
-        return {}
-
-
-class TestOwnCrewApart(TestAgentApart):
-    """A user's own crew, which only the end of its process stops."""
 
     def options(self) -> dict[str, Any]:
         return {"crew": f"{HERE / 'crewai_crews.py'}:make_crew"}
