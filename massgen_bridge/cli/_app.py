@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "adapters": "List the kinds of agents; put an adapter to the test.",
     "new": "Start a plugin of your own from a template.",
     "doctor": "Look for what keeps massgen-bridge from working here.",
+    "models": "List the models that servers offer.",
     "config": "Check configurations; print their JSON Schema.",
     "runs": "List, show, resume, export and delete the runs of the past.",
     "sessions": "List, show and delete the conversations that are kept.",

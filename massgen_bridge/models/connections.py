@@ -11,6 +11,7 @@ from anyio import to_thread
 from pydantic import SecretStr
 
 from massgen_bridge.errors import AgentCrashed, ConfigError, LocalModelError
+from massgen_bridge.models.explaining import ExplainedCalls
 from massgen_bridge.models.local import LocalServer, LocalServers, LocalSettings
 from massgen_bridge.models.providers import LOCAL
 from massgen_bridge.models.resolution import (
@@ -173,7 +174,10 @@ class ConnectionPool:
         """The retry policy for the model calls of an agent that was added."""
         connection = self._connections[agent_id]
         limiter = self._limiter_of.get(agent_id)
-        return ModelCalls(connection, limiter=limiter, waits=not self.is_offline)
+        calls = ModelCalls(connection, limiter=limiter, waits=not self.is_offline)
+        if self.is_offline or connection.provider == LOCAL:
+            return calls
+        return ExplainedCalls(calls, connection)
 
     async def gateway(self) -> Gateway:
         """The run's gateway, one for all; it is started when it is first asked for."""

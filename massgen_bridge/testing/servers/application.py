@@ -182,6 +182,8 @@ class ModelApplication:
         models = partial(delivery.protocol.models_document, self._models)
         documents: Mapping[str, Callable[[], bytes]] = {_MODELS_PATH: models, **self._documents}
         document = documents.get(request.path)
+        if request.path.endswith("/models") and not self._has_key(request):
+            return _Plan(delivery.error(HttpError(status=401)))
         if document is not None and request.method in {"GET", "HEAD"}:
             return _Plan(_document(document()))
         if document is not None:
@@ -202,9 +204,12 @@ class ModelApplication:
         message = f"{request.path} does not take {request.method}; expected {allowed}"
         return delivery.error(HttpError(status=405, message=message, headers=(("allow", allowed),)))
 
+    def _has_key(self, request: HttpRequest) -> bool:
+        return self._key is None or api_key(request.headers) == self._key
+
     def _plan_call(self, delivery: Delivery, request: HttpRequest, number: int) -> _Plan:
         body = _parsed(request.body)
-        if self._key is not None and api_key(request.headers) != self._key:
+        if not self._has_key(request):
             return _Plan(delivery.error(HttpError(status=401)), body, number=number)
         try:
             asked = _read(delivery.protocol, body, request, number)

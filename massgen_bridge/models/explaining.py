@@ -1,0 +1,47 @@
+"""Model calls whose errors say what there is instead, where a model is not there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from massgen_bridge.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from massgen_bridge.agent import Emit
+    from massgen_bridge.connection import Connection, ModelCaller
+
+__all__ = ["ExplainedCalls"]
+
+T = TypeVar("T")
+
+
+class ExplainedCalls:
+    """Makes model calls; a `ModelCaller`.
+
+    Args:
+        calls: Makes them.
+        connection: Whose server is asked for its models when it does not know the one called.
+    """
+
+    def __init__(self, calls: ModelCaller, connection: Connection) -> None:
+        self._calls = calls
+        self._connection = connection
+
+    async def __call__(self, attempt: Callable[[], Awaitable[T]], emit: Emit) -> T:
+        """Make a model call.
+
+        Args:
+            attempt: Sends one request.
+            emit: Takes what the retry policy tells.
+
+        Raises:
+            AgentError: As the calls raise it; that of a missing model names those that are there.
+        """
+        try:
+            return await self._calls(attempt, emit)
+        except NotFound as error:
+            from massgen_bridge.models.listing import with_offered  # noqa: PLC0415 - imports HTTP
+
+            raise await with_offered(error, self._connection) from error

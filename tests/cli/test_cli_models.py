@@ -1,0 +1,93 @@
+"""`massgen-bridge models`, and a model that is not there."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from massgen_bridge.testing.servers import HttpError, ModelServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cli.conftest import Commands
+
+    from massgen_bridge.connection import Protocols
+
+MODELS = ("qwen3:8b", "gemma3:latest")
+
+
+@pytest.fixture
+def server() -> Iterator[ModelServer]:
+    missing = HttpError(status=404, message="model not found")
+    with ModelServer(models=MODELS, default=missing, api_key="the-key") as started:
+        yield started
+
+
+@pytest.fixture
+def team(tmp_path: Path, server: ModelServer) -> Path:
+    file = tmp_path / "team.yaml"
+    connections: tuple[tuple[str, str, Protocols, str], ...] = (
+        ("own", "ollama", "chat", "gemma3"),
+        ("lost", "vllm", "chat", "qwen3-8b"),
+        ("talk", "lmstudio", "messages", "qwen3:8b"),
+        ("google", "gemini", "gemini", "qwen3:8b"),
+    )
+    rows = "".join(
+        f"  {name}: {{provider: {provider}, base_url: '{server.base_url(protocol)}', "
+        f"model: '{model}', protocol: {protocol}, api_key: '${{THE_KEY}}'}}\n"
+        for name, provider, protocol, model in connections
+    )
+    agent = "agents: [{id: ada, backend: {type: openai, model: lost}}]\nstrategy: single\n"
+    file.write_text(f"version: 1\nmodels:\n{rows}{agent}", encoding="utf-8")
+    return file
+
+
+def test_one_connection_s_models_are_told_a_line_each(
+    commands: Commands, team: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THE_KEY", "the-key")
+    for name in ("own", "talk", "google"):
+        done = commands("models", name, "--config", str(team))
+        assert (done.returncode, done.stdout.splitlines()) == (0, list(MODELS))
+
+
+def test_all_of_a_configuration_are_told_with_what_is_missing(
+    commands: Commands, team: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THE_KEY", "the-key")
+    done = commands("models", "--config", str(team))
+    assert done.returncode == 1
+    assert "  * gemma3:latest" in done.stdout
+    assert "! qwen3-8b is not there; did you mean 'qwen3:8b'?" in done.stdout
+    plain = json.loads(commands("models", "--config", str(team), "--json").stdout)
+    assert {one["name"] for one in plain["connections"]} == {"own", "lost", "talk", "google"}
+    assert all(tuple(one["models"]) == MODELS for one in plain["connections"])
+
+
+def test_a_refused_key_is_told(
+    commands: Commands, team: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THE_KEY", "another")
+    done = commands("models", "own", "--config", str(team))
+    assert done.returncode == 1
+    assert "HTTP 401" in done.stdout
+    assert "another" not in done.stdout
+
+
+def test_a_misspelt_name_is_told(commands: Commands) -> None:
+    done = commands("models", "olama")
+    assert done.returncode == 2
+    assert "did you mean 'ollama'" in done.stderr
+
+
+def test_a_run_with_a_missing_model_names_those_that_are_there(
+    commands: Commands, team: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THE_KEY", "the-key")
+    done = commands("run", str(team), "Why?", "--no-journal")
+    assert done.returncode == 1
+    assert "offers 'qwen3:8b', 'gemma3:latest' (did you mean 'qwen3:8b'?)" in done.stderr
