@@ -183,11 +183,13 @@ class AnswerRef(Frozen):
 class ShownAnswer(AnswerRef):
     """An answer as it is shown to another agent.
 
-    `asked` is the part of the task that its author was given, None for the whole task.
+    `asked` is the part of the task that its author was given, None for the whole task. `media` are
+    the pictures and the like that belong to it.
     """
 
     text: str
     asked: str | None = None
+    media: tuple[MediaPart, ...] = ()
 
 
 class Turn(Frozen):

@@ -24,7 +24,7 @@ from massgen_bridge.events import (
     StageInfo,
     VoteInfo,
 )
-from massgen_bridge.messages import Frozen
+from massgen_bridge.messages import Frozen, MediaPart
 
 __all__ = [
     "Announce",
@@ -122,14 +122,15 @@ class Announce(Frozen):
 class Finish(Frozen):
     """End the run. What is still running is cancelled.
 
-    `presentation` is the winner's text where it presented its answer once more. `budget` names the
-    budget that ended the run.
+    `presentation` is the winner's text where it presented its answer once more, `presented_media`
+    what belongs to that. `budget` names the budget that ended the run.
     """
 
     type: Literal["finish"] = "finish"
     status: RunStatus
     winner: AnswerRef | None = None
     presentation: str | None = None
+    presented_media: tuple[MediaPart, ...] = ()
     budget: BudgetName | None = None
     votes: tuple[VoteInfo, ...] = ()
     answers: tuple[AnswerInfo, ...] = ()

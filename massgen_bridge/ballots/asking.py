@@ -8,7 +8,7 @@ from typing import assert_never
 from massgen_bridge.agent import AnswerRef, ToolDefinition
 from massgen_bridge.ballots.earlier import Earlier
 from massgen_bridge.ballots.papers import BALLOT, END, IMPROVE, RANKING, VOTE_TOOL, Draft, Paper
-from massgen_bridge.ballots.showing import Follow, show_changes, show_outcome, show_task
+from massgen_bridge.ballots.showing import Follow, in_parts, show_changes, show_outcome, show_task
 from massgen_bridge.events import BallotWay, Purpose
 from massgen_bridge.messages import JsonValue, Message, Part, TextPart
 from massgen_bridge.strategy import Speaker, StartTurn
@@ -50,8 +50,8 @@ def compose(
     wish = _wish(purpose, command) if paper is None else _ask_choice(purpose, paper, command)
     wish = (wish + _problem(command)).lstrip("\n")
     if follow is not None and follow.messages:
-        asked = TextPart(text=show_changes(follow, command, mark) + wish)
-        messages = (*follow.before, Message(role="user", parts=(asked,)))
+        asked = in_parts(*_loose(show_changes(follow, command, mark)), wish)
+        messages = (*follow.before, Message(role="user", parts=asked))
     else:
         matter = _matter(purpose, command, question, mark, follow)
         if wish:
@@ -69,6 +69,11 @@ def compose(
         case "text":
             return Draft(messages=messages, paper=paper)
     assert_never(way)
+
+
+def _loose(parts: Iterable[Part]) -> Iterable[str | Part]:
+    """Parts of text as their texts."""
+    return (part.text if isinstance(part, TextPart) else part for part in parts)
 
 
 def _matter(

@@ -7,7 +7,7 @@ from typing import Literal
 
 from massgen_bridge.agent import AnswerRef, Capabilities, ToolDefinition
 from massgen_bridge.events import BallotWay
-from massgen_bridge.messages import Frozen, JsonValue, Message
+from massgen_bridge.messages import Frozen, JsonValue, MediaPart, Message
 
 __all__ = [
     "BALLOT",
@@ -93,9 +93,10 @@ class NextSpeaker(Frozen):
 
 
 class Improvement(Frozen):
-    """An answer, or a better one."""
+    """An answer, or a better one; `media` belong to it."""
 
     text: str
+    media: tuple[MediaPart, ...] = ()
 
 
 class Abstention(Frozen):

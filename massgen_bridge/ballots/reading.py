@@ -23,7 +23,7 @@ from massgen_bridge.ballots.papers import (
     Spoiled,
     VoteCast,
 )
-from massgen_bridge.messages import ToolCall, ToolResult, unbroken
+from massgen_bridge.messages import MediaPart, ToolCall, ToolResult, unbroken
 
 __all__ = ["read", "take_vote"]
 
@@ -62,22 +62,26 @@ def read(paper: Paper | None, result: TurnResult, cast: Choice | None = None) ->
     if result.abstained is not None:
         return Abstention(reason=unbroken(result.abstained))
     if paper is None:
-        return _answer(result.text)
+        return _answer(result.text, result)
     match paper.way:
         case "tools":
             if paper.may_improve:
-                return _answer(result.text)
+                return _answer(result.text, result)
             valid = "ranking" if paper.ranks else "label"
             return Spoiled(problem=f"the tool `{VOTE_TOOL}` was not called with a valid {valid}")
         case "schema":
             return _read_schema(paper, result)
         case "text":
-            return _read_text(paper, result.text)
+            return _read_text(paper, result)
     assert_never(paper.way)
 
 
-def _answer(text: str) -> Cast:
-    return Improvement(text=unbroken(text)) if text.strip() else Spoiled(problem="it was empty")
+def _answer(text: str, result: TurnResult) -> Cast:
+    """An answer: a text, or media that speak for themselves."""
+    media = tuple(part for part in result.message.parts if isinstance(part, MediaPart))
+    if not text.strip() and not media:
+        return Spoiled(problem="it was empty")
+    return Improvement(text=unbroken(text), media=media)
 
 
 def _checked(paper: Paper, chosen: object, reason: object) -> Choice | Spoiled:
@@ -129,7 +133,8 @@ def _read_schema(paper: Paper, result: TurnResult) -> Cast:
     return _checked(paper, chosen, value.get("reason"))
 
 
-def _read_text(paper: Paper, text: str) -> Cast:
+def _read_text(paper: Paper, result: TurnResult) -> Cast:
+    text = result.text
     fence = rf"(?m)^[ \t]*```{{kind}}-{paper.mark}[ \t]*\r?\n"
     ballots = list(re.finditer(fence.format(kind="ballot") + r"([\s\S]*?)^[ \t]*```", text))
     answers = list(re.finditer(fence.format(kind="answer"), text))
@@ -140,7 +145,7 @@ def _read_text(paper: Paper, text: str) -> Cast:
             return Spoiled(problem="only a ballot is possible now")
         # The last fence ends it: an answer may itself hold fenced code.
         body = text[answers[0].end() :]
-        return _answer(re.sub(r"\r?\n[ \t]*```\s*\Z", "", body))
+        return _answer(re.sub(r"\r?\n[ \t]*```\s*\Z", "", body), result)
     return _read_fields(paper, ballots[0].group(1))
 
 

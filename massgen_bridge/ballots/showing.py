@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from massgen_bridge.events import Purpose, VoteInfo
     from massgen_bridge.strategy import StartTurn
 
-__all__ = ["Follow", "show_changes", "show_outcome", "show_task"]
+__all__ = ["Follow", "in_parts", "show_changes", "show_outcome", "show_task"]
 
 _ANSWERS = "Answers that were given to it, each by another author"
 _CONVERSATION = "What was said so far, in this order"
@@ -61,26 +61,28 @@ def show_task(
     purpose: Purpose, command: StartTurn, question: Message, mark: str, follow: Follow | None
 ) -> tuple[Part, ...]:
     """The task and all answers; those that are new are named for an agent without history."""
-    end = ""
-    if command.shown:
-        heading = _HEADINGS.get(purpose, _ANSWERS)
-        news = _news(follow.new_in(command)) if follow is not None else ""
-        end = f"{heading}:\n\n{_blocks(command.shown, mark)}{_parts(command)}{news}{_MATERIAL}"
-    return _task(question, mark, end)
+    if not command.shown:
+        return _task(question, mark)
+    heading = _HEADINGS.get(purpose, _ANSWERS)
+    news = _news(follow.new_in(command)) if follow is not None else ""
+    blocks = _blocks(command.shown, mark)
+    end = f"{_parts(command)}{news}{_MATERIAL}"
+    return _task(question, mark, f"{heading}:\n\n", *blocks, end)
 
 
-def show_changes(follow: Follow, command: StartTurn, mark: str) -> str:
+def show_changes(follow: Follow, command: StartTurn, mark: str) -> tuple[Part, ...]:
     """What has changed since an earlier turn; empty where nothing has."""
     cut_off = "" if follow.finished else "Your reply was stopped: the answers have changed.\n\n"
     fresh = follow.new_in(command)
     if not fresh:
-        return cut_off
+        return in_parts(cut_off)
     standing = {(one.label, one.version) for one in command.shown}
     gone = [one.label for one in follow.shown if (one.label, one.version) not in standing]
     dropped = (
         f"Of the answers before, those of {', '.join(gone)} no longer stand.\n" if gone else ""
     )
-    return f"{cut_off}New answers:\n\n{_blocks(fresh, mark)}{dropped}{_MATERIAL}"
+    blocks = _blocks(fresh, mark)
+    return in_parts(f"{cut_off}New answers:\n\n", *blocks, f"{dropped}{_MATERIAL}")
 
 
 def show_outcome(command: StartTurn, question: Message, mark: str) -> tuple[Part, ...]:
@@ -88,23 +90,47 @@ def show_outcome(command: StartTurn, question: Message, mark: str) -> tuple[Part
     own, *others = command.shown
     votes = len(command.votes)
     by = f" with {votes} vote{'s' if votes > 1 else ''}" if votes else ""
-    end = f"Your own answer to it was chosen{by}:\n\n{_blocks((own,), mark)}"
-    end += _reasons(command.votes, mark)
+    told: list[str | Part] = [f"Your own answer to it was chosen{by}:\n\n", *_blocks((own,), mark)]
+    told.append(_reasons(command.votes, mark))
     if others:
-        end += f"Answers of others:\n\n{_blocks(others, mark)}"
-    return _task(question, mark, end + _MATERIAL)
+        told += ("Answers of others:\n\n", *_blocks(others, mark))
+    return _task(question, mark, *told, _MATERIAL)
 
 
-def _task(question: Message, mark: str, end: str) -> tuple[Part, ...]:
+def in_parts(*pieces: str | Part) -> tuple[Part, ...]:
+    """Texts and parts in their order; texts that follow each other are one part."""
+    parts: list[Part] = []
+    texts: list[str] = []
+    for piece in pieces:
+        if isinstance(piece, str):
+            texts.append(piece)
+            continue
+        parts += _as_part(texts)
+        parts.append(piece)
+        texts = []
+    return (*parts, *_as_part(texts))
+
+
+def _as_part(texts: list[str]) -> list[Part]:
+    text = "".join(texts)
+    return [TextPart(text=text)] if text else []
+
+
+def _task(question: Message, mark: str, *end: str | Part) -> tuple[Part, ...]:
     opening = TextPart(text=f"The task:\n<task-{mark}>\n")
-    return (opening, *question.parts, TextPart(text=f"\n</task-{mark}>\n\n{end}"))
+    return (opening, *question.parts, *in_parts(f"\n</task-{mark}>\n\n", *end))
 
 
-def _blocks(answers: Iterable[ShownAnswer], mark: str) -> str:
-    return "".join(
-        f'<answer-{mark} label="{answer.label}">\n{answer.text}\n</answer-{mark}>\n\n'
-        for answer in answers
-    )
+def _blocks(answers: Iterable[ShownAnswer], mark: str) -> list[str | Part]:
+    """Each answer between marks, with its pictures, which are said to be its own."""
+    blocks: list[str | Part] = []
+    for answer in answers:
+        blocks.append(f'<answer-{mark} label="{answer.label}">\n{answer.text}\n')
+        for number, part in enumerate(answer.media, 1):
+            name = f": {part.name}" if part.name else ""
+            blocks += (f"[{part.type} {number} of {answer.label}{name}]\n", part, "\n")
+        blocks.append(f"</answer-{mark}>\n\n")
+    return blocks
 
 
 def _reasons(votes: Iterable[VoteInfo], mark: str) -> str:

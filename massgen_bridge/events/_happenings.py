@@ -7,16 +7,20 @@ from typing import Literal
 from massgen_bridge.agent import AnswerRef, StopReason
 from massgen_bridge.budget import BudgetName, spending
 from massgen_bridge.errors import ErrorKind
-from massgen_bridge.messages import Frozen
+from massgen_bridge.messages import Frozen, MediaPart
 
 
 class Answered(Frozen):
-    """An agent gave an answer (its first one, or a better one)."""
+    """An agent gave an answer (its first one, or a better one).
+
+    `media` are the pictures and the like that it made for it, or that the answer cites.
+    """
 
     type: Literal["answered"] = "answered"
     agent_id: str
     turn_id: str
     text: str
+    media: tuple[MediaPart, ...] = ()
     stop_reason: StopReason = "end"
 
 

@@ -42,19 +42,21 @@ class AnswerListed(Frozen):
     answer: AnswerRef
     authors: tuple[str, ...]
     text: str
+    media: tuple[MediaPart, ...] = ()
 
 
 class AnswerInfo(Frozen):
     """An answer at the end of a run; `votes` counts the valid votes for this version.
 
     `score` is what decided where that is not the number of votes: the sum of their weights, or
-    the points of rankings.
+    the points of rankings. `media` are the pictures and the like that belong to it.
     """
 
     label: str
     version: int
     authors: tuple[str, ...]
     text: str
+    media: tuple[MediaPart, ...] = ()
     votes: int = 0
     score: float | None = None
     stop_reason: StopReason = "end"
@@ -143,6 +145,7 @@ class RunResult(Frozen):
         status: `answered`; `best_so_far` when a deadline or a limit ended it early; `failed`;
             `cancelled`.
         answer: The winning text, None without one.
+        media: The pictures and the like that belong to it, with the files they are saved in.
         presented: The winner presented its answer once more: `answer` is that text, and what was
             voted for stands among `answers`.
         budget: The budget that ended the run, None where none did.
@@ -157,6 +160,7 @@ class RunResult(Frozen):
     run_id: str
     status: RunStatus
     answer: str | None = None
+    media: tuple[MediaPart, ...] = ()
     presented: bool = False
     budget: BudgetName | None = None
     winner: str | None = None
@@ -204,11 +208,15 @@ class RunResult(Frozen):
 
 
 class Exchange(Frozen):
-    """A question of the user and the team's answer to it, as the user saw both: that of a run."""
+    """A question of the user and the team's answer to it, as the user saw both: that of a run.
+
+    `media` belong to the answer.
+    """
 
     run_id: str
     question: Message
     answer: str
+    media: tuple[MediaPart, ...] = ()
 
 
 class Conversation(Frozen):

@@ -113,6 +113,11 @@ class Crew:
     async def __aexit__(self, *_error: object) -> None:
         await self.aclose()
 
+    @property
+    def workspaces(self) -> Workspaces:
+        """The agents' folders."""
+        return self._workspaces
+
     async def aclose(self) -> None:
         """Close all agents, the last one first."""
         await self._stack.aclose()

@@ -10,7 +10,7 @@ from massgen_bridge import ballots
 from massgen_bridge.agent import TurnResult, Usage
 from massgen_bridge.errors import AgentCrashed, ProtocolFailed, error_of_kind
 from massgen_bridge.events import Conversation, Exchange, OuterTurn
-from massgen_bridge.messages import Message, TextPart, assistant
+from massgen_bridge.messages import MediaPart, Message, TextPart, assistant, with_media
 from massgen_bridge.strategies.poll import POLL, Poll, majority_of, order_of
 
 if TYPE_CHECKING:
@@ -87,9 +87,10 @@ def question_of(turn: Turn, asked: StartTurn | None) -> Message:
     last = max((i for i, one in enumerate(said) if one.role == "user"), default=None)
     parts = said[last].parts if last is not None else ()
     earlier = [f"{one.role}: {one.text}" for one in said[:last] if one.text]
-    if earlier:
-        before = "What was said before:\n\n" + "\n\n".join(earlier) + "\n\nNow:\n\n"
-        parts = (TextPart(text=before), *parts)
+    media = [part for one in said[:last] for part in one.parts if isinstance(part, MediaPart)]
+    if earlier or media:
+        before = "What was said before:\n\n" + "\n\n".join(earlier)
+        parts = (TextPart(text=before), *media, TextPart(text="\n\nNow:\n\n"), *parts)
     if turn.output_schema is not None:
         wish = "\n\nReply with JSON alone that satisfies this schema:\n"
         parts = (*parts, TextPart(text=wish + json.dumps(turn.output_schema)))
@@ -128,7 +129,7 @@ def answer_of(turn: Turn, result: RunResult, usage: Usage) -> TurnResult:
         except (ValueError, RecursionError) as error:
             raise ProtocolFailed(f"the team's answer had to be JSON, but is not: {error}") from None
     won = next(a for a in result.answers if (a.label, a.version) == _ref(result))
-    message = assistant(result.answer)
+    message = with_media(assistant(result.answer), result.media)
     return TurnResult(
         message=message,
         new_messages=(message,),

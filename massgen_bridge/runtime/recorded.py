@@ -16,6 +16,7 @@ from massgen_bridge.runtime.cassette.executor import TapedExecutor, marks_of, ro
 from massgen_bridge.runtime.course import check_same_seats, past_of
 from massgen_bridge.runtime.decisions import Decisions
 from massgen_bridge.runtime.executor import InProcessExecutor
+from massgen_bridge.runtime.gallery import Gallery
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.journal import Journal, read_run
 from massgen_bridge.runtime.observers import open_observers
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from massgen_bridge.events import Record, RunResult, RunStarted
+    from massgen_bridge.messages import MediaPart
     from massgen_bridge.runtime.course import Past
     from massgen_bridge.runtime.crew import Crew
     from massgen_bridge.runtime.executor import Executor
@@ -181,6 +183,7 @@ async def _run(
             conversation=started.conversation,
             marks=None if tape is None else marks_of(tape),
             attached=started.attached,
+            gallery=Gallery(crew.workspaces),
         )
         try:
             return await runner.run()
@@ -198,12 +201,21 @@ async def _run(
 
 def _end_turn(session: Session, result: RunResult, secrets: Iterable[str]) -> None:
     """Enter what came of a turn."""
-    answer = None if result.answer is None else SecretForms(secrets).mask(result.answer)
+    forms = SecretForms(secrets)
+    answer = None if result.answer is None else forms.mask(result.answer)
     try:
-        session.finish(result.run_id, result.status, answer)
+        session.finish(result.run_id, result.status, answer, _without(forms, result.media))
     except JournalError as error:
         # The answer is there, and whoever opens the session next takes it from the journal.
         _logger.warning("%s", error)
+
+
+def _without(forms: SecretForms, media: Iterable[MediaPart]) -> list[MediaPart]:
+    """Media without secrets."""
+    return [
+        part if part.data is None else part.model_copy(update={"data": forms.mask_data(part.data)})
+        for part in media
+    ]
 
 
 async def _open_journal(prepared: Prepared, started: RunStarted, run_id: str) -> Journal:

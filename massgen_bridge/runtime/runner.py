@@ -30,7 +30,9 @@ from massgen_bridge.events import (
 )
 from massgen_bridge.messages import with_media
 from massgen_bridge.runtime.budgets import Budgets
+from massgen_bridge.runtime.gallery import Gallery
 from massgen_bridge.runtime.turns import Stage, TurnTask, concluding, prepare
+from massgen_bridge.runtime.workspaces import Workspaces
 from massgen_bridge.strategy import (
     Announce,
     BreakTie,
@@ -75,6 +77,7 @@ class Runner:
         conversation: What the question goes on from, None where it stands alone.
         marks: What the marks on ballots are made from; a new secret by default.
         attached: What single agents get with every task, by agent id.
+        gallery: Takes care of the pictures of answers; in temporary folders by default.
 
     Attributes:
         result: What the run gave, also after a cancellation; None while it runs.
@@ -92,6 +95,7 @@ class Runner:
         conversation: Conversation | None = None,
         marks: str | None = None,
         attached: Mapping[str, tuple[MediaPart, ...]] | None = None,
+        gallery: Gallery | None = None,
     ) -> None:
         self._plan = plan
         self._conversation = conversation
@@ -106,6 +110,7 @@ class Runner:
             budgets=Budgets(plan, recorder.ledger, past.course.reached if past else ()),
             earlier=_earlier(plan, conversation),
             attached=attached or {},
+            gallery=gallery or Gallery(Workspaces()),
             ends_at=min(
                 (self._started + s for s in (plan.deadline_s, plan.budget.wall_s) if s is not None),
                 default=None,
@@ -322,6 +327,7 @@ class Runner:
             run_id=self._recorder.run_id,
             status=finish.status,
             answer=_answer_of(finish, winner),
+            media=_media_of(finish, winner),
             presented=finish.presentation is not None,
             budget=finish.budget,
             winner=winner.authors[0] if winner else None,
@@ -375,6 +381,11 @@ def _answer_of(finish: Finish, winner: AnswerInfo | None) -> str | None:
     if winner is None:
         return None
     return winner.text if finish.presentation is None else finish.presentation
+
+
+def _media_of(finish: Finish, winner: AnswerInfo | None) -> tuple[MediaPart, ...]:
+    """What belongs to the answer; a presentation in words alone is of what was chosen."""
+    return () if winner is None else finish.presented_media or winner.media
 
 
 def _earlier(plan: RunPlan, conversation: Conversation | None) -> dict[str, Earlier]:

@@ -16,11 +16,11 @@ import weakref
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from massgen_bridge.errors import ConfigError, JournalError
 from massgen_bridge.events import Exchange, RunFinished, RunResult, RunStatus
-from massgen_bridge.messages import Frozen, Message
+from massgen_bridge.messages import Frozen, MediaPart, Message
 from massgen_bridge.runtime.index import RunIndex, data_path
 from massgen_bridge.runtime.journal_file import read_ends, sync_directory
 from massgen_bridge.runtime.owner import Owner
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "SessionTurn"]
 
-_FORMAT = 1
+_FORMAT = 2
 _APPLICATION_ID = 0x4D474253
 _BUSY_S = 10.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -40,10 +40,13 @@ _TABLE = """
 CREATE TABLE turns (
     number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, asked_at REAL NOT NULL,
     status TEXT NOT NULL, question TEXT NOT NULL, answer TEXT,
-    owner TEXT NOT NULL
+    owner TEXT NOT NULL, media TEXT
 )
 """
-_COLUMNS = "number, run_id, asked_at, status, question, answer, owner"
+_MEDIA: TypeAdapter[tuple[MediaPart, ...]] = TypeAdapter(
+    tuple[MediaPart, ...], config=ConfigDict(defer_build=True)
+)
+_COLUMNS = "number, run_id, asked_at, status, question, answer, owner, media"
 
 
 class SessionTurn(Frozen):
@@ -55,6 +58,7 @@ class SessionTurn(Frozen):
         asked_at: Unix time in seconds.
         question: The user's message.
         answer: What the user saw; None without one: then it is no part of the conversation.
+        media: The pictures and the like that belong to the answer.
         status: How the run ended; `running` while it does; `interrupted` where its process ended
             without saying how: resuming the run completes the turn.
     """
@@ -64,6 +68,7 @@ class SessionTurn(Frozen):
     asked_at: float
     question: Message
     answer: str | None = None
+    media: tuple[MediaPart, ...] = ()
     status: RunStatus | Literal["running", "interrupted"] = "running"
 
 
@@ -90,7 +95,7 @@ class _Entry(NamedTuple):
             return self.turn
         result = _result_in(journal)
         if result is not None:
-            ended = {"status": result.status, "answer": result.answer}
+            ended = {"status": result.status, "answer": result.answer, "media": result.media}
             return self.turn.model_copy(update=ended)
         if self.is_alive:
             return self.turn
@@ -205,20 +210,23 @@ class Session:
             )
             return done.rowcount > 0
 
-    def finish(self, run_id: str, status: RunStatus, answer: str | None) -> None:
+    def finish(
+        self, run_id: str, status: RunStatus, answer: str | None, media: Iterable[MediaPart] = ()
+    ) -> None:
         """Enter how the run of a turn has ended; for whoever made it.
 
         Args:
             run_id: The run.
             status: How it ended.
             answer: What the user saw, without secrets.
+            media: What belongs to the answer, without secrets.
 
         Raises:
             JournalError: The session cannot be read or written.
         """
         if self.exists:  # it may have been deleted meanwhile
             with self._transaction() as file:
-                _write_end(file, run_id, status, answer)
+                _write_end(file, run_id, status, answer, media)
 
     def delete(self) -> None:
         """Forget the conversation for good; the journals of its runs stay.
@@ -248,7 +256,7 @@ class Session:
             if now.status == "running":
                 raise JournalError(self._in_use(entry))
             if now != entry.turn:
-                _write_end(file, now.run_id, now.status, now.answer)
+                _write_end(file, now.run_id, now.status, now.answer, now.media)
             settled.append(now)
         return settled
 
@@ -318,6 +326,9 @@ class Session:
             file.execute(_TABLE)
             file.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             file.execute(f"PRAGMA user_version = {_FORMAT}")
+        elif written == 1 and application == _APPLICATION_ID:
+            file.execute("ALTER TABLE turns ADD COLUMN media TEXT")
+            file.execute(f"PRAGMA user_version = {_FORMAT}")
         elif application != _APPLICATION_ID:
             raise JournalError(
                 f"{str(self._path)!r} is an SQLite file, but not a session; move it away"
@@ -331,9 +342,9 @@ class Session:
 def _exchanges(turns: Iterable[SessionTurn]) -> tuple[Exchange, ...]:
     """The turns that can be shown to a model: none would take an empty answer."""
     return tuple(
-        Exchange(run_id=turn.run_id, question=turn.question, answer=turn.answer)
+        Exchange(run_id=turn.run_id, question=turn.question, answer=turn.answer, media=turn.media)
         for turn in turns
-        if turn.answer is not None and turn.answer.strip()
+        if turn.answer is not None and (turn.answer.strip() or turn.media)
     )
 
 
@@ -378,7 +389,7 @@ def _connect(where: str) -> sqlite3.Connection:
 
 def _read(file: sqlite3.Connection) -> Iterator[_Entry]:
     rows = file.execute(f"SELECT {_COLUMNS} FROM turns ORDER BY number").fetchall()  # noqa: S608 - a constant
-    for number, run_id, asked_at, status, question, answer, owner in rows:
+    for number, run_id, asked_at, status, question, answer, owner, media in rows:
         turn = SessionTurn(
             number=number,
             run_id=run_id,
@@ -386,13 +397,21 @@ def _read(file: sqlite3.Connection) -> Iterator[_Entry]:
             status=status,
             question=Message.model_validate_json(question),
             answer=answer,
+            media=() if media is None else _MEDIA.validate_json(media),
         )
         yield _Entry(turn, Owner.model_validate_json(owner))
 
 
-def _write_end(file: sqlite3.Connection, run_id: str, status: str, answer: str | None) -> None:
+def _write_end(
+    file: sqlite3.Connection,
+    run_id: str,
+    status: str,
+    answer: str | None,
+    media: Iterable[MediaPart],
+) -> None:
     file.execute(
-        "UPDATE turns SET status = ?, answer = ? WHERE run_id = ?", (status, answer, run_id)
+        "UPDATE turns SET status = ?, answer = ?, media = ? WHERE run_id = ?",
+        (status, answer, _MEDIA.dump_json(tuple(media)).decode(), run_id),
     )
 
 

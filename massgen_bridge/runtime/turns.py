@@ -20,6 +20,7 @@ from massgen_bridge.events import (
     BallotSpoiled,
     Happening,
     ImprovementPromised,
+    LogLine,
     ModelCallStarted,
     Ranked,
     SpeakerChosen,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from massgen_bridge.runtime.course import Attempt
     from massgen_bridge.runtime.decisions import Decisions
     from massgen_bridge.runtime.executor import Executor, TurnOutcome
+    from massgen_bridge.runtime.gallery import Gallery
     from massgen_bridge.runtime.plan import PlannedAgent
     from massgen_bridge.runtime.recorder import Recorder
     from massgen_bridge.strategy import StartTurn
@@ -63,6 +65,7 @@ class Stage:
         secret: Makes the marks on ballots unguessable.
         earlier: What each agent is shown of the conversation before; nothing by default.
         attached: What single agents get with every task.
+        gallery: Takes care of the pictures of answers.
         ends_at: When the time of the run is up, on the monotonic clock; None if it never is.
     """
 
@@ -72,6 +75,7 @@ class Stage:
     decisions: Decisions
     recorder: Recorder
     budgets: Budgets
+    gallery: Gallery
     earlier: Mapping[str, ballots.Earlier] = field(default_factory=dict)
     attached: Mapping[str, tuple[MediaPart, ...]] = field(default_factory=dict)
     ends_at: float | None = None
@@ -344,6 +348,16 @@ class TurnTask:
                 refusal = await self.stage.decisions.answer_verdict(self.turn, cast.text)
                 if refusal is not None:
                     return AnswerRejected(**who, reason=refusal.reason)
-                return Answered(**who, text=cast.text, stop_reason=result.stop_reason)
+                media = await self._brought(cast)
+                return Answered(**who, text=cast.text, media=media, stop_reason=result.stop_reason)
             case _:
                 assert_never(cast)
+
+    async def _brought(self, answer: ballots.Improvement) -> tuple[MediaPart, ...]:
+        """What belongs to an answer; it is saved before the answer counts."""
+        brought = await self.stage.gallery.brought(
+            self.turn, self.agent.seat.label, answer.text, answer.media
+        )
+        for note in brought.notes:
+            self.stage.recorder.record(LogLine(stream="log", text=note), **self._who)
+        return brought.media

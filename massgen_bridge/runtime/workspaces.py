@@ -30,6 +30,18 @@ class Workspaces:
         inner._around = self, team_id
         return inner
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether they outlive the run."""
+        return self._around[0].is_kept if self._around is not None else self._folder is not None
+
+    @property
+    def root(self) -> Path | None:
+        """The folder that they are in, there or not; None before a temporary one is made."""
+        if self._around is None and self._folder is None:
+            return self._temporary
+        return None if self._around is not None and self._around[0].root is None else self._base()
+
     def path(self, agent_id: str) -> Path:
         """An agent's folder, which is not made by this."""
         # An agent may be called as the folder above is.

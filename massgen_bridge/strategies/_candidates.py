@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from massgen_bridge.agent import AnswerRef, ShownAnswer, StopReason
-from massgen_bridge.events import AnswerInfo, BudgetReached, RunStatus, Seat, VoteInfo
-from massgen_bridge.messages import Frozen
-from massgen_bridge.strategy import Finish
+from massgen_bridge.events import (
+    AnswerInfo,
+    AnswerListed,
+    BudgetReached,
+    RunStatus,
+    Seat,
+    VoteInfo,
+)
+from massgen_bridge.messages import Frozen, MediaPart
+from massgen_bridge.strategy import Announce, Finish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +33,7 @@ class Candidate(Frozen):
     label: str
     version: int
     text: str
+    media: tuple[MediaPart, ...] = ()
     authors: tuple[str, ...]
     stop_reason: StopReason = "end"
     since: int = 0
@@ -37,7 +45,16 @@ class Candidate(Frozen):
 
     def shown(self, asked: str | None = None) -> ShownAnswer:
         """As others get to see it; `asked` is the part of the task that it is about."""
-        return ShownAnswer(label=self.label, version=self.version, text=self.text, asked=asked)
+        return ShownAnswer(
+            label=self.label, version=self.version, text=self.text, media=self.media, asked=asked
+        )
+
+    def listed(self) -> Announce:
+        """What is announced when it stands for election."""
+        event = AnswerListed(
+            answer=self.ref, authors=self.authors, text=self.text, media=self.media
+        )
+        return Announce(event=event)
 
     def info(self, votes: int = 0, score: float | None = None) -> AnswerInfo:
         """As it is reported at the end."""
@@ -46,6 +63,7 @@ class Candidate(Frozen):
             version=self.version,
             authors=self.authors,
             text=self.text,
+            media=self.media,
             votes=votes,
             score=score,
             stop_reason=self.stop_reason,
@@ -68,12 +86,25 @@ class Draft(Frozen):
 
     agent_id: str
     text: str
+    media: tuple[MediaPart, ...] = ()
     stop_reason: StopReason = "end"
 
 
-def same_text(one: str, other: str) -> bool:
-    """Whether two answers say the same, white space at the ends aside."""
-    return one.strip() == other.strip()
+class Says(Protocol):
+    """An answer, as far as it says something."""
+
+    @property
+    def text(self) -> str:
+        """Its text."""
+
+    @property
+    def media(self) -> tuple[MediaPart, ...]:
+        """What belongs to it."""
+
+
+def content_of(answer: Says) -> tuple[str, tuple[bytes | str | None, ...]]:
+    """What an answer says and shows: of equal ones the same, white space at the ends aside."""
+    return answer.text.strip(), tuple(part.data or part.url for part in answer.media)
 
 
 def votes_for(candidate: Candidate, votes: tuple[VoteInfo, ...]) -> int:
@@ -152,15 +183,15 @@ def merge(
     """
     labels = {seat.agent_id: seat.label for seat in seats}
     order = {seat.label: position for position, seat in enumerate(seats)}
-    same: dict[str, list[Draft]] = {}
+    same: dict[tuple[object, ...], list[Draft]] = {}
     for draft in sorted(drafts, key=lambda draft: order[labels[draft.agent_id]]):
-        same.setdefault(draft.text.strip(), []).append(draft)
+        same.setdefault(content_of(draft), []).append(draft)
     gone = {draft.agent_id for draft in drafts}
     kept: list[Candidate] = []
     changed: list[Candidate] = []
     for candidate in candidates:
         stay = tuple(author for author in candidate.authors if author not in gone)
-        joining = same.pop(candidate.text.strip(), []) if stay else []
+        joining = same.pop(content_of(candidate), []) if stay else []
         authors = (*stay, *(draft.agent_id for draft in joining))
         if authors == candidate.authors:
             kept.append(candidate)
@@ -182,6 +213,7 @@ def _candidate(
         label=label,
         version=versions.get(label, 0) + 1,
         text=first.text,
+        media=first.media,
         authors=tuple(draft.agent_id for draft in equal),
         stop_reason=first.stop_reason,
         since=since,

@@ -181,7 +181,7 @@ def presented(state: ConsensusState, member: Member, happening: TurnHappening) -
     problem = _problem_of(happening)
     if isinstance(happening, Answered):
         if happening.stop_reason in {"end", "tool"}:
-            return _finish(state, verdict, presentation=happening.text)
+            return _finish(state, verdict, presented=happening)
         problem = f"it ended by {happening.stop_reason!r}"
     failed = f"the presentation failed: {problem or 'it was no text'}"
     message = f"{verdict.message}; {failed}" if verdict.message else failed
@@ -227,7 +227,7 @@ def _finish(
     state: ConsensusState,
     verdict: Verdict,
     *,
-    presentation: str | None = None,
+    presented: Answered | None = None,
 ) -> Step:
     # Drafts of an unfinished round were paid for: they are reported, without votes.
     unfinished, _ = joined(state, state.round + 1)
@@ -236,7 +236,8 @@ def _finish(
     command = Finish(
         status=verdict.status,
         winner=verdict.winner,
-        presentation=presentation,
+        presentation=presented.text if presented is not None else None,
+        presented_media=presented.media if presented is not None else (),
         votes=state.votes,
         answers=infos_of(state, answers),
         tie_broken_by=verdict.tie_broken_by,

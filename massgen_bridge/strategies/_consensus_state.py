@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from massgen_bridge.agent import AnswerRef, ShownAnswer
-from massgen_bridge.events import AnswerInfo, AnswerListed, RunStatus, Seat, VoteInfo
+from massgen_bridge.events import AnswerInfo, RunStatus, Seat, VoteInfo
 from massgen_bridge.messages import Frozen
 from massgen_bridge.strategies._candidates import (
     Candidate,
@@ -19,7 +19,7 @@ from massgen_bridge.strategies._candidates import (
 )
 from massgen_bridge.strategies._staged import Stages, result_of
 from massgen_bridge.strategies._workers import InTheRun
-from massgen_bridge.strategy import Announce, CancelTurn, Command, WatchIdle
+from massgen_bridge.strategy import CancelTurn, Command, WatchIdle
 
 __all__ = [
     "ConsensusState",
@@ -240,9 +240,7 @@ def joined(state: ConsensusState, since: int) -> Step:
         state.candidates, state.drafts, state.seats, state.versions, since=since
     )
     versions = {**state.versions, **{one.label: one.version for one in listed}}
-    news = tuple(
-        Announce(event=AnswerListed(answer=c.ref, authors=c.authors, text=c.text)) for c in listed
-    )
+    news = tuple(candidate.listed() for candidate in listed)
     changes = {"candidates": candidates, "versions": versions, "drafts": ()}
     return state.model_copy(update=changes), news
 

@@ -25,7 +25,7 @@ from massgen_bridge.events import (
     TurnLost,
     Voted,
 )
-from massgen_bridge.messages import Frozen
+from massgen_bridge.messages import Frozen, MediaPart
 from massgen_bridge.strategies._candidates import Candidate
 from massgen_bridge.strategy import StartTurn
 
@@ -84,6 +84,7 @@ class Gave(NamedTuple):
     seat: Seat
     text: str
     stop_reason: StopReason
+    media: tuple[MediaPart, ...] = ()
 
     def answer(self, version: int = 1) -> Candidate:
         """As an answer under the agent's own label."""
@@ -91,6 +92,7 @@ class Gave(NamedTuple):
             label=self.seat.label,
             version=version,
             text=self.text,
+            media=self.media,
             authors=(self.seat.agent_id,),
             stop_reason=self.stop_reason,
         )
@@ -179,8 +181,8 @@ def _said(seat: Seat, task: StartTurn, happening: TurnHappening) -> Gave | Chose
     asked = task.repairs or task.purpose
     ballot = asked in {"evaluate", "judge", "chair", "rank"}
     match happening:
-        case Answered(text=text, stop_reason=stop_reason):
-            return "a vote was expected" if ballot else Gave(seat, text, stop_reason)
+        case Answered(text=text, stop_reason=stop_reason, media=media):
+            return "a vote was expected" if ballot else Gave(seat, text, stop_reason, media)
         case Voted(choice=choice, reason=reason):
             if not ballot or asked in {"chair", "rank"}:
                 return "no vote for an answer was expected"

@@ -36,7 +36,7 @@ from massgen_bridge.events import (
     Voted,
 )
 from massgen_bridge.specs import NoOptions
-from massgen_bridge.strategies._candidates import Candidate, Draft, same_text
+from massgen_bridge.strategies._candidates import Candidate, Draft, content_of
 from massgen_bridge.strategies._closing import (
     Presentation,
     concluded,
@@ -203,12 +203,17 @@ class Consensus:
 
     def _answered(self, state: ConsensusState, member: Member, job: Job, answer: Answered) -> Step:
         seen = (c for c in state.candidates if c.since <= job.round)
-        same = next((c for c in seen if same_text(answer.text, c.text)), None)
+        same = next((c for c in seen if content_of(answer) == content_of(c)), None)
         if same is not None:
             return self._repeated(state, member, job, same)
         if job.kind == "evaluate" and not self._may_improve(state, member):
             return self._spoiled(state, member, job, "only a vote is possible now")
-        draft = Draft(agent_id=answer.agent_id, text=answer.text, stop_reason=answer.stop_reason)
+        draft = Draft(
+            agent_id=answer.agent_id,
+            text=answer.text,
+            media=answer.media,
+            stop_reason=answer.stop_reason,
+        )
         given = freed(member, answers=member.answers + 1)
         return self._settled(with_member(state, given, drafts=(*state.drafts, draft)), member)
 

@@ -12,7 +12,6 @@ from pydantic import Field
 
 from massgen_bridge.agent import AnswerRef
 from massgen_bridge.events import (
-    AnswerListed,
     BudgetReached,
     DeadlinePassed,
     Happening,
@@ -26,8 +25,8 @@ from massgen_bridge.specs import NoOptions
 from massgen_bridge.strategies._candidates import (
     Candidate,
     by_budget,
+    content_of,
     leaders_of,
-    same_text,
     votes_for,
 )
 from massgen_bridge.strategies._workers import (
@@ -43,7 +42,7 @@ from massgen_bridge.strategies._workers import (
     unknown_agents,
     workers_of,
 )
-from massgen_bridge.strategy import Announce, BreakTie, Command, Finish, StartTurn
+from massgen_bridge.strategy import BreakTie, Command, Finish, StartTurn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -145,10 +144,7 @@ class Debate:
         if judge is not None and state.workers[judge].out:
             judge = None
         state, commands = _judge(state, judge) if judge is not None else _vote(state)
-        news = tuple(
-            Announce(event=AnswerListed(answer=one.ref, authors=one.authors, text=one.text))
-            for one in standing
-        )
+        news = tuple(one.listed() for one in standing)
         return state, (*news, *commands)
 
 
@@ -162,10 +158,10 @@ def _active(state: DebateState) -> list[str]:
 
 def _standing(state: DebateState) -> tuple[Candidate, ...]:
     """The positions in the order of the configuration; equal ones are one, with all authors."""
-    same: dict[str, Candidate] = {}
+    same: dict[tuple[object, ...], Candidate] = {}
     for agent_id in state.workers:
         if (own := state.positions.get(agent_id)) is not None:
-            key = own.text.strip()
+            key = content_of(own)
             first = same.get(key)
             if first is not None:
                 own = first.model_copy(update={"authors": (*first.authors, agent_id)})
@@ -201,7 +197,7 @@ def _moved(state: DebateState, gave: Gave) -> DebateState:
     """The state with somebody's new position; one that stays the same is no new version."""
     agent_id = gave.seat.agent_id
     before = state.positions.get(agent_id)
-    if before is not None and same_text(before.text, gave.text):
+    if before is not None and content_of(before) == content_of(gave):
         return state
     position = gave.answer(before.version + 1 if before else 1)
     positions = {**state.positions, agent_id: position}

@@ -172,7 +172,7 @@ class Group:
             before, _, line = text.rstrip().rpartition("\n")
             last = line.strip() == self._options.stop_phrase
             text = before.rstrip() if last else text
-        if text:
+        if text or gave.media:
             contribution = _contribution(state, gave, text)
             state = state.model_copy(update={"said": (*state.said, contribution)})
         return self._conclude(state) if last else self._next(state)

@@ -181,6 +181,7 @@ class Poll:
                 version=one.version,
                 authors=(one.label,),
                 text=one.text,
+                media=one.media,
                 votes=sum((v.label, v.version) == (one.label, one.version) for v in votes),
             )
             for one in (() if self._asked.purpose == "chair" else self._asked.shown)

@@ -100,12 +100,15 @@ class Single:
             version=1,
             authors=(seat.agent_id,),
             text=answer.text,
+            media=answer.media,
             stop_reason=answer.stop_reason,
         )
         finish = Finish(status="answered", winner=ref, answers=(info,))
         if state.spent is not None and state.spent.agent_id is None:
             finish = by_budget(finish, state.spent)
-        listed = AnswerListed(answer=ref, authors=(seat.agent_id,), text=answer.text)
+        listed = AnswerListed(
+            answer=ref, authors=(seat.agent_id,), text=answer.text, media=answer.media
+        )
         return Announce(event=listed), finish
 
     @staticmethod

@@ -22,7 +22,7 @@ from massgen_bridge.events import (
     TurnLost,
     Voted,
 )
-from massgen_bridge.strategies._candidates import same_text
+from massgen_bridge.strategies._candidates import content_of
 from massgen_bridge.strategy import (
     BreakTie,
     CancelTurn,
@@ -261,7 +261,7 @@ class Drive:
             for one in self.happened
             if isinstance(one, Answered) and one.turn_id in self.started
             for shown in self.started[one.turn_id].shown
-            if same_text(shown.text, one.text)
+            if content_of(shown) == content_of(one)
         }
         rankings = {
             (one.agent_id, one.ranking)
