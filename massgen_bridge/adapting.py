@@ -31,6 +31,8 @@ from massgen_bridge.models.content import (
     only_text,
 )
 from massgen_bridge.models.model_loop import ModelLoop
+from massgen_bridge.models.openai_files import INLINE_BYTES
+from massgen_bridge.models.responses_loop import ResponsesLoop
 from massgen_bridge.models.retry import retry_after_s
 from massgen_bridge.models.sdk_clients import (
     AGENTS_PER_CLIENT,
@@ -46,6 +48,7 @@ from massgen_bridge.models.usage import gemini_usage, messages_usage
 
 __all__ = [
     "AGENTS_PER_CLIENT",
+    "INLINE_BYTES",
     "SDK_ERRORS",
     "ChatAnswer",
     "ChatLoop",
@@ -55,6 +58,7 @@ __all__ = [
     "Lease",
     "ModelAnswer",
     "ModelLoop",
+    "ResponsesLoop",
     "StreamedToolCalls",
     "ambient_headers",
     "as_text",

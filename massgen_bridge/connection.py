@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeVar
 
 from pydantic import Field, SecretStr
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from massgen_bridge.agent import Emit
 
 __all__ = [
+    "UNCARRIED",
     "Connection",
     "ImageLimits",
     "ModelCaller",
@@ -26,6 +27,11 @@ __all__ = [
 
 Protocols = Literal["chat", "messages", "responses", "gemini"]
 """Wire protocols: OpenAI Chat Completions, Anthropic Messages, OpenAI Responses, Gemini."""
+
+UNCARRIED: Final[Mapping[Protocols, frozenset[InputKind]]] = {
+    "responses": frozenset({"audio", "video"}),
+}
+"""Kinds of media that a protocol has no form for, whatever a model takes by another one."""
 
 T = TypeVar("T")
 

@@ -129,6 +129,8 @@ class AdapterSpec:
         needs_person: Whether an agent with these options cannot do without a person who is asked.
         is_team: Whether its options are the configuration of a team: a file that `config` names,
             or the keys of one.
+        check: Refuses, by a `ConfigError`, options that do not go with the agent's connection;
+            does no I/O.
     """
 
     kind: str
@@ -150,6 +152,7 @@ class AdapterSpec:
     imports_code: Sequence[str] = ()
     is_team: bool = False
     needs_person: Callable[[Any], bool] | None = None
+    check: Callable[[Any, Connection], None] | None = None
 
     def called(self, alias: KindAlias) -> AdapterSpec:
         """The kind as it is by another name."""

@@ -12,7 +12,7 @@ from massgen_bridge.models.chat_stream import ChatAnswer, read_chat_answer
 from massgen_bridge.models.model_loop import ModelLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from massgen_bridge.agent import Emit, Turn
     from massgen_bridge.connection import Connection
@@ -29,6 +29,7 @@ class ChatLoop(ModelLoop[Any, ChatAnswer]):
     Args:
         context: What the agent is made of; its connection is needed.
         sdk: OpenAI's SDK as the adapter uses it.
+        settings: Further fields of every request.
         parallel_tool_calls: Whether the model may call several tools at once; None leaves it to
             the provider.
         max_tokens_parameter: The request parameter that limits the output.
@@ -41,11 +42,13 @@ class ChatLoop(ModelLoop[Any, ChatAnswer]):
         context: AgentContext,
         sdk: ChatSdk,
         *,
+        settings: Mapping[str, Any] | None = None,
         parallel_tool_calls: bool | None = None,
         max_tokens_parameter: Literal["auto", "max_completion_tokens", "max_tokens"] = "auto",
     ) -> None:
         super().__init__(context, sdk.clients)
         self._sdk = sdk
+        self._settings = dict(settings or {})
         self._parallel_tool_calls = parallel_tool_calls
         self._max_tokens_parameter = max_tokens_parameter
         self._request_options = sdk.request_options(self.connection)
@@ -63,6 +66,7 @@ class ChatLoop(ModelLoop[Any, ChatAnswer]):
                 max_output_tokens=turn.limits.max_output_tokens,
                 max_tokens_parameter=self._max_tokens_parameter,
             ),
+            **self._settings,
             "messages": chat_messages(turn.messages, connection.traits.inputs),
         }
         if turn.tools:
@@ -92,5 +96,7 @@ class ChatLoop(ModelLoop[Any, ChatAnswer]):
         message = chat_assistant(answer.text, answer.calls)
         if answer.reasoning:
             message["reasoning_content"] = answer.reasoning
-        told = chat_messages((Message(role="tool", parts=tuple(results)),), ())
+        told = chat_messages(
+            (Message(role="tool", parts=tuple(results)),), self.connection.traits.inputs
+        )
         request["messages"] += [message, *told]

@@ -10,6 +10,8 @@ from massgen_bridge.messages import (
     AudioPart,
     DocumentPart,
     ImagePart,
+    MediaPart,
+    Message,
     TextPart,
     ToolCall,
     ToolResult,
@@ -18,12 +20,12 @@ from massgen_bridge.models.chat_forms import chat_media
 from massgen_bridge.models.content import misplaced_part, only_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from massgen_bridge.agent import InputKind
-    from massgen_bridge.messages import MediaPart, Message, Part
+    from massgen_bridge.messages import Part
 
-__all__ = ["chat_assistant", "chat_messages"]
+__all__ = ["call_arguments", "chat_assistant", "chat_messages", "data_url", "in_order"]
 
 _CARRIER = "Chat Completions"
 
@@ -33,6 +35,10 @@ def chat_messages(
 ) -> list[dict[str, Any]]:
     """The history as Chat Completions takes it.
 
+    Only a user's message has a place for media. Those of a tool's result and those that the model
+    itself has shown follow as a user's message, which says what they are from, once all calls are
+    answered.
+
     Args:
         messages: The history, in order.
         inputs: Kinds of media that the model takes.
@@ -40,7 +46,51 @@ def chat_messages(
     Raises:
         UnsupportedContent: A part cannot be carried.
     """
-    return [converted for message in messages for converted in _convert(message, inputs)]
+    converted: list[dict[str, Any]] = []
+    for message in in_order(messages, results_carry_media=False):
+        converted += _convert(message, inputs)
+    return converted
+
+
+def in_order(messages: Iterable[Message], *, results_carry_media: bool) -> Iterator[Message]:
+    """The history with media where OpenAI's protocols have a place for them.
+
+    Args:
+        messages: The history, in order.
+        results_carry_media: Whether the result of a tool has a place for media.
+    """
+    waiting: list[Message] = []
+    for message in messages:
+        if message.role != "tool":
+            yield from waiting
+            waiting.clear()
+        own, *shown = _parted(message) if message.role == "assistant" else (message,)
+        waiting += shown
+        if message.role == "tool" and not results_carry_media:
+            waiting += _carried(message)
+        yield own
+    yield from waiting
+
+
+def _parted(message: Message) -> Sequence[Message]:
+    """A message of the model without its media, and a user's with them."""
+    media = tuple(part for part in message.parts if isinstance(part, MediaPart))
+    if not media:
+        return (message,)
+    told = TextPart(text="[What you, the assistant, showed in your message above:]")
+    shown = Message(role="user", parts=(told, *media))
+    rest = tuple(part for part in message.parts if part not in media)
+    if not rest:
+        return (shown,)
+    return message.model_copy(update={"parts": rest}), shown
+
+
+def _carried(message: Message) -> Iterator[Message]:
+    """A user's message with the media of each result."""
+    for part in message.parts:
+        if isinstance(part, ToolResult) and part.media:
+            told = f"[What the tool {part.name!r} gave for the call {part.call_id!r}:]"
+            yield Message(role="user", parts=(TextPart(text=told), *part.media))
 
 
 def _convert(message: Message, inputs: Collection[InputKind]) -> Iterator[dict[str, Any]]:
@@ -76,7 +126,7 @@ def chat_assistant(text: str, calls: Iterable[ToolCall]) -> dict[str, Any]:
         {
             "id": call.call_id,
             "type": "function",
-            "function": {"name": call.name, "arguments": _arguments(call)},
+            "function": {"name": call.name, "arguments": call_arguments(call)},
         }
         for call in calls
     ]
@@ -85,7 +135,8 @@ def chat_assistant(text: str, calls: Iterable[ToolCall]) -> dict[str, Any]:
     return {"role": "assistant", "content": text or None, "tool_calls": wire_calls}
 
 
-def _arguments(call: ToolCall) -> str:
+def call_arguments(call: ToolCall) -> str:
+    """The arguments of a call as JSON."""
     # Servers that read the arguments of the history refuse a request that holds no valid JSON.
     arguments = call.arguments if call.malformed is None else {"malformed": call.malformed}
     return json.dumps(arguments, ensure_ascii=False)
@@ -105,19 +156,20 @@ def _user_part(part: Part, message: Message, inputs: Collection[InputKind]) -> d
     part = chat_media(part, inputs)
     match part:
         case ImagePart():
-            return {"type": "image_url", "image_url": {"url": part.url or _data_url(part)}}
+            return {"type": "image_url", "image_url": {"url": part.url or data_url(part)}}
         case AudioPart():
             sound_format = part.media_type.partition("/")[2]
             sound = {"data": _base64(part), "format": sound_format}
             return {"type": "input_audio", "input_audio": sound}
         case DocumentPart():
-            file = {"filename": part.name, "file_data": _data_url(part)}
+            file = {"filename": part.name, "file_data": data_url(part)}
             return {"type": "file", "file": file}
         case _:
             assert_never(part)
 
 
-def _data_url(part: MediaPart) -> str:
+def data_url(part: MediaPart) -> str:
+    """The bytes of media as an address."""
     return f"data:{part.media_type};base64,{_base64(part)}"
 
 

@@ -46,7 +46,14 @@ class ChatSdk:
         headers = Endpoint.of(connection).key_header(self.openai.Omit(), own_key=own_key)
         return {"headers": headers} if headers else {}
 
-    async def stream(self, client: Any, request: Mapping[str, Any], options: Any) -> Any:
+    async def stream(
+        self,
+        client: Any,
+        request: Mapping[str, Any],
+        options: Any,
+        *,
+        path: str = "/chat/completions",
+    ) -> Any:
         """Ask for an answer and stream its chunks, as they come from JSON.
 
         The SDK's own method for it makes models of the request and of every chunk, which costs
@@ -56,9 +63,10 @@ class ChatSdk:
             client: Sends the request.
             request: The body.
             options: Settings of this request.
+            path: Of the protocol, behind the client's address.
         """
         return await client.post(
-            "/chat/completions",
+            path,
             cast_to=object,
             body=request,
             options=options,

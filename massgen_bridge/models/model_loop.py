@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import anyio
@@ -16,7 +17,7 @@ from massgen_bridge.models.content import check_traits
 from massgen_bridge.models.sdk_errors import model_call_error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from massgen_bridge.agent import Emit, Source, StopReason, Turn, Usage
     from massgen_bridge.connection import Connection
@@ -97,6 +98,36 @@ class ModelLoop(ABC, Generic[C, A]):
             results: What its tool calls gave, in order; none where it has paused.
         """
 
+    @asynccontextmanager
+    async def opened(
+        self,
+        turn: Turn,
+        connection: Connection,  # noqa: ARG002 - for adapters that have something to prepare
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The body of the turn's first model call, for as long as the turn takes.
+
+        An adapter that has to upload something first does it here, and cleans up behind it.
+
+        Args:
+            turn: The turn.
+            connection: How it reaches the model.
+
+        Raises:
+            AgentError: The turn cannot begin; the class says why.
+        """
+        yield self.first_request(turn)
+
+    async def client_for(self, connection: Connection) -> C:
+        """The client by which a turn reaches the model.
+
+        Args:
+            connection: How the turn reaches the model. Where it is not that of the agent, the
+                client has no key: that goes with the request.
+        """
+        # The keys of turns differ, and all of them share a client.
+        address = None if connection is self.connection else connection.base_url
+        return (self._leases.get(address) or await self._leased(address, connection)).client
+
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
         """Do one turn.
 
@@ -104,8 +135,13 @@ class ModelLoop(ABC, Generic[C, A]):
             AgentError: The turn failed; the class says how.
         """
         check_traits(turn, self.connection.traits, where=self.where, agent_id=self.agent_id)
-        request = self.first_request(turn)
         connection = turn.connection_for(self.connection)
+        async with self.opened(turn, connection) as request:
+            return await self._talk(turn, request, connection, emit)
+
+    async def _talk(
+        self, turn: Turn, request: dict[str, Any], connection: Connection, emit: Emit
+    ) -> TurnResult:
         history: list[Message] = []
         usages: list[Usage] = []
         sources: dict[Source, None] = {}
@@ -158,9 +194,7 @@ class ModelLoop(ABC, Generic[C, A]):
         return answer
 
     async def _attempt(self, request: dict[str, Any], emit: Emit, connection: Connection) -> A:
-        # The keys of turns differ, and all of them share a client.
-        address = None if connection is self.connection else connection.base_url
-        client = (self._leases.get(address) or await self._leased(address, connection)).client
+        client = await self.client_for(connection)
         try:
             return await self.ask(client, request, emit, connection)
         except Exception as error:  # SDKs let errors of their HTTP libraries through

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from massgen_bridge.connection import Connection, ModelTraits, Sampling
+from massgen_bridge.connection import UNCARRIED, Connection, ModelTraits, Sampling
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.messages import Frozen
 from massgen_bridge.models.addresses import host_within, is_loopback, within_url
@@ -246,6 +246,9 @@ def resolve_offline(
     without: dict[str, Any] = {"api_key": None, "api_key_env": _STAND_IN, "headers": {}}
     if provider.name != LOCAL:
         without["base_url"] = address
+        # As it was chosen before: an address of one's own may mean another one.
+        case = _Case(name=name, config=config, provider=provider, environ={}, agent_id=agent_id)
+        without["protocol"] = _protocol(case, protocols)
     connection = resolve(
         name,
         config.model_copy(update=without),
@@ -286,6 +289,9 @@ def _protocol(case: _Case, spoken: Sequence[Protocols]) -> Protocols:
     if config.protocol is not None:
         offered = [config.protocol] if config.base_url or config.protocol in offered else []
     common = [protocol for protocol in offered if protocol in spoken]
+    if config.base_url is not None and config.protocol is None:
+        # Of the servers that speak a provider's protocols, few speak this one.
+        common.sort(key=lambda protocol: protocol == "responses")
     if common:
         return common[0]
     if config.protocol is not None and config.protocol in spoken:
@@ -431,8 +437,10 @@ def _traits(config: ModelConfig, provider: ProviderSpec, protocol: Protocols) ->
     }
     if provider.name == LOCAL and config.context_window is None:
         given["context_window"] = config.context or _DEFAULT_LOCAL_CONTEXT
+    update = {key: value for key, value in given.items() if value is not None}
+    inputs = traits.inputs if config.inputs is None else config.inputs
     return traits.model_copy(
-        update={key: value for key, value in given.items() if value is not None}
+        update={**update, "inputs": frozenset(inputs) - UNCARRIED.get(protocol, frozenset())}
     )
 
 

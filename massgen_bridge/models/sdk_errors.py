@@ -42,6 +42,7 @@ __all__ = [
     "error_text",
     "model_call_error",
     "refused_call_error",
+    "reported_error",
     "sdk_error",
 ]
 
@@ -119,18 +120,38 @@ _BY_WORD: Mapping[str, type[AgentError]] = {
     "api_error": ServerFailed,
     "authentication_error": AuthFailed,
     "billing_error": PermissionDenied,
+    "bio_policy": BadRequest,
     "context_length_exceeded": ContextOverflow,
+    "data_residency_mismatch": BadRequest,
+    "empty_image_file": BadRequest,
     "exceed_context_size_error": ContextOverflow,
+    "failed_to_download_image": BadRequest,
+    "image_content_policy_violation": BadRequest,
+    "image_file_not_found": BadRequest,
+    "image_file_too_large": BadRequest,
+    "image_parse_error": BadRequest,
+    "image_too_large": BadRequest,
+    "image_too_small": BadRequest,
     "insufficient_quota": PermissionDenied,
     "invalid_api_key": AuthFailed,
+    "invalid_base64_image": BadRequest,
+    "invalid_image": BadRequest,
+    "invalid_image_format": BadRequest,
+    "invalid_image_mode": BadRequest,
+    "invalid_image_url": BadRequest,
+    "invalid_prompt": BadRequest,
     "invalid_request_error": BadRequest,
+    "misalignment_policy_violation": BadRequest,
     "not_found_error": NotFound,
     "overloaded_error": ServerFailed,
     "permission_error": PermissionDenied,
     "rate_limit_error": RateLimited,
     "rate_limit_exceeded": RateLimited,
     "request_too_large": BadRequest,
+    "server_error": ServerFailed,
     "timeout_error": TimedOut,
+    "unsupported_image_media_type": BadRequest,
+    "vector_store_timeout": ServerFailed,
 }
 # The host's gateway names the kind of an error itself: a status says less.
 _OWN = "massgen_bridge_"
@@ -262,6 +283,23 @@ def _asked_wait_s(error: BaseException, headers: Mapping[str, str]) -> float | N
         if isinstance(delay, str) and delay.endswith("s"):
             return retry_after_s({"retry-after": delay[:-1]})
     return None
+
+
+def reported_error(told: Mapping[str, Any]) -> AgentError:
+    """The error that stands for what a provider reports in the middle of a stream.
+
+    Args:
+        told: Its `code`, `type` and `message`, as far as it has them.
+    """
+    said = {key: told.get(key) for key in ("code", "type", "message")}
+    if said["type"] == "error":  # the type of the event that it came in
+        del said["type"]
+    refused = _Refused(None, said)
+    kinds = [_BY_OWN_WORD.get(word) or _BY_WORD.get(word) for word in _words(refused)]
+    kind = next((known for known in kinds if known is not None), ServerFailed)
+    if kind is BadRequest or not any(kinds):
+        kind = _kind_by_text(_text(refused)) or kind
+    return kind(error_text(refused))
 
 
 class _Refused(Exception):

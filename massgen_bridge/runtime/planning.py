@@ -246,8 +246,9 @@ def _planned(
     spec = host.adapter(agent.backend.type)
     connection = _connect(agent, spec, pool)
     pool.add_secrets(places.secrets(config, index))
-    traits = connection.traits if connection else None
-    able = spec.claims(config.agent_options[agent.id], traits)
+    options = config.agent_options[agent.id]
+    _check_options(agent.id, spec, options, connection)
+    able = spec.claims(options, connection.traits if connection else None)
     planned = PlannedAgent(
         seat=Seat(
             agent_id=agent.id,
@@ -267,10 +268,21 @@ def _planned(
         limits=agent.limits,
         budget=agent.budget,
         asks_person=spec.needs_person is not None,
-        needs_person=_needs_person(spec, config.agent_options[agent.id]),
+        needs_person=_needs_person(spec, options),
         context_window=connection.traits.context_window if connection else None,
     )
     return planned, connection
+
+
+def _check_options(
+    agent_id: str, spec: AdapterSpec, options: BaseModel, connection: Connection | None
+) -> None:
+    if spec.check is None or connection is None:
+        return
+    try:
+        spec.check(options, connection)
+    except ConfigError as error:
+        raise ConfigError(f"agent {agent_id!r}: {error.message}") from None
 
 
 def _ballot(agent: AgentConfig, able: Capabilities, connection: Connection | None) -> BallotChoice:

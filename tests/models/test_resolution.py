@@ -208,7 +208,10 @@ def test_a_provider_without_a_model_of_its_own_needs_one() -> None:
 @pytest.mark.parametrize(
     ("provider", "spoken", "chosen"),
     [
-        ("openai", ["responses", "chat"], "chat"),
+        ("openai", ["chat", "responses"], "responses"),
+        ("openai", ["chat"], "chat"),
+        ("xai", ["chat", "responses"], "responses"),
+        ("groq", ["responses", "chat"], "chat"),
         ("openai", ["messages", "responses"], "responses"),
         ("gemini", ["chat", "gemini"], "gemini"),
         ("gemini", ["chat"], "chat"),
@@ -218,13 +221,39 @@ def test_a_provider_without_a_model_of_its_own_needs_one() -> None:
 def test_the_providers_first_protocol_that_the_kind_speaks_is_chosen(
     provider: str, spoken: list[Protocols], chosen: str
 ) -> None:
-    environ = {**_ENVIRON, "GOOGLE_API_KEY": "g"}
+    environ = {**_ENVIRON, "GOOGLE_API_KEY": "g", "GROQ_API_KEY": "q", "XAI_API_KEY": "x"}
     assert _resolve(spoken, environ, provider=provider).protocol == chosen
 
 
 def test_the_configuration_chooses_among_them() -> None:
-    connection = _resolve(["chat", "responses"], protocol="responses")
-    assert connection.protocol == "responses"
+    assert _resolve(["chat", "responses"], protocol="chat").protocol == "chat"
+
+
+def test_a_server_of_ones_own_is_asked_by_chat_completions() -> None:
+    own: dict[str, Any] = {"base_url": "http://gpu:1/v1"}
+    spoken: list[Protocols] = ["responses", "chat"]
+    assert _resolve(spoken, provider="vllm", **own).protocol == "chat"
+    proxied = {**own, "api_key": "${MINE}"}
+    environ = {**_ENVIRON, "MINE": "m"}
+    assert _resolve(spoken, environ, provider="openai", **proxied).protocol == "chat"
+    named = _resolve(spoken, environ, provider="openai", protocol="responses", **proxied)
+    assert named.protocol == "responses"
+
+
+def test_media_that_a_protocol_has_no_form_for_are_none_that_the_model_takes() -> None:
+    inputs = ["image", "audio"]
+    heard = _resolve(["chat"], provider="openai", inputs=inputs)
+    assert heard.traits.inputs == {"image", "audio"}
+    unheard = _resolve(["responses"], provider="openai", inputs=inputs)
+    assert unheard.traits.inputs == {"image"}
+
+
+def test_a_run_is_replayed_by_the_protocol_that_it_was_recorded_by() -> None:
+    config = ModelConfig(provider="openai", model="m")
+    again = resolve_offline(
+        "m", config, _BY_NAME["openai"], ["responses", "chat"], "api.openai.com", agent_id="a"
+    )
+    assert (again.protocol, again.base_url) == ("responses", "https://api.openai.com/v1")
 
 
 def test_a_server_of_ones_own_may_speak_any_protocol() -> None:
@@ -244,7 +273,7 @@ def test_no_common_protocol_names_both_sides() -> None:
 
 def test_a_protocol_that_the_provider_does_not_speak_is_refused() -> None:
     said = _refusal(["messages"], protocol="messages")
-    assert "provider 'openai' does not speak the protocol 'messages', only 'chat'" in said
+    assert "provider 'openai' does not speak the protocol 'messages', only 'responses'" in said
 
 
 def test_a_seed_is_refused_where_the_protocol_has_none() -> None:

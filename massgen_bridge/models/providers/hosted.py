@@ -33,8 +33,8 @@ HOSTED: Final[tuple[ProviderSpec, ...]] = (
         name="openai",
         summary="OpenAI",
         base_urls={
-            "chat": "https://api.openai.com/v1",
             "responses": "https://api.openai.com/v1",
+            "chat": "https://api.openai.com/v1",
         },
         key_variables=("OPENAI_API_KEY",),
         traits=ModelTraits(inputs=frozenset({"image", "document"}), images=_OPENAI_IMAGES),
@@ -82,8 +82,8 @@ HOSTED: Final[tuple[ProviderSpec, ...]] = (
         name="azure",
         summary="Azure OpenAI, through its v1 API; the model is the name of the deployment",
         base_urls={
-            "chat": "${AZURE_OPENAI_ENDPOINT}/openai/v1",
             "responses": "${AZURE_OPENAI_ENDPOINT}/openai/v1",
+            "chat": "${AZURE_OPENAI_ENDPOINT}/openai/v1",
         },
         key_variables=("AZURE_OPENAI_API_KEY",),
         other_hosts=("openai.azure.com", "services.ai.azure.com", "cognitiveservices.azure.com"),
@@ -172,7 +172,7 @@ HOSTED: Final[tuple[ProviderSpec, ...]] = (
     ProviderSpec(
         name="xai",
         summary="xAI: Grok",
-        base_urls={"chat": "https://api.x.ai/v1", "responses": "https://api.x.ai/v1"},
+        base_urls={"responses": "https://api.x.ai/v1", "chat": "https://api.x.ai/v1"},
         key_variables=("XAI_API_KEY",),
         traits=ModelTraits(
             images=ImageLimits(formats=_JPEG_PNG, max_bytes=10 * _MIB),

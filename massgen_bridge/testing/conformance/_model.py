@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from massgen_bridge.agent import Agent
-from massgen_bridge.connection import Connection, ModelTraits, Protocols
+from massgen_bridge.agent import Agent, Capabilities, InputKind
+from massgen_bridge.connection import UNCARRIED, Connection, ModelTraits, Protocols
 from massgen_bridge.testing.agents import connection_to
 from massgen_bridge.testing.conformance._base import ConformanceBase
 from massgen_bridge.testing.fixtures import StartModelServer, model_servers
@@ -20,7 +20,7 @@ from massgen_bridge.testing.servers.protocol import base_url
 
 __all__ = ["ModelConformanceBase"]
 
-_SERVED: Final[tuple[Protocols, ...]] = ("chat", "messages", "gemini")
+_SERVED: Final[tuple[Protocols, ...]] = ("chat", "messages", "responses", "gemini")
 
 
 class ModelConformanceBase(ConformanceBase):
@@ -53,8 +53,8 @@ class ModelConformanceBase(ConformanceBase):
         return self.connect(serve())
 
     def traits(self) -> ModelTraits:
-        """A model without limits."""
-        return ModelTraits(inputs=frozenset(self.adapter().capabilities.inputs))
+        """A model without limits but those of the protocol."""
+        return ModelTraits(inputs=self._carried())
 
     def connect(self, server: ModelServer | str, **settings: Any) -> Connection:
         """A connection to a server.
@@ -67,7 +67,7 @@ class ModelConformanceBase(ConformanceBase):
             server,
             **{
                 "protocol": self._spoken(),
-                "inputs": self.adapter().capabilities.inputs,
+                "inputs": self._carried(),
                 **settings,
             },
         )
@@ -85,6 +85,16 @@ class ModelConformanceBase(ConformanceBase):
             root: Scheme, host and port.
         """
         return base_url(root, self._spoken())
+
+    def capabilities(self) -> Capabilities:
+        """What agents made with `options()` and a model without limits can do."""
+        able = super().capabilities()
+        return able.model_copy(update={"inputs": able.inputs & self._carried()})
+
+    def _carried(self) -> frozenset[InputKind]:
+        """The kinds of media that the adapter and the test's protocol have a form for."""
+        inputs = self.adapter().capabilities.inputs
+        return inputs - UNCARRIED.get(self.protocol or "chat", frozenset())
 
     def _spoken(self) -> Protocols:
         protocol = self.protocol or next(iter(self._protocols()), None)

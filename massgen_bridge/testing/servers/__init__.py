@@ -7,6 +7,8 @@ through the framework's own client, so no part of a framework or an SDK has to b
 from __future__ import annotations
 
 from massgen_bridge.testing.servers.answers import (
+    Cited,
+    HostedCall,
     Refusal,
     Structured,
     Text,
@@ -40,9 +42,11 @@ from massgen_bridge.testing.servers.script import (
     Script,
 )
 from massgen_bridge.testing.servers.server import ModelServer, ScriptFailed
+from massgen_bridge.testing.servers.vector_stores import VectorStore, VectorStores
 
 __all__ = [
     "AutoToolCall",
+    "Cited",
     "ContextOverflow",
     "Disconnect",
     "Drip",
@@ -50,6 +54,7 @@ __all__ = [
     "EndsEarly",
     "ErrorEvent",
     "Hang",
+    "HostedCall",
     "HttpError",
     "MalformedSSE",
     "ModelRequest",
@@ -71,5 +76,7 @@ __all__ = [
     "Text",
     "ToolCalls",
     "Usage",
+    "VectorStore",
+    "VectorStores",
     "example_value",
 ]

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Cited",
     "FinishReason",
+    "HostedCall",
     "Refusal",
     "Structured",
     "Text",
@@ -60,6 +62,42 @@ class Usage:
     reasoning_tokens: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class HostedCall:
+    """A tool of the provider's own, which it runs by itself before it answers.
+
+    Attributes:
+        name: `code_execution`, `file_search`, `image_generation` or `web_search`.
+        arguments: what it is called with, as JSON text: `query`, `code`, `queries`, `prompt`.
+        output: what it gave, as text.
+        image: the PNG file that it made.
+    """
+
+    name: str
+    arguments: str = "{}"
+    _: KW_ONLY
+    output: str = ""
+    image: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cited:
+    """What an answer is said to rest on: a page, or a file that was searched.
+
+    Attributes:
+        url: of the page; None: it is a file.
+        title: of the page, or the file's name.
+        text: the words of the page; protocols without a place for them leave them out.
+        container: the sandbox that code has written the file in, where it is such a file, which
+            its title names.
+    """
+
+    url: str | None = None
+    title: str = ""
+    text: str = ""
+    container: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
     """What every answer has.
@@ -70,6 +108,8 @@ class _Answer:
         finish_reason: what is reported as the reason to stop; None: the usual one.
         usage: what is reported; None: counted; `"absent"`: no usage, as some servers do.
         reasoning: what the model thinks before it answers; empty: it shows none.
+        hosted: what the provider's own tools did before the answer.
+        sources: what the text is said to rest on.
     """
 
     tokens_per_second: float | None = None
@@ -77,6 +117,8 @@ class _Answer:
     finish_reason: FinishReason | None = None
     usage: Usage | Literal["absent"] | None = None
     reasoning: str = ""
+    hosted: tuple[HostedCall, ...] = ()
+    sources: tuple[Cited, ...] = ()
 
     def __post_init__(self) -> None:
         if self.tokens_per_second is not None and self.tokens_per_second <= 0:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from massgen_bridge.testing.servers.protocol import WireProtocol
     from massgen_bridge.testing.servers.recorder import Recorder
     from massgen_bridge.testing.servers.script import ReplyFunction, Script
+    from massgen_bridge.testing.servers.vector_stores import VectorStores
 
 __all__ = ["ModelApplication", "Selector"]
 
@@ -113,6 +114,7 @@ class ModelApplication:
         key: the only API key that is let in; None: any, or none.
         documents: what else can be read by `GET`, by its path.
         files: those that clients keep here.
+        stores: what else of OpenAI's API has to do with files.
 
     Attributes:
         failures: what the script's functions raised.
@@ -128,6 +130,7 @@ class ModelApplication:
         key: str | None,
         documents: Mapping[str, Callable[[], bytes]],
         files: FileStore,
+        stores: VectorStores,
     ) -> None:
         self.failures: list[Exception] = []
         self._selector = selector
@@ -142,6 +145,7 @@ class ModelApplication:
         self._models = (*selector.models, *models)
         self._documents = documents
         self._files = files
+        self._stores = stores
 
     def connections_changed(self) -> None:
         """A connection was opened or closed."""
@@ -174,11 +178,11 @@ class ModelApplication:
     def _plan_other(self, request: HttpRequest) -> _Plan:
         delivery = self._spoken(request)
         try:
-            found = self._files.respond(request, delivery.protocol)
+            found = self._files.respond(request, delivery.protocol) or self._stores.respond(request)
         except RefusedRequest as refusal:
             found = delivery.error(refusal.error)
         if found is not None:
-            return _Plan(found)
+            return _Plan(found, _parsed(request.body))
         models = partial(delivery.protocol.models_document, self._models)
         documents: Mapping[str, Callable[[], bytes]] = {_MODELS_PATH: models, **self._documents}
         document = documents.get(request.path)

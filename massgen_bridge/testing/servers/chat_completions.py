@@ -98,7 +98,16 @@ class ChatCompletions:
         )
 
     def render(self, request: ModelRequest, answer: Answer) -> Rendered:
-        """The answer to the request, as a stream or a document, as the request wants it."""
+        """The answer to the request, as a stream or a document, as the request wants it.
+
+        Raises:
+            ValueError: the protocol has no place for something in the answer.
+        """
+        if answer.hosted or answer.sources:
+            raise ValueError(
+                "Chat Completions tells of no tools and sources of the provider's own; ask by "
+                "another protocol, or script an answer without them"
+            )
         if request.stream:
             return _stream(request, answer)
         return _document(request, answer)
@@ -120,6 +129,10 @@ class ChatCompletions:
 
     def error_document(self, error: HttpError) -> bytes:
         """The body of an HTTP error."""
+        return encoded({"error": self.error_of_status(error)})
+
+    def error_of_status(self, error: HttpError) -> dict[str, Any]:
+        """What the provider says of an HTTP error: `message`, `type`, `param` and `code`."""
         unlisted = (
             "server_error" if error.status >= _FIRST_SERVER_ERROR else "invalid_request_error"
         )
@@ -127,16 +140,12 @@ class ChatCompletions:
             error.status, (unlisted, None, f"The provider answered with {error.status}.")
         )
         code = error.code or code
-        return encoded(
-            {
-                "error": {
-                    "message": error.message or message,
-                    "type": _TYPES_BY_CODE.get(code or "", kind),
-                    "param": None,
-                    "code": code,
-                }
-            }
-        )
+        return {
+            "message": error.message or message,
+            "type": _TYPES_BY_CODE.get(code or "", kind),
+            "param": None,
+            "code": code,
+        }
 
     def error_event(self, error: HttpError) -> bytes:
         """An error in the middle of a stream."""

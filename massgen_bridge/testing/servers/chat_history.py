@@ -103,21 +103,13 @@ def _media(parts: Sequence[Mapping[str, Any]]) -> Iterator[SentMedia]:
     for part in parts:
         match part:
             case {"image_url": {"url": url}}:
-                yield _addressed(url, "image/*")
+                yield SentMedia.at(url, "image/*")
             case {"video_url": {"url": url}}:  # not OpenAI's, but that of others
-                yield _addressed(url, "video/*")
+                yield SentMedia.at(url, "video/*")
             case {"input_audio": {"data": data, "format": form}}:
                 media_type = _AUDIO_TYPES.get(form, f"audio/{form}")
                 yield SentMedia(media_type=media_type, data=decoded(data))
             case {"file": {"file_data": url}}:
-                yield _addressed(url, "application/*")
+                yield SentMedia.at(url, "application/*")
             case {"file": _}:
                 yield SentMedia(media_type="application/*")
-
-
-def _addressed(url: str, media_type: str) -> SentMedia:
-    if not url.startswith("data:"):
-        return SentMedia(media_type=media_type, url=url)
-    head, _, data = url.partition(",")
-    named = head.removeprefix("data:").partition(";")[0]
-    return SentMedia(media_type=named or media_type, data=decoded(data))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import HTTP
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from massgen_bridge.testing.servers.anthropic_messages import AnthropicMessages
@@ -55,6 +56,11 @@ class FileStore:
     def files(self) -> tuple[StoredFile, ...]:
         """Those that are there now, in the order of their arrival."""
         return tuple(self._files.values())
+
+    @property
+    def by_id(self) -> Mapping[str, StoredFile]:
+        """Those that are there now, by their id."""
+        return MappingProxyType(self._files)
 
     def put(
         self, name: str, media_type: str, data: bytes, fields: Mapping[str, str] | None = None

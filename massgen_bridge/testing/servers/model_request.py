@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from massgen_bridge.testing.servers.wire_values import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,6 +80,23 @@ class SentMedia:
     media_type: str
     data: bytes | None = field(default=None, repr=False)
     url: str | None = None
+
+    @classmethod
+    def at(cls, url: str, media_type: str) -> Self:
+        """What an address stands for, which may hold the bytes itself.
+
+        Args:
+            url: The address.
+            media_type: Of what is elsewhere, where nothing says more.
+
+        Raises:
+            ValueError: the bytes are not in base64.
+        """
+        if not url.startswith("data:"):
+            return cls(media_type=media_type, url=url)
+        head, _, data = url.partition(",")
+        named = head.removeprefix("data:").partition(";")[0]
+        return cls(media_type=named or media_type, data=decoded(data))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

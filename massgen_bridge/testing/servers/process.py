@@ -106,11 +106,7 @@ class ModelServerProcess:
         return self._url
 
     def base_url(self, protocol: Protocols) -> str:
-        """The base URL as clients of a protocol expect it: with `/v1` for `chat` alone.
-
-        Raises:
-            ValueError: the server does not speak the protocol.
-        """
+        """The base URL as clients of a protocol expect it: with `/v1` for OpenAI's."""
         return base_url(self._url.removesuffix("/v1"), protocol)
 
     @property

@@ -21,9 +21,11 @@ from massgen_bridge.testing.servers.delivery import Delivery
 from massgen_bridge.testing.servers.files import FileStore
 from massgen_bridge.testing.servers.gemini import Gemini
 from massgen_bridge.testing.servers.http import HttpServer
+from massgen_bridge.testing.servers.openai_responses import OpenAIResponses
 from massgen_bridge.testing.servers.protocol import base_url
 from massgen_bridge.testing.servers.recorder import Recorder
 from massgen_bridge.testing.servers.script import Echo
+from massgen_bridge.testing.servers.vector_stores import VectorStores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,8 +103,14 @@ class ModelServer:
         self.files = FileStore()
         lock = threading.RLock()
         self._recorder = Recorder(keep=keep_requests, lock=lock)
+        self.vector_stores = VectorStores(self.files)
         gemini = Gemini(strict=strict)
-        protocols = (ChatCompletions(strict=strict), AnthropicMessages(strict=strict), gemini)
+        protocols = (
+            ChatCompletions(strict=strict),
+            AnthropicMessages(strict=strict),
+            OpenAIResponses(self.files, strict=strict),
+            gemini,
+        )
         self._application = ModelApplication(
             selector=self._selector,
             recorder=self._recorder,
@@ -121,6 +129,7 @@ class ModelServer:
                 ),
             },
             files=self.files,
+            stores=self.vector_stores,
         )
         self._http = HttpServer(self._application, lock=lock)
         self._running: ExitStack | None = None
@@ -158,11 +167,7 @@ class ModelServer:
         return self.base_url("chat")
 
     def base_url(self, protocol: Protocols) -> str:
-        """The base URL as clients of a protocol expect it: with `/v1` for `chat` alone.
-
-        Raises:
-            ValueError: the server does not speak the protocol.
-        """
+        """The base URL as clients of a protocol expect it: with `/v1` for OpenAI's."""
         host, port = self._address
         return base_url(f"http://{host}:{port}", protocol)
 

@@ -179,14 +179,14 @@ def test_requests_are_recorded(server: ModelServer) -> None:
 def test_other_requests_are_recorded_but_are_no_calls(server: ModelServer) -> None:
     with OpenAI(base_url=server.url, api_key="k", max_retries=0) as client:
         client.models.list()
-        with pytest.raises(openai.NotFoundError, match=r"this server has no POST /v1/responses"):
-            client.responses.create(model="m", input="hi")
+        with pytest.raises(openai.NotFoundError, match=r"this server has no POST /v1/embeddings"):
+            client.embeddings.create(model="m", input="hi", encoding_format="float")
     assert [(request.number, request.status) for request in server.requests] == [
         (None, 200),
         (None, 404),
     ]
     assert server.calls == 0
-    assert server.requests[1].body == {"model": "m", "input": "hi"}
+    assert server.requests[1].body == {"model": "m", "input": "hi", "encoding_format": "float"}
 
 
 def test_only_the_last_requests_are_kept_when_asked_for() -> None:

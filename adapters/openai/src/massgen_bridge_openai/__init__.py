@@ -1,11 +1,19 @@
-"""Agents on any OpenAI-style Chat Completions API.
+"""Agents on OpenAI's Responses API, and on any OpenAI-style Chat Completions API.
 
 Importing this package is cheap: the SDK is imported when an agent is made.
 """
 
 from __future__ import annotations
 
-from massgen_bridge import AdapterSpec, Agent, AgentContext, Capabilities, KindAlias, hookimpl
+from massgen_bridge import (
+    AdapterSpec,
+    Agent,
+    AgentContext,
+    Capabilities,
+    Connection,
+    KindAlias,
+    hookimpl,
+)
 from massgen_bridge_openai._options import OpenAIOptions
 
 __all__ = ["OpenAIOptions", "bridge_adapters"]
@@ -41,10 +49,18 @@ _ALIASES = (
 )
 
 
-def _create(context: AgentContext) -> Agent:
-    from massgen_bridge_openai._agent import ChatAgent  # noqa: PLC0415 - imports the SDK
+def _check(options: OpenAIOptions, connection: Connection) -> None:
+    from massgen_bridge_openai._requests import check_options  # noqa: PLC0415 - not to list kinds
 
-    return ChatAgent(context)
+    check_options(options, connection)
+
+
+def _create(context: AgentContext) -> Agent:
+    from massgen_bridge_openai._agent import new_agent  # noqa: PLC0415 - imports the SDK
+
+    if context.connection is not None:
+        _check(context.options, context.connection)
+    return new_agent(context)
 
 
 @hookimpl
@@ -53,15 +69,20 @@ def bridge_adapters() -> list[AdapterSpec]:
     return [
         AdapterSpec(
             kind="openai",
-            summary="A model behind any OpenAI-style Chat Completions API, through OpenAI's SDK",
+            summary="A model behind OpenAI's Responses API, or behind any OpenAI-style Chat "
+            "Completions API, through OpenAI's SDK",
             factory=_create,
             options=OpenAIOptions,
             capabilities=Capabilities(
-                tools=True, structured=True, inputs=frozenset({"image", "audio", "document"})
+                tools=True,
+                structured=True,
+                inputs=frozenset({"image", "audio", "document"}),
+                tool_media=frozenset({"image", "document"}),
             ),
+            check=_check,
             requires=("openai>=2.30,<4",),
             framework="openai",
-            protocols=("chat",),
+            protocols=("responses", "chat"),
             needs_model=True,
             default_provider="openai",
             aliases=_ALIASES,

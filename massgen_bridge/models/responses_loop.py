@@ -1,0 +1,210 @@
+"""Turns of a model behind a Responses endpoint, by OpenAI's SDK."""
+
+from __future__ import annotations
+
+import re
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from massgen_bridge.models.model_loop import ModelLoop
+from massgen_bridge.models.openai_files import LentFiles, fetch_made, large_documents
+from massgen_bridge.models.responses_forms import (
+    responses_format,
+    responses_settings,
+    responses_tools,
+)
+from massgen_bridge.models.responses_items import carried_back
+from massgen_bridge.models.responses_messages import responses_input, responses_results
+from massgen_bridge.models.responses_stream import ResponsesAnswer, read_responses_answer
+from massgen_bridge.models.sdk_errors import error_text, model_call_error
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from pathlib import Path
+
+    from massgen_bridge.agent import Emit, Turn
+    from massgen_bridge.connection import Connection
+    from massgen_bridge.messages import ToolResult
+    from massgen_bridge.models.chat_sdk import ChatSdk
+    from massgen_bridge.specs import AgentContext
+
+__all__ = ["ResponsesLoop"]
+
+_SEALED = "reasoning.encrypted_content"
+# Models that do not reason refuse to be asked for it; others are found out by asking.
+_NEVER_SEALED = re.compile(r"(chatgpt-4|gpt-3|gpt-4)")
+# A value that fits a schema is no place for a picture.
+_NOT_WITH_SCHEMA = frozenset({"image_generation"})
+_NOT_SEALED = re.compile(r"encrypted|\binclude\b", re.IGNORECASE)
+
+
+class ResponsesLoop(ModelLoop[Any, ResponsesAnswer]):
+    """One model, asked by Responses.
+
+    Nothing is stored at the provider: while a turn goes on, all that the model has said goes back
+    to it, its reasoning in encrypted form.
+
+    Args:
+        context: What the agent is made of; its connection is needed.
+        sdk: OpenAI's SDK as the adapter uses it.
+        settings: Further fields of every request.
+        hosted: Tools of the provider's own, as the protocol has them.
+        searched: Files to be uploaded for the tool `file_search`.
+        parallel_tool_calls: Whether the model may call several tools at once; None leaves it to
+            the provider.
+    """
+
+    sdk: ClassVar[str] = "openai"
+
+    def __init__(
+        self,
+        context: AgentContext,
+        sdk: ChatSdk,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        hosted: Sequence[Mapping[str, Any]] = (),
+        searched: Sequence[Path] = (),
+        parallel_tool_calls: bool | None = None,
+    ) -> None:
+        super().__init__(context, sdk.clients)
+        self._sdk = sdk
+        self._settings = dict(settings or {})
+        self._hosted = hosted
+        self._searched = searched
+        self._parallel_tool_calls = parallel_tool_calls
+        self._request_options = sdk.request_options(self.connection)
+        self._lent: LentFiles | None = None
+        name = self.connection.model.rpartition("/")[2]
+        self._sealed = _NEVER_SEALED.match(name) is None
+
+    def first_request(self, turn: Turn, uploads: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """The body of the turn's first model call; the input grows with the turn.
+
+        Args:
+            turn: The turn.
+            uploads: Ids of documents that were uploaded, by `upload_key`.
+
+        Raises:
+            UnsupportedContent: The protocol has no form for a part of the history, or for a setting
+                of the connection.
+        """
+        connection = self.connection
+        request: dict[str, Any] = {
+            **responses_settings(connection, max_output_tokens=turn.limits.max_output_tokens),
+            **self._settings,
+            "input": responses_input(turn.messages, connection.traits.inputs, uploads),
+        }
+        if self._sealed:
+            request["include"] = [_SEALED]
+        hosted = [
+            tool
+            for tool in self._hosted
+            if turn.output_schema is None or tool["type"] not in _NOT_WITH_SCHEMA
+        ]
+        if tools := [*responses_tools(turn.tools), *hosted]:
+            request["tools"] = tools
+        if turn.tools and self._parallel_tool_calls is not None:
+            request["parallel_tool_calls"] = self._parallel_tool_calls
+        if turn.output_schema is not None:
+            form = responses_format(turn.output_schema)
+            request["text"] = {**self._settings.get("text", {}), "format": form}
+        return request | connection.sampling.extra
+
+    @asynccontextmanager
+    async def opened(self, turn: Turn, connection: Connection) -> AsyncIterator[dict[str, Any]]:
+        """The body of the turn's first model call; what it names is uploaded before.
+
+        Where the turn has a key of its own, files go with the turn, otherwise with the agent.
+        """
+        documents = list(large_documents(turn.messages))
+        if not documents and not self._searched:
+            yield self.first_request(turn)
+            return
+        lent = await self._lending(connection)
+        try:
+            yield await self._with_files(lent, turn, documents)
+        finally:
+            if lent is not self._lent:
+                await lent.aclose()
+
+    async def aclose(self) -> None:
+        """Delete what was uploaded, and give back the clients."""
+        if self._lent is not None:
+            await self._lent.aclose()
+        await super().aclose()
+
+    async def ask(
+        self, client: Any, request: dict[str, Any], emit: Emit, connection: Connection
+    ) -> ResponsesAnswer:
+        """Send one request and read its answer."""
+        options = self._options(connection)
+        structured = "format" in (request.get("text") or {})
+        async with await self._stream(client, request, options) as events:
+            answer = await read_responses_answer(events, emit, structured=structured)
+        if not answer.files:
+            return answer
+        made = await fetch_made(
+            client,
+            answer.files,
+            emit,
+            headers=options.get("headers", {}),
+            failed=self._sdk.openai.OpenAIError,
+        )
+        return replace(answer, media=(*answer.media, *made))
+
+    def go_on(
+        self, request: dict[str, Any], answer: ResponsesAnswer, results: Sequence[ToolResult]
+    ) -> None:
+        """Add all that the model said, and the results of its calls."""
+        told = responses_results(results, self.connection.traits.inputs)
+        request["input"] += [*carried_back(answer.items), *told]
+
+    async def _stream(self, client: Any, request: dict[str, Any], options: Any) -> Any:
+        try:
+            return await self._sdk.stream(client, request, options, path="/responses")
+        except self._sdk.openai.BadRequestError as error:
+            include = request.get("include") or []
+            if _SEALED not in include or not _NOT_SEALED.search(error_text(error)):
+                raise
+            self._sealed = False
+            request["include"] = [name for name in include if name != _SEALED]
+            if not request["include"]:
+                del request["include"]
+        return await self._sdk.stream(client, request, options, path="/responses")
+
+    def _options(self, connection: Connection) -> Any:
+        if connection is self.connection:
+            return self._request_options
+        return self._sdk.request_options(connection, own_key=True)
+
+    async def _lending(self, connection: Connection) -> LentFiles:
+        if connection is self.connection and self._lent is not None:
+            return self._lent
+        client = await self.client_for(connection)
+        headers = self._options(connection).get("headers", {})
+        lent = LentFiles(self._sdk.openai, client, headers)
+        if connection is self.connection:
+            self._lent = self._lent or lent
+            return self._lent
+        return lent
+
+    async def _with_files(
+        self, lent: LentFiles, turn: Turn, documents: Sequence[Any]
+    ) -> dict[str, Any]:
+        try:
+            uploads = await lent.documents(documents)
+            stores = [await lent.store(self._searched)] if self._searched else []
+        except Exception as error:  # SDKs let errors of their HTTP libraries through
+            raise model_call_error(
+                error, where=self.where, agent_id=self.agent_id, sdk=self.sdk
+            ) from error
+        request = self.first_request(turn, uploads)
+        request["tools"] = [_searching(tool, stores) for tool in request.get("tools", ())]
+        return request
+
+
+def _searching(tool: dict[str, Any], stores: Sequence[str]) -> dict[str, Any]:
+    if tool.get("type") != "file_search":
+        return tool
+    return {**tool, "vector_store_ids": [*tool.get("vector_store_ids", ()), *stores]}
