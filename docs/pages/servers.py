@@ -24,16 +24,20 @@ _PAGE = """\
 
 A server on this machine that answers as the API of a model does, by a script that you write:
 answers, tool calls, errors, streams that break. Requests come over HTTP from the real client of a
-framework or an SDK, so nothing of it has to be replaced in a test. Each server speaks three
+framework or an SDK, so nothing of it has to be replaced in a test. Each server speaks four
 protocols at one port:
 
 | protocol | path | base URL for its clients |
 | --- | --- | --- |
 | OpenAI Chat Completions | `/v1/chat/completions` | `server.url`, also `server.base_url("chat")` |
+| OpenAI Responses | `/v1/responses` | `server.base_url("responses")` |
 | Anthropic Messages | `/v1/messages` | `server.base_url("messages")` |
 | Gemini | `/v1beta/models/MODEL:streamGenerateContent` | `server.base_url("gemini")` |
 
-`/v1/models` and `/v1beta/models` list the models. A script says nothing of protocols: the same one
+`/v1/models` and `/v1beta/models` list the models. `/v1/files` and `/v1/vector_stores` keep what
+clients upload, until they delete it: a test finds it in `server.files` and `server.vector_stores`.
+What a provider's own tools are to do stands in an answer's `hosted` as `HostedCall`s, what it cites
+in `sources` as `Cited`. A script says nothing of protocols: the same one
 serves all.
 
 ## In a test

@@ -112,3 +112,32 @@ def test_no_tool_may_take_the_name_by_which_agents_vote() -> None:
 
     with pytest.raises(ConfigError, match="'vote' is taken"):
         prepared([agent], host)
+
+
+def test_options_that_do_not_go_with_the_connection_are_refused_where_they_stand() -> None:
+    backend = {"type": "openai", "model": "m", "web_search": True}
+    with pytest.raises(ConfigError) as caught:
+        prepared(
+            [{"id": "ada", "backend": backend}], models={"m": {"provider": "vllm", "model": "x"}}
+        )
+    said = str(caught.value)
+    assert "agent 'ada': the option 'web_search' is not for the connection 'm'" in said
+    assert "set 'protocol: responses'" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "provider", "protocol"),
+    [
+        ("openai", "openai", "responses"),
+        ("openai", "groq", "chat"),
+        ("langchain", "openai", "chat"),
+        ("langchain", "xai", "chat"),
+    ],
+)
+def test_each_kind_speaks_to_a_provider_as_it_can(kind: str, provider: str, protocol: str) -> None:
+    host = PluginHost()
+    agent = {"id": "ada", "backend": {"type": kind, "model": "m"}}
+    models = {"m": {"provider": provider, "model": "x", "api_key": "${MINE}"}}
+    config = load_config({"version": 1, "agents": [agent], "models": models}, host)
+    plan = prepare_run(config, host=host, environ={"MINE": "k"})
+    assert plan.connections["ada"].protocol == protocol

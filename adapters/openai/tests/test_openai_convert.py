@@ -142,7 +142,6 @@ REFUSED: dict[str, Message] = {
     ),
     "video": _user(VideoPart(media_type="video/mp4", data=DATA)),
     "picture-by-system": Message(role="system", parts=(IMAGE,)),
-    "picture-by-assistant": Message(role="assistant", parts=(IMAGE,)),
     "picture-by-tool": Message(role="tool", parts=(RESULT, IMAGE)),
     "text-by-tool": Message(role="tool", parts=(TextPart(text="x"),)),
     "result-by-user": _user(RESULT),
