@@ -109,8 +109,6 @@ def _convert(message: Message, inputs: Collection[InputKind]) -> Iterator[dict[s
             for part in message.parts:
                 if not isinstance(part, ToolResult):
                     raise misplaced_part(part, message, carrier=_CARRIER)
-                for media in part.media:
-                    raise misplaced_part(media, message, carrier=_CARRIER)
                 yield {"role": "tool", "tool_call_id": part.call_id, "content": part.content}
         case _:
             assert_never(message.role)

@@ -91,7 +91,7 @@ def test_a_text_comes_whole(server: ModelServer, client: OpenAI) -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_tools_are_called(server: ModelServer, client: OpenAI, stream: bool) -> None:  # noqa: FBT001
+def test_tools_are_called(server: ModelServer, client: OpenAI, stream: bool) -> None:  # noqa: FBT001 - a parameter of the test
     server.enqueue(ToolCalls(("lookup", {"query": "größer"}), ("lookup", "{no json")))
     if stream:
         response = _streamed(client, tools=[TOOL])[1]
