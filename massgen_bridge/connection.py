@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UNCARRIED",
+    "BreakerPolicy",
     "Connection",
     "ImageLimits",
     "ModelCaller",
@@ -135,11 +136,27 @@ class RetryPolicy(Frozen):
     )
 
 
+class BreakerPolicy(Frozen):
+    """When no further calls are made over a connection that fails again and again.
+
+    Server and network failures, timeouts and broken streams count, in a row and of all agents
+    together. When the time is over, a single call is let through first.
+    """
+
+    failures: int = Field(
+        default=10, ge=0, description="Failures in a row that open it; 0: it never opens."
+    )
+    open_s: float = Field(
+        default=10.0, gt=0, description="Seconds without calls, until one is let through."
+    )
+
+
 class Connection(Frozen):
     """One model behind one endpoint.
 
     `base_url` is what the protocol's SDK expects (with `/v1` for Chat Completions). `api_key` is
-    None where none is needed. `timeout_s` bounds one wait for bytes, not the whole answer.
+    None where none is needed. `timeout_s` bounds one wait for bytes, `first_token_timeout_s` the
+    wait for the first token, `total_timeout_s` one attempt at a call as a whole.
     """
 
     name: str
@@ -154,6 +171,8 @@ class Connection(Frozen):
     sampling: Sampling = Sampling()
     retry: RetryPolicy = RetryPolicy()
     timeout_s: float = Field(default=300.0, gt=0)
+    first_token_timeout_s: float | None = Field(default=None, gt=0)
+    total_timeout_s: float | None = Field(default=None, gt=0)
 
 
 class ModelCaller(Protocol):
@@ -163,7 +182,8 @@ class ModelCaller(Protocol):
         """Make a model call, again if it failed in a way that may pass.
 
         `attempt` sends one request with the SDK's own retries off and raises an `AgentError`.
-        `ModelCallStarted` is emitted before each attempt, `ModelRetried` before each wait.
+        `ModelCallStarted` is emitted before each attempt, `ModelRetried` before each wait after a
+        failure, `ModelWaiting` where the connection has no room yet.
 
         Raises:
             AgentError: The last attempt's error, or the first that is not retryable.

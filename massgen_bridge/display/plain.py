@@ -32,6 +32,7 @@ from massgen_bridge.events import (
     ModelCallFinished,
     ModelCallStarted,
     ModelRetried,
+    ModelWaiting,
     PersonAsked,
     PersonReplied,
     Ranked,
@@ -178,6 +179,8 @@ def _said_of_agent(event: AgentEvent, view: RunView) -> str | None:
         case ModelRetried(attempt=attempt, delay_s=delay_s, kind=kind, message=message):
             why = f"{kind}: {clip(one_line(message), _LONG)}"
             return f"model call {attempt} failed, next try in {delay_s:.1f} s: {why}"
+        case ModelWaiting():
+            return event.message
         case ToolCallStarted() | ToolCallJudged() | ToolCallFinished() | HostedToolCall():
             return _said_of_tool(event)
         case Voted() | Ranked() | SpeakerChosen():

@@ -26,6 +26,7 @@ from massgen_bridge.events import (
     ModelCallFinished,
     ModelCallStarted,
     ModelRetried,
+    ModelWaiting,
     PersonAsked,
     PersonReplied,
     Ranked,
@@ -114,6 +115,7 @@ _Call = (
     ModelCallStarted
     | ModelCallFinished
     | ModelRetried
+    | ModelWaiting
     | ToolCallStarted
     | ToolCallFinished
     | HostedToolCall
@@ -211,8 +213,8 @@ class AgentView:
                     self.activity = None
             case HostedToolCall(name=name):
                 self.activity = f"{_whose(event)}has the provider call {name}"
-            case PersonAsked():
-                self.activity = "waits for the person"
+            case PersonAsked() | ModelWaiting():
+                self.activity = _waiting(event)
             case PersonReplied():
                 self.activity = None
             case ModelCallFinished(source=source):
@@ -294,6 +296,12 @@ class AgentView:
                 self._fail(event, event.turn_id)
             case _:
                 assert_never(event)
+
+
+def _waiting(event: PersonAsked | ModelWaiting) -> str:
+    if isinstance(event, PersonAsked):
+        return "waits for the person"
+    return f"{_whose(event)}{event.message}"
 
 
 def _whose(event: _Call) -> str:

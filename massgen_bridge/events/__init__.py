@@ -61,6 +61,7 @@ from massgen_bridge.events._turns import (
     ModelCallFinished,
     ModelCallStarted,
     ModelRetried,
+    ModelWaiting,
     PersonAsked,
     PersonReplied,
     Purpose,
@@ -74,6 +75,7 @@ from massgen_bridge.events._turns import (
     TurnEvent,
     TurnFailed,
     TurnStarted,
+    WaitReason,
 )
 from massgen_bridge.messages import Frozen
 
@@ -103,6 +105,7 @@ __all__ = [
     "ModelCallFinished",
     "ModelCallStarted",
     "ModelRetried",
+    "ModelWaiting",
     "OuterTurn",
     "PersonAsked",
     "PersonReplied",
@@ -136,6 +139,7 @@ __all__ = [
     "TurnStarted",
     "VoteInfo",
     "Voted",
+    "WaitReason",
 ]
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -149,6 +153,7 @@ Event = Annotated[
     | ModelCallStarted
     | ModelCallFinished
     | ModelRetried
+    | ModelWaiting
     | PersonAsked
     | PersonReplied
     | LogLine

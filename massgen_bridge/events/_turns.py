@@ -62,6 +62,16 @@ class HostedToolCall(Frozen):
     source: str | None = None
 
 
+WaitReason = Literal["concurrency", "requests", "tokens", "provider", "breaker"]
+_WAITS: dict[WaitReason, str] = {
+    "concurrency": "for a place among the connection's calls",
+    "requests": "to stay within the connection's requests a minute",
+    "tokens": "to stay within the connection's tokens a minute",
+    "provider": "as the provider has asked",
+    "breaker": "since the connection has failed many times in a row",
+}
+
+
 class ModelCallStarted(Frozen):
     """A request is about to be sent to a model."""
 
@@ -91,6 +101,27 @@ class ModelRetried(Frozen):
     kind: ErrorKind
     message: str
     source: str | None = None
+
+
+class ModelWaiting(Frozen):
+    """A model call waits before it is sent: until the next event, the turn is not taken for idle.
+
+    `reason` says for what: a place among the calls at the same time (`concurrency`), the limits of
+    requests or tokens a minute, the time that the provider has asked for, or the circuit breaker.
+    `delay_s` is None where nobody knows how long.
+    """
+
+    type: Literal["model_waiting"] = "model_waiting"
+    model: str
+    reason: WaitReason
+    delay_s: float | None = Field(default=None, ge=0)
+    source: str | None = None
+
+    @property
+    def message(self) -> str:
+        """In words: for what, and how long where that is known."""
+        how_long = "" if self.delay_s is None else f" for {self.delay_s:.1f} s"
+        return f"waits{how_long} {_WAITS[self.reason]}"
 
 
 class PersonAsked(Frozen):
@@ -157,6 +188,7 @@ TurnEvent = (
     | ModelCallStarted
     | ModelCallFinished
     | ModelRetried
+    | ModelWaiting
     | PersonAsked
     | PersonReplied
     | LogLine

@@ -27,6 +27,7 @@ __all__ = ["Door", "WorkerAgent", "WorkerSetup"]
 _GRACE_S: Final = 1.0
 _SHORT_GRACE_S: Final = 0.2
 _MOST_WORKERS: Final = 4
+_NO_LIMIT_S: Final = 86_400.0
 
 
 class Door(Protocol):
@@ -189,4 +190,8 @@ def _bare(connection: Connection) -> Connection:
     """What a worker may know of a connection: nothing that lets it in."""
     parts = urlsplit(connection.base_url)
     address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-    return connection.model_copy(update={"api_key": None, "headers": {}, "base_url": address})
+    # The host keeps the time limits.
+    limits = {"timeout_s": _NO_LIMIT_S, "first_token_timeout_s": None, "total_timeout_s": None}
+    return connection.model_copy(
+        update={"api_key": None, "headers": {}, "base_url": address, **limits}
+    )

@@ -23,6 +23,7 @@ from massgen_bridge.models.resolution import (
 )
 from massgen_bridge.models.retry import ModelCalls
 from massgen_bridge.models.settings import ModelConfig
+from massgen_bridge.models.traffic import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -45,8 +46,18 @@ class _Shared:
     secrets: set[str] = field(default_factory=set)
     servers: LocalServers | None = None
     gateway: Gateway | None = None
+    traffic: list[tuple[str, ModelConfig, Traffic]] = field(default_factory=list)
     opening: anyio.Lock = field(default_factory=anyio.Lock)
     homes: list[tuple[int, TaskGroup]] = field(default_factory=list)
+
+    def traffic_of(self, name: str, config: ModelConfig) -> Traffic:
+        """What the calls over a named connection share; two of one name may be different ones."""
+        for known, meant, traffic in self.traffic:
+            if known == name and meant == config:
+                return traffic
+        traffic = _new_traffic(name, config)
+        self.traffic.append((name, config, traffic))
+        return traffic
 
     def tasks(self) -> TaskGroup:
         """Where tasks run that belong to no turn: with the run that has the pool the longest."""
@@ -90,8 +101,7 @@ class ConnectionPool:
         self._providers = providers
         self._environ = environ
         self._connections: dict[str, Connection] = {}
-        self._limiters: dict[str, anyio.CapacityLimiter] = {}
-        self._limiter_of: dict[str, anyio.CapacityLimiter] = {}
+        self._traffic_of: dict[str, Traffic] = {}
 
     def add(
         self,
@@ -127,11 +137,11 @@ class ConnectionPool:
         self._shared.secrets |= secret_values(config, connection, self._environ)
         if provider.name == LOCAL:
             self._shared.local_configs.append(config)
-        if config.max_concurrent is not None:
-            # A named connection has one bound for all its agents.
-            key = name if isinstance(model, str) else agent_id
-            limiter = self._limiters.setdefault(key, anyio.CapacityLimiter(config.max_concurrent))
-            self._limiter_of[agent_id] = limiter
+        # A named connection has one set of bounds for all its agents, also those within teams.
+        if isinstance(model, str):
+            self._traffic_of[agent_id] = self._shared.traffic_of(name, config)
+        else:
+            self._traffic_of[agent_id] = _new_traffic(name, config)
         return connection
 
     async def connection(self, agent_id: str) -> Connection:
@@ -173,8 +183,9 @@ class ConnectionPool:
     def caller(self, agent_id: str) -> ModelCaller:
         """The retry policy for the model calls of an agent that was added."""
         connection = self._connections[agent_id]
-        limiter = self._limiter_of.get(agent_id)
-        calls = ModelCalls(connection, limiter=limiter, waits=not self.is_offline)
+        calls = ModelCalls(
+            connection, traffic=self._traffic_of.get(agent_id), waits=not self.is_offline
+        )
         if self.is_offline or connection.provider == LOCAL:
             return calls
         return ExplainedCalls(calls, connection)
@@ -267,6 +278,16 @@ class ConnectionPool:
                 "context_per_slot": max(contexts, default=settings.context_per_slot),
             }
         )
+
+
+def _new_traffic(name: str, config: ModelConfig) -> Traffic:
+    return Traffic(
+        name=name,
+        max_concurrent=config.max_concurrent,
+        requests_per_minute=config.requests_per_minute,
+        tokens_per_minute=config.tokens_per_minute,
+        breaker_policy=config.breaker,
+    )
 
 
 def _new_gateway(shared: _Shared) -> Gateway:

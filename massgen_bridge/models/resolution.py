@@ -217,6 +217,8 @@ def resolve(
         ),
         retry=config.retry,
         timeout_s=config.timeout_s,
+        first_token_timeout_s=config.first_token_timeout_s,
+        total_timeout_s=config.total_timeout_s,
     )
 
 

@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 
 from massgen_bridge.errors import AgentError, error_of_kind
-from massgen_bridge.events import ModelCallStarted, ModelRetried
+from massgen_bridge.events import ModelCallStarted, ModelRetried, ModelWaiting
+from massgen_bridge.models.traffic import Patience
+from massgen_bridge.models.watching import CallWatch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from massgen_bridge.agent import Emit
     from massgen_bridge.connection import Connection, RetryPolicy
+    from massgen_bridge.events import WaitReason
+    from massgen_bridge.models.traffic import Passage, Traffic
 
 __all__ = ["ModelCalls", "retry_after_s"]
 
@@ -38,22 +42,27 @@ class ModelCalls:
     failed together do not come back together.
 
     Args:
-        connection: Gives the model's name and the retry policy.
-        limiter: Bounds the calls that run at the same time; None for no bound. It is not held
-            while a call waits for its next attempt.
-        waits: Whether there is a wait before the next attempt.
+        connection: Gives the model's name, the retry policy and the time limits.
+        traffic: What all calls over the connection share; None for nothing. A call that waits for
+            its next attempt takes none of its room.
+        waits: Whether there is a wait before the next attempt, and a limit of time.
+        has_fallback: Whether another connection takes over what fails here: then a call does not
+            wait for this one to recover when it is known to be down.
     """
 
     def __init__(
         self,
         connection: Connection,
         *,
-        limiter: anyio.CapacityLimiter | None = None,
+        traffic: Traffic | None = None,
         waits: bool = True,
+        has_fallback: bool = False,
     ) -> None:
         self._waits = waits
         self._policy = connection.retry
-        self._limiter = limiter
+        self._traffic = traffic
+        self._has_fallback = has_fallback
+        self._connection = connection
         self._started = ModelCallStarted(model=connection.model)
 
     async def __call__(self, attempt: Callable[[], Awaitable[T]], emit: Emit) -> T:
@@ -61,31 +70,52 @@ class ModelCalls:
 
         Args:
             attempt: Sends one request, with the SDK's own retries off.
-            emit: Takes `ModelCallStarted` before each attempt, `ModelRetried` before each wait.
+            emit: Takes `ModelCallStarted` before each attempt, `ModelRetried` before each wait
+                after a failure, `ModelWaiting` before any other wait.
 
         Raises:
             AgentError: The last attempt's error, or the first that is not retryable or asks for
-                too long a wait.
+                too long a wait; or what keeps the call from being made.
         """
         number = 1
+        patience = Patience(
+            breaker_s=-1.0 if self._has_fallback else self._policy.max_s,
+            provider_s=self._policy.max_retry_after_s,
+        )
         while True:
+            watch = CallWatch(self._connection) if self._waits else None
+            passage = await self._enter(patience, emit)
             try:
-                return await self._once(attempt, emit)
-            except AgentError as error:
-                if not error.retryable or number >= self._policy.attempts:
-                    raise
-                retried = _retried(error, number, self._policy)
+                await emit(self._started)
+                try:
+                    answer = await (watch.call(attempt) if watch else attempt())
+                except AgentError as error:
+                    if self._traffic is not None and passage is not None:
+                        self._traffic.failed(passage, error)
+                    passed_on = watch is not None and watch.is_passed_on
+                    if passed_on or not error.retryable or number >= self._policy.attempts:
+                        raise
+                    retried = _retried(error, number, self._policy)
+                else:
+                    if self._traffic is not None and passage is not None:
+                        self._traffic.succeeded(passage)
+                    return answer
+            finally:
+                if self._traffic is not None and passage is not None:
+                    self._traffic.leave(passage)
             await emit(retried)
             await anyio.sleep(retried.delay_s if self._waits else 0)
             number += 1
 
-    async def _once(self, attempt: Callable[[], Awaitable[T]], emit: Emit) -> T:
-        if self._limiter is None:
-            await emit(self._started)
-            return await attempt()
-        async with self._limiter:
-            await emit(self._started)
-            return await attempt()
+    async def _enter(self, patience: Patience, emit: Emit) -> Passage | None:
+        if self._traffic is None:
+            return None
+
+        async def tell(reason: WaitReason, delay_s: float | None) -> None:
+            model = self._connection.model
+            await emit(ModelWaiting(model=model, reason=reason, delay_s=delay_s))
+
+        return await self._traffic.enter(patience, tell)
 
 
 def _retried(error: AgentError, number: int, policy: RetryPolicy) -> ModelRetried:

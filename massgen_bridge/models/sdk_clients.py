@@ -23,6 +23,7 @@ from anyio.lowlevel import RunVar
 from massgen_bridge.models.addresses import is_plain_loopback
 from massgen_bridge.models.certificates import trusted_certificates
 from massgen_bridge.models.tape import Tape, current_tape
+from massgen_bridge.models.watching import first_token_hook
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -56,6 +57,7 @@ class Endpoint:
         api_key: The key; None for none.
         headers: The connection's own headers, their names in title case.
         timeout_s: Longest wait for bytes, in seconds.
+        watches_first_token: Whether the wait for the first token is limited, too.
         tape: What records the calls or answers them; None for the network alone.
     """
 
@@ -63,6 +65,7 @@ class Endpoint:
     api_key: str | None = field(repr=False)
     headers: frozenset[tuple[str, str]] = field(repr=False)
     timeout_s: float
+    watches_first_token: bool = False
     tape: Tape | None = field(default=None, repr=False)
 
     @classmethod
@@ -73,6 +76,7 @@ class Endpoint:
             api_key=connection.api_key.get_secret_value() if connection.api_key else None,
             headers=frozenset((name.title(), value) for name, value in connection.headers.items()),
             timeout_s=connection.timeout_s,
+            watches_first_token=connection.first_token_timeout_s is not None,
             tape=current_tape(),
         )
 
@@ -224,9 +228,13 @@ def client_settings(http: Any, endpoint: Endpoint) -> dict[str, Any]:
         # Loading the certificates costs most of the time, and here nobody shows one.
         "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else trusted_certificates(),
     }
+    hooks: dict[str, Any] = {}
+    if endpoint.watches_first_token:
+        hooks["event_hooks"] = {"response": [first_token_hook(http)]}
     if endpoint.tape is None:
-        return settings
+        return settings | hooks
     return {
+        **hooks,
         "timeout": settings["timeout"],
         "trust_env": False,  # whatever sends in its place sees to proxies
         "follow_redirects": False,

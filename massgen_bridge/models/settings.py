@@ -9,7 +9,13 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from massgen_bridge.agent import InputKind
-from massgen_bridge.connection import ImageLimits, Protocols, Quirks, RetryPolicy
+from massgen_bridge.connection import (
+    BreakerPolicy,
+    ImageLimits,
+    Protocols,
+    Quirks,
+    RetryPolicy,
+)
 from massgen_bridge.messages import Frozen, JsonValue
 from massgen_bridge.models.providers import LOCAL
 
@@ -185,6 +191,17 @@ class ModelConfig(Frozen):
         gt=0,
         description="Seconds to wait for the next bytes of an answer (not for all of it).",
     )
+    first_token_timeout_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds to wait for the first token of an answer. Default: `timeout_s` alone "
+        "counts.",
+    )
+    total_timeout_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds that one attempt at a call may take in all. Default: no limit.",
+    )
     retry: RetryPolicy = Field(
         default=RetryPolicy(),
         description="When a failed call is made again: `attempts` in all, waits that double from "
@@ -196,6 +213,25 @@ class ModelConfig(Frozen):
         ge=1,
         description="Most calls at the same time over this connection, all agents together. "
         "Default: no limit.",
+    )
+    requests_per_minute: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most requests within any 60 seconds over this connection, all agents and "
+        "further attempts included; calls beyond wait in the order in which they came. "
+        "Default: no limit.",
+    )
+    tokens_per_minute: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most tokens, of prompts and answers, within any 60 seconds over this "
+        "connection, all agents together: guessed before a call, corrected by what the provider "
+        "reports after it. Default: no limit.",
+    )
+    breaker: BreakerPolicy = Field(
+        default=BreakerPolicy(),
+        description="When no further calls are made over a connection that fails again and again: "
+        "after `failures` in a row, of all agents together, for `open_s` seconds.",
     )
     tools: bool | None = Field(
         default=None,

@@ -19,8 +19,17 @@ from massgen_bridge.errors import (
     error_of_kind,
     error_words,
 )
-from massgen_bridge.events import ModelRetried, PersonAsked, TurnCancelled, TurnDone, TurnFailed
+from massgen_bridge.events import (
+    ModelCallFinished,
+    ModelRetried,
+    ModelWaiting,
+    PersonAsked,
+    TurnCancelled,
+    TurnDone,
+    TurnFailed,
+)
 from massgen_bridge.isolation.calling import result_of
+from massgen_bridge.models.traffic import TurnCalls, counting_calls
 
 if TYPE_CHECKING:
     from massgen_bridge.agent import Emit, Turn
@@ -100,14 +109,17 @@ class InProcessExecutor:
     async def run_turn(self, setup: AgentSetup, turn: Turn, emit: Emit) -> TurnOutcome:
         """Do one turn in this process."""
         running = self._running[turn.turn_id] = _Running(turn)
+        calls = TurnCalls(turn)
 
         async def alive(event: TurnEvent, /) -> None:
             now = time.monotonic()
             running.last_event = now + _quiet_s(event)
+            if isinstance(event, ModelCallFinished):
+                calls.finished(event.usage)
             await emit(event)
 
         try:
-            with running.scope:
+            with running.scope, counting_calls(calls):
                 agent = await self._crew.agent(setup)
                 return TurnDone(result=await result_of(agent, turn, alive))
         except AgentError as error:
@@ -164,6 +176,8 @@ def _quiet_s(event: TurnEvent) -> float:
     match event:
         case ModelRetried(delay_s=delay_s):
             return delay_s
+        case ModelWaiting():
+            return math.inf  # for others, or for the provider; each of these has a limit itself
         case PersonAsked():
             return math.inf  # a person who thinks is not idle, and has a time limit of its own
         case _:

@@ -23,6 +23,7 @@ from massgen_bridge.events import (
     Event,
     ImprovementPromised,
     ModelRetried,
+    ModelWaiting,
     PersonAsked,
     PersonReplied,
     Purpose,
@@ -100,6 +101,14 @@ def test_a_run_line_by_line() -> None:
         (Abstained(**OWN), "abstains"),
         (PersonAsked(time_limit_s=90), "the person is asked, with 90 s to reply"),
         (PersonAsked(), "the person is asked"),
+        (
+            ModelWaiting(model="m", reason="concurrency"),
+            "waits for a place among the connection's calls",
+        ),
+        (
+            ModelWaiting(model="m", reason="tokens", delay_s=2),
+            "waits for 2.0 s to stay within the connection's tokens a minute",
+        ),
         (
             PersonReplied(by_default=True, reason="no reply within 90 s"),
             "no reply within 90 s: the default applies",

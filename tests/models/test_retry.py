@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import time
 from email.utils import formatdate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -17,8 +17,9 @@ from massgen_bridge.errors import (
     ServerFailed,
     TimedOut,
 )
-from massgen_bridge.events import ModelCallStarted, ModelRetried
+from massgen_bridge.events import ModelCallStarted, ModelRetried, ModelWaiting
 from massgen_bridge.models.retry import ModelCalls, retry_after_s
+from massgen_bridge.models.traffic import Traffic
 
 if TYPE_CHECKING:
     from massgen_bridge.events import TurnEvent
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 _FAST = RetryPolicy(attempts=4, base_s=0.001, max_s=0.004)
+_SLOW = RetryPolicy(attempts=2, base_s=1e6, max_s=1e6)
 
 
 def _connection(policy: RetryPolicy = _FAST) -> Connection:
@@ -42,14 +44,24 @@ def _connection(policy: RetryPolicy = _FAST) -> Connection:
 class _Provider:
     """Fails as told, then answers; keeps what was emitted."""
 
-    def __init__(self, *failures: Exception, policy: RetryPolicy = _FAST) -> None:
+    def __init__(
+        self,
+        *failures: Exception,
+        policy: RetryPolicy = _FAST,
+        traffic: Traffic | None = None,
+        **limits: Any,
+    ) -> None:
         self.calls = 0
+        self.retried = anyio.Event()
         self.events: list[TurnEvent] = []
         self._failures = list(failures)
-        self._call = ModelCalls(_connection(policy))
+        connection = _connection(policy).model_copy(update=limits)
+        self._call = ModelCalls(connection, traffic=traffic)
 
     async def emit(self, event: TurnEvent) -> None:
         self.events.append(event)
+        if isinstance(event, ModelRetried):
+            self.retried.set()
 
     async def attempt(self) -> str:
         self.calls += 1
@@ -182,29 +194,27 @@ async def test_a_limiter_bounds_the_calls_at_the_same_time() -> None:
         await anyio.sleep(0.005)
         running -= 1
 
-    call = ModelCalls(_connection(), limiter=anyio.CapacityLimiter(2))
+    call = ModelCalls(_connection(), traffic=Traffic(name="main", max_concurrent=2))
     provider = _Provider()
     async with anyio.create_task_group() as group:
         for _ in range(8):
             group.start_soon(call, attempt, provider.emit)
     assert most == 2
-    assert len(provider.events) == 8
+    waited = [event for event in provider.events if isinstance(event, ModelWaiting)]
+    assert len(provider.events) - len(waited) == 8
+    assert waited == [ModelWaiting(model="gpt", reason="concurrency")] * 6
 
 
 async def test_a_call_that_waits_lets_others_through() -> None:
-    limiter = anyio.CapacityLimiter(1)
-    held: list[int] = []
-    failures = [RateLimited("slow down", retry_after_s=0.02)]
-
-    async def attempt() -> None:
-        if failures:
-            raise failures.pop()
-
-    async def emit(_event: TurnEvent) -> None:
-        held.append(limiter.borrowed_tokens)
-
-    await ModelCalls(_connection(), limiter=limiter)(attempt, emit)
-    assert held == [1, 0, 1]
+    traffic = Traffic(name="main", max_concurrent=1)
+    failing = _Provider(ServerFailed("down"), policy=_SLOW, traffic=traffic)
+    other = _Provider(traffic=traffic)
+    async with anyio.create_task_group() as group:
+        group.start_soon(failing.ask)
+        await failing.retried.wait()
+        assert await other.ask() == "answer"
+        assert failing.calls == 1
+        group.cancel_scope.cancel()
 
 
 async def test_a_call_without_failures_costs_next_to_nothing() -> None:

@@ -15,6 +15,7 @@ from massgen_bridge.errors import ProtocolFailed
 from massgen_bridge.events import (
     Abstained,
     ModelCallStarted,
+    ModelWaiting,
     PersonAsked,
     PersonReplied,
     Record,
@@ -73,13 +74,14 @@ class Own:
 
 
 class Asks:
-    """An agent that asks a person, who thinks for a while; then it says nothing for as long."""
+    """An agent that waits for somebody for a while; then it says nothing for as long."""
 
-    def __init__(self, *, replies: bool) -> None:
+    def __init__(self, *, replies: bool, waits: PersonAsked | ModelWaiting | None = None) -> None:
         self._replies = replies
+        self._waits = waits or PersonAsked()
 
     async def run(self, _turn: Turn, emit: Any) -> Any:
-        await emit(PersonAsked())
+        await emit(self._waits)
         await anyio.sleep(1.2)
         if self._replies:
             await emit(PersonReplied())
@@ -96,6 +98,14 @@ async def test_an_agent_is_not_idle_while_a_person_thinks(*, replies: bool, stat
     result = await play(plan_for(host, {"kind": "own", "limits": Limits(idle_s=0.5)}), host)
 
     assert result.status == status
+
+
+async def test_an_agent_is_not_idle_while_its_connection_has_no_room() -> None:
+    waits = ModelWaiting(model="m", reason="concurrency")
+    host = new_host(Own(Asks(replies=False, waits=waits)))
+    result = await play(plan_for(host, {"kind": "own", "limits": Limits(idle_s=0.5)}), host)
+
+    assert result.status == "answered"
 
 
 class Abstainer:

@@ -36,6 +36,7 @@ from massgen_bridge.testing.conformance import LOOKUP
 from massgen_bridge.testing.servers import (
     AutoToolCall,
     Disconnect,
+    Hang,
     HttpError,
     ModelServer,
     Refusal,
@@ -213,6 +214,43 @@ async def test_a_failed_model_call_is_made_again_but_not_the_turn(
     ] * 3
     assert result.usage is not None
     assert result.usage.calls == 2, "nobody counted the failed calls"
+
+
+@pytest.mark.parametrize(
+    ("reply", "limits", "said"),
+    [
+        (Hang(), {"first_token_timeout_s": 0.2}, "no first token after 0.2 s ('first_token_"),
+        (Hang(after=0), {"first_token_timeout_s": 0.2}, "no first token after 0.2 s ('first_"),
+        (Hang(after=2), {"total_timeout_s": 0.3}, "not done after 0.3 s ('total_timeout_s')"),
+        (Hang(after=2), {"timeout_s": 0.2}, "nothing came for 0.2 s: 'timeout_s'"),
+    ],
+)
+async def test_each_limit_of_time_is_named_when_it_has_passed(
+    model_server: StartModelServer, reply: Hang, limits: dict[str, float], said: str
+) -> None:
+    server = model_server([reply, Text("Done.")])
+    events = collect()
+    retry = RetryPolicy(attempts=2, base_s=0.001)
+    connection = connection_to(server, retry=retry).model_copy(update=limits)
+    agent = make_agent(SPEC, {}, connection)
+    result = await agent.run(turn("Speak."), events)
+    await agent.aclose()
+    assert result.text == events.text == "Done."
+    (retried,) = events.of(ModelRetried)
+    assert retried.kind == "timeout"
+    assert said in retried.message
+
+
+async def test_an_answer_that_has_begun_in_time_may_take_longer(
+    model_server: StartModelServer,
+) -> None:
+    server = model_server(Text.of_tokens(10, tokens_per_second=15))
+    connection = connection_to(server).model_copy(update={"first_token_timeout_s": 0.4})
+    agent = make_agent(SPEC, {}, connection)
+    result = await agent.run(turn("Speak."), collect())
+    await agent.aclose()
+    assert result.usage is not None
+    assert result.usage.output_tokens == 10
 
 
 async def test_the_policy_s_last_error_comes_out(model_server: StartModelServer) -> None:

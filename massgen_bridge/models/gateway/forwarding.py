@@ -14,6 +14,7 @@ from massgen_bridge.models.gateway.accounting import StreamWatch, usage_of
 from massgen_bridge.models.gateway.refusals import JSON, error_event, refusal
 from massgen_bridge.models.gateway.upstream import headers_to_client, headers_to_model
 from massgen_bridge.models.sdk_errors import model_call_error, refused_call_error
+from massgen_bridge.models.watching import current_watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Collection
@@ -86,7 +87,12 @@ class Forwarding:
             else:
                 await self._policy.call_model(self._attempt, self._policy.emit)
         except AgentError as error:
-            self._refuse(error)
+            if not self._exchange.has_begun:
+                self._refuse(error)
+                return
+            # A time limit has passed in the middle of the stream.
+            await self._exchange.write(self._masked(error_event(self._outgoing.asked, error)))
+            self._exchange.break_off()
 
     async def settle(self) -> None:
         """Account for a whole answer of which the client did not want to hear the very end."""
@@ -193,6 +199,9 @@ class Forwarding:
         if not self._exchange.has_begun:
             headers = headers_to_client(response.headers.multi_items())
             self._exchange.begin(response.status_code, headers)
+            watch = current_watch()
+            if watch is not None:
+                watch.is_passed_on = True
 
     async def _tell(self, usage: Usage | None) -> None:
         """Account for the call; before its last bytes go out, for with those the turn may end."""

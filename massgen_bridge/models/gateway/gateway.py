@@ -38,6 +38,7 @@ __all__ = ["Gateway"]
 
 _NAME = "massgen-bridge"
 _SETTLING_S = 2.0
+_NO_LIMIT_S = 86_400.0
 _logger = logging.getLogger("massgen_bridge.models")
 
 
@@ -150,9 +151,15 @@ class Gateway:
         """Let a turn begin: its token, and the connection that has it."""
         token = self._passes.new_token()
         self._passes.issue(token, holder)
-        once = {"retry": RetryPolicy(attempts=1)}
+        # The host waits, tries again and keeps the time limits.
+        hosts = {
+            "retry": RetryPolicy(attempts=1),
+            "timeout_s": _NO_LIMIT_S,
+            "first_token_timeout_s": None,
+            "total_timeout_s": None,
+        }
         address = self._address(holder.connection, token)
-        return token, holder.connection.model_copy(update=address | once)
+        return token, holder.connection.model_copy(update=address | hosts)
 
     def _address(self, connection: Connection, token: str) -> dict[str, Any]:
         return {

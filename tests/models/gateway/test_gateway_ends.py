@@ -24,6 +24,7 @@ from models.gateway.upstreams import raw_server, sse
 
 from massgen_bridge.connection import RetryPolicy
 from massgen_bridge.events import ModelCallFinished
+from massgen_bridge.models.traffic import Traffic
 from massgen_bridge.testing.agents import connection_to
 from massgen_bridge.testing.servers import (
     Disconnect,
@@ -214,11 +215,23 @@ async def test_an_error_in_the_middle_of_a_stream_is_an_error(turns: Turns) -> N
     assert not turns.events.of(ModelCallFinished)
 
 
+async def test_a_time_limit_in_the_middle_of_a_stream_ends_it_and_sends_nothing_twice(
+    turns: Turns,
+) -> None:
+    with ModelServer(Hang(after=2)) as server:
+        limited = at(server).model_copy(update={"total_timeout_s": 0.3})
+        async with turns.admit(limited) as inner:
+            with pytest.raises(openai.APIError, match=r"not done after 0\.3 s"):
+                await ask(inner)
+        assert server.calls == 1
+    assert not turns.events.of(ModelCallFinished)
+
+
 async def test_a_bound_is_held_until_an_answer_has_ended(turns: Turns) -> None:
-    limiter = anyio.CapacityLimiter(1)
+    traffic = Traffic(name="main", max_concurrent=1)
     with ModelServer(Text.of_tokens(10, tokens_per_second=200)) as server:
         async with (
-            turns.admit(at(server), limiter=limiter) as inner,
+            turns.admit(at(server), traffic=traffic) as inner,
             anyio.create_task_group() as tasks,
         ):
             for _ in range(3):

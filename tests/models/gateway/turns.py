@@ -16,10 +16,9 @@ from massgen_bridge.testing.agents import EventLog, collect, connection_to
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    import anyio
-
     from massgen_bridge.agent import Emit
     from massgen_bridge.models.gateway import Gateway, Reservation
+    from massgen_bridge.models.traffic import Traffic
     from massgen_bridge.testing.servers import ModelServer
 
 __all__ = ["QUESTION", "Turns", "anthropic_client", "ask", "at", "openai_client", "raw_client"]
@@ -46,7 +45,7 @@ class Turns:
         agent_id: str = "agent",
         emit: Emit | None = None,
         limits: Limits | None = None,
-        limiter: anyio.CapacityLimiter | None = None,
+        traffic: Traffic | None = None,
         reservation: Reservation | None = None,
     ) -> AbstractAsyncContextManager[Connection]:
         """Admit a turn."""
@@ -54,7 +53,7 @@ class Turns:
             agent_id=agent_id,
             turn_id="turn",
             connection=real,
-            call_model=ModelCalls(real, limiter=limiter),
+            call_model=ModelCalls(real, traffic=traffic),
             emit=emit or self.events,
             limits=limits,
             reservation=reservation,
