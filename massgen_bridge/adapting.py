@@ -45,6 +45,7 @@ from massgen_bridge.models.sdk_clients import (
 )
 from massgen_bridge.models.sdk_errors import SDK_ERRORS, error_text, model_call_error, sdk_error
 from massgen_bridge.models.usage import gemini_usage, messages_usage
+from massgen_bridge.own_code import OwnFactory, own_code
 
 __all__ = [
     "AGENTS_PER_CLIENT",
@@ -58,6 +59,7 @@ __all__ = [
     "Lease",
     "ModelAnswer",
     "ModelLoop",
+    "OwnFactory",
     "ResponsesLoop",
     "StreamedToolCalls",
     "ambient_headers",
@@ -82,6 +84,7 @@ __all__ = [
     "misplaced_part",
     "model_call_error",
     "only_text",
+    "own_code",
     "read_chat_answer",
     "retry_after_s",
     "sdk_error",

@@ -254,7 +254,7 @@ async def test_a_turn_gives_it_neither_tools_nor_a_schema(model_server: StartMod
 
 @pytest.mark.parametrize(
     ("found", "problem"),
-    [(7, "is a 'int'"), (lambda name: name, "cannot be called without arguments")],
+    [(7, "is a 'int'"), (lambda name: name, "needs 'name'")],
 )
 def test_what_is_no_agent_is_refused(found: object, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):

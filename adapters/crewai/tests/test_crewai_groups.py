@@ -223,7 +223,7 @@ async def test_an_input_that_nobody_gives_is_an_error(
         ({"crew": "make_nothing"}, AgentCrashed, "made 'nothing'; expected a Crew"),
         ({"crew": "make_broken"}, AgentCrashed, "raised ValueError: no crew today"),
         ({"crew": "make_needy"}, ConfigError, "needs 'color'; a function that makes a Crew can"),
-        ({"crew": "make_crew"}, ConfigError, "is to use the agent's model; say which"),
+        ({"crew": "make_crew"}, ConfigError, "needs 'llm'; give the agent a model by `model`"),
         ({"crew": "make_own", "models": "gateway"}, ConfigError, "is to use the agent's model"),
         ({"crew": "__name__"}, ConfigError, "is a 'str'; expected a Crew"),
         ({}, ConfigError, "needs either `model`"),

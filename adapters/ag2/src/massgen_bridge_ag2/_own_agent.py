@@ -29,10 +29,9 @@ from massgen_bridge import (
     TurnResult,
     UnsupportedContent,
 )
-from massgen_bridge.adapting import cancelled_once, chat_messages, model_call_error
+from massgen_bridge.adapting import OwnFactory, cancelled_once, chat_messages, model_call_error
 from massgen_bridge_ag2._calls import Course, ModelAccess
 from massgen_bridge_ag2._convert import from_ag2, to_ag2
-from massgen_bridge_ag2._load import called, check_factory
 from massgen_bridge_ag2._options import AG2Options
 from massgen_bridge_ag2._redirect import RedirectedModel
 from massgen_bridge_ag2._watch import Watcher
@@ -63,9 +62,13 @@ class OwnAgent:
                     "model that is called in place of the agent's own"
                 )
             self._access = ModelAccess(context, context.connection)
-        self._found = context.load(path)
-        if not isinstance(self._found, ag2.Agent):
-            check_factory(context, self._found, option=self._option, expected=_EXPECTED)
+        found = context.load(path)
+        self._own = found if isinstance(found, ag2.Agent) else None
+        self._factory: OwnFactory | None = None
+        if self._own is None:
+            self._factory = OwnFactory(
+                found, option=self._option, expected=_EXPECTED, makes="an agent"
+            )
         self._lock = anyio.Lock()
 
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
@@ -95,15 +98,16 @@ class OwnAgent:
 
     async def _agent(self) -> ag2.Agent[Any]:
         async with self._lock:
-            if not isinstance(self._found, ag2.Agent):
-                made = await called(self._found, option=self._option)
+            if self._own is None:
+                assert self._factory is not None  # noqa: S101 - narrows: there is no agent yet
+                made = await self._factory.make_in_thread()
                 if not isinstance(made, ag2.Agent):
                     raise AgentCrashed(
                         f"`{self._option}` returned {made!r}; expected an `ag2.Agent`",
                         agent_id=self._agent_id,
                     )
-                self._found = made
-            return self._found
+                self._own = made
+            return self._own
 
     @asynccontextmanager
     async def _model(

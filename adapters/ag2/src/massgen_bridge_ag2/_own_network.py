@@ -29,8 +29,7 @@ from massgen_bridge import (
     TurnResult,
     assistant,
 )
-from massgen_bridge.adapting import as_text, cancelled_once, model_call_error
-from massgen_bridge_ag2._load import called, check_factory
+from massgen_bridge.adapting import OwnFactory, as_text, cancelled_once, model_call_error
 from massgen_bridge_ag2._options import AG2Options
 
 __all__ = ["OwnNetwork"]
@@ -55,8 +54,12 @@ class OwnNetwork:
         self._option = f"network: {path}"
         self._where = f"network {path!r}"
         self._most = options.max_turns
-        self._make = context.load(path)
-        check_factory(context, self._make, option=self._option, expected=_EXPECTED)
+        self._factory = OwnFactory(
+            context.load(path),
+            option=self._option,
+            expected=_EXPECTED,
+            makes="a hub and a channel",
+        )
 
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
         """Do one turn.
@@ -72,7 +75,7 @@ class OwnNetwork:
         """Nothing to give back: each turn closes its hub."""
 
     async def _talk(self, question: str, emit: Emit) -> TurnResult:
-        made = await called(self._make, option=self._option)
+        made = await self._factory.make_in_thread()
         match made:
             case (Hub() as hub, Channel() as channel):
                 pass

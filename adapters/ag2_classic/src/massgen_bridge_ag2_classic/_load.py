@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from autogen import ConversableAgent, GroupChat, GroupChatManager
 from autogen.agentchat.group.patterns.pattern import Pattern
 
-from massgen_bridge import AgentCrashed, ConfigError, Connection, Turn
+from massgen_bridge import AgentCrashed, Connection, Turn
+from massgen_bridge.adapting import OwnFactory
 
 __all__ = ["Own", "Source"]
 
@@ -37,21 +37,20 @@ class Source:
     """
 
     def __init__(self, found: object, *, path: str, connection: Connection | None) -> None:
-        self._path = path
+        self._option = f"chat: {path}"
         self._connection = connection
         self._own = found if isinstance(found, _OWN) else None
         self.is_shared = self._own is not None
-        self._factory: Callable[..., Any] | None = None
-        self._asked: tuple[str, ...] = ()
-        if self._own is not None:
-            return
-        if not callable(found):
-            raise ConfigError(
-                f"`chat: {path}` is a {type(found).__name__!r}; expected {_WANTED}, or a function "
-                "that makes one"
+        self._factory: OwnFactory | None = None
+        if self._own is None:
+            self._factory = OwnFactory(
+                found,
+                option=self._option,
+                expected=f"{_WANTED}, or a function that makes one",
+                makes="agents",
+                takes=_OFFERED,
+                offered=() if connection is None else _OFFERED,
             )
-        self._factory = found
-        self._asked = self._asked_for(found)
 
     def get(self, turn: Turn) -> Own:
         """The agents of a turn; in the turn's thread, for a function may block.
@@ -62,15 +61,9 @@ class Source:
         if self._own is not None:
             return self._own
         assert self._factory is not None  # noqa: S101 - narrows: there are no agents yet
-        offered = {name: self._offer(name, turn) for name in self._asked}
-        try:
-            made = self._factory(**offered)
-        except Exception as error:  # the user's own code may raise anything
-            raise AgentCrashed(
-                f"`chat: {self._path}` raised {type(error).__name__}: {error}"
-            ) from error
+        made = self._factory.make({name: partial(self._offer, name, turn) for name in _OFFERED})
         if not isinstance(made, _OWN):
-            raise AgentCrashed(f"`chat: {self._path}` returned {made!r}; expected {_WANTED}")
+            raise AgentCrashed(f"`{self._option}` returned {made!r}; expected {_WANTED}")
         return made
 
     def _offer(self, name: str, turn: Turn) -> Any:
@@ -87,24 +80,3 @@ class Source:
             "max_retries": connection.retry.attempts - 1,
         }
         return {"config_list": [entry], "cache_seed": None}
-
-    def _asked_for(self, factory: Callable[..., Any]) -> tuple[str, ...]:
-        try:
-            parameters = inspect.signature(factory).parameters.values()
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"`chat: {self._path}` cannot be called: {error}") from error
-        variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        asked = []
-        for one in parameters:
-            if one.name in _OFFERED and self._connection is not None:
-                asked.append(one.name)
-            elif one.default is one.empty and one.kind not in variadic:
-                raise ConfigError(
-                    f"`chat: {self._path}` needs {one.name!r}; "
-                    + (
-                        "give the agent a model by `model`"
-                        if one.name in _OFFERED
-                        else f"a function that makes agents can take {', '.join(_OFFERED)}"
-                    )
-                )
-        return tuple(asked)

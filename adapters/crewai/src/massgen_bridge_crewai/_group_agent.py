@@ -65,8 +65,13 @@ class GroupAgent:
         elif options.path is not None:
             kind: Any = Crew if options.crew is not None else Flow
             self._where = f"{kind.__name__.lower()} {options.path!r}"
-            self._source = Source(context.load(options.path), path=options.path, kind=kind)
-            self._check_model(self._source)
+            self._source = Source(
+                context.load(options.path),
+                path=options.path,
+                kind=kind,
+                has_model=self._models is not None,
+            )
+            self._check_model()
 
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
         """Do one turn.
@@ -97,9 +102,8 @@ class GroupAgent:
         if self._models is not None:
             await self._models.aclose()
 
-    def _check_model(self, source: Source) -> None:
-        wanted = source.takes_model or self._options.models == "gateway"
-        if wanted and self._models is None:
+    def _check_model(self) -> None:
+        if self._options.models == "gateway" and self._models is None:
             raise ConfigError(
                 f"agent {self._agent_id!r}: {self._where} is to use the agent's model; say which, "
                 "with `model`"

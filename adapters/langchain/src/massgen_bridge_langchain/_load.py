@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
-import anyio.to_thread
 from langchain_core.language_models import BaseChatModel
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableSequence
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 
-from massgen_bridge import AgentCrashed, ConfigError
+from massgen_bridge import AgentCrashed
+from massgen_bridge.adapting import OwnFactory
 
 __all__ = ["GraphSource", "has_messages", "speaks_as_model", "takes_messages"]
 
+_WANTED = "a LangGraph graph, or a LangChain Runnable"
 # What a factory can ask for, by parameter name.
 _OFFERED = {"config": "config", "connection": "connection", "llm": "model", "model": "model"}
 
@@ -37,20 +37,20 @@ class GraphSource:
     def __init__(
         self, found: object, *, path: str, offers: Mapping[str, Callable[[], Any]]
     ) -> None:
-        self._path = path
+        self._option = f"graph: {path}"
         self._lock = anyio.Lock()
         self._runnable = _as_runnable(found)
-        self._factory: Callable[..., Any] | None = None
-        self._asked: dict[str, Callable[[], Any]] = {}
-        if self._runnable is not None:
-            return
-        if not callable(found):
-            raise ConfigError(
-                f"`graph: {path}` is a {type(found).__name__!r}; expected a LangGraph graph, a "
-                "LangChain Runnable, or a function that makes one"
+        self._offers = {name: offers[one] for name, one in _OFFERED.items() if one in offers}
+        self._factory: OwnFactory | None = None
+        if self._runnable is None:
+            self._factory = OwnFactory(
+                found,
+                option=self._option,
+                expected=f"{_WANTED}, or a function that makes one",
+                makes="a graph",
+                takes=_OFFERED,
+                offered=self._offers,
             )
-        self._factory = found
-        self._asked = self._asked_for(found, offers)
 
     async def get(self) -> Runnable[Any, Any]:
         """The graph.
@@ -58,67 +58,20 @@ class GraphSource:
         Raises:
             AgentCrashed: The function that makes it raised, or made something else.
         """
-        if self._runnable is None:
-            async with self._lock:
+        async with self._lock:
+            if self._runnable is None:
+                assert self._factory is not None  # noqa: S101 - narrows: there is no graph yet
+                made = await self._factory.make_in_thread(self._offers)
+                self._runnable = _as_runnable(made)
                 if self._runnable is None:
-                    self._runnable = await self._make()
+                    raise AgentCrashed(f"`{self._option}` returned {made!r}; expected {_WANTED}")
         return self._runnable
-
-    async def _make(self) -> Runnable[Any, Any]:
-        try:
-            # In a thread, as making clients and whatever the function does may block.
-            made = await anyio.to_thread.run_sync(self._call)
-            if inspect.isawaitable(made):
-                made = await made
-        except Exception as error:  # the user's own code may raise anything
-            raise AgentCrashed(
-                f"`graph: {self._path}` raised {type(error).__name__}: {error}"
-            ) from error
-        runnable = _as_runnable(made)
-        if runnable is None:
-            raise AgentCrashed(
-                f"`graph: {self._path}` returned {made!r}; expected a LangGraph graph or a "
-                "LangChain Runnable"
-            )
-        return runnable
-
-    def _call(self) -> Any:
-        assert self._factory is not None  # noqa: S101 - narrows: there is no graph yet
-        return self._factory(**{name: make() for name, make in self._asked.items()})
-
-    def _asked_for(
-        self, factory: Callable[..., Any], offers: Mapping[str, Callable[[], Any]]
-    ) -> dict[str, Callable[[], Any]]:
-        try:
-            parameters = inspect.signature(factory).parameters.values()
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"`graph: {self._path}` cannot be called: {error}") from error
-        asked: dict[str, Callable[[], Any]] = {}
-        for parameter in parameters:
-            offered = _OFFERED.get(parameter.name, "")
-            if offered in offers and parameter.kind is not parameter.POSITIONAL_ONLY:
-                asked[parameter.name] = offers[offered]
-            elif _is_needed(parameter):
-                raise ConfigError(
-                    f"`graph: {self._path}` needs {parameter.name!r}; "
-                    + (
-                        "give the agent a model by `model`"
-                        if offered
-                        else f"a function that makes a graph can take {', '.join(_OFFERED)}"
-                    )
-                )
-        return asked
 
 
 def _as_runnable(found: object) -> Runnable[Any, Any] | None:
     if isinstance(found, StateGraph):
         return found.compile()
     return found if isinstance(found, Runnable) else None
-
-
-def _is_needed(parameter: inspect.Parameter) -> bool:
-    variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    return parameter.default is parameter.empty and not variadic
 
 
 def has_messages(runnable: Runnable[Any, Any]) -> bool:
