@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
 from massgen_bridge.agent import Agent, Capabilities, FinishedTurn, ToolDefinition
 from massgen_bridge.connection import Connection, ModelCaller, ModelTraits, Protocols, Quirks
 from massgen_bridge.errors import AgentCrashed
-from massgen_bridge.messages import JsonValue
+from massgen_bridge.messages import JsonValue, MediaPart, TextPart
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +33,13 @@ __all__ = [
     "Sink",
     "SinkSpec",
     "StrategySpec",
+    "ToolOutput",
     "ToolSpec",
 ]
+
+
+ToolOutput: TypeAlias = "str | MediaPart | Sequence[str | TextPart | MediaPart]"
+"""What a tool returns: text, a picture or the like, or several of both."""
 
 
 class NoOptions(BaseModel):
@@ -192,12 +197,13 @@ class AdapterSpec:
 class ToolSpec:
     """A tool that agents may be given by name.
 
-    `call` gets the arguments, checked against the definition's schema, and returns text. What it
-    raises is told to the model as an error result.
+    `call` gets the arguments, checked against the definition's schema, and returns text, or parts:
+    texts, pictures and other media, which an agent whose model takes them in a tool's result sees.
+    What it raises is told to the model as an error result.
     """
 
     definition: ToolDefinition
-    call: Callable[[Mapping[str, JsonValue]], Awaitable[str]]
+    call: Callable[[Mapping[str, JsonValue]], Awaitable[ToolOutput]]
 
 
 @dataclass(frozen=True, kw_only=True)

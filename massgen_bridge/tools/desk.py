@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from massgen_bridge.errors import AgentError, LimitReached, ToolFailed, error_words
-from massgen_bridge.messages import ToolCall, ToolResult
+from massgen_bridge.messages import MediaPart, TextPart, ToolCall, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,22 +90,41 @@ def _check(tool: ToolSpec, call: ToolCall) -> str | None:
 
 async def _run(tool: ToolSpec, call: ToolCall) -> ToolResult:
     try:
-        content = await tool.call(call.arguments)
+        output = await tool.call(call.arguments)
     except AgentError:
         raise
     except Exception as error:  # noqa: BLE001 - a tool is foreign code: the model hears of it
         return _failure(call, f"{type(error).__name__}: {error_words(error)}")
-    if not isinstance(content, str):
-        raise ToolFailed(
-            f"the tool {call.name!r} returned a value of type {type(content).__name__!r}, and a "
-            "tool returns text"
-        )
+    content, media = _told(call.name, output)
     return ToolResult(
         call_id=call.call_id,
         name=call.name,
         content=content,
+        media=media,
         ends_turn=tool.definition.ends_turn,
     )
+
+
+def _told(name: str, output: object) -> tuple[str, tuple[MediaPart, ...]]:
+    """The text that a tool returned, and its media; these are named where there is no text."""
+    if isinstance(output, str):
+        return output, ()
+    parts = output if isinstance(output, list | tuple) else (output,)
+    texts: list[str] = []
+    media: list[MediaPart] = []
+    for part in parts:
+        if isinstance(part, MediaPart):
+            media.append(part)
+        elif isinstance(part, str | TextPart):
+            texts.append(part if isinstance(part, str) else part.text)
+        else:
+            raise ToolFailed(
+                f"the tool {name!r} returned a value of type {type(part).__name__!r}, and a tool "
+                "returns text, pictures and other media, or a list of them"
+            )
+    if not any(texts):
+        texts = [f"[{part.type}: {part.name or part.media_type}]" for part in media]
+    return "\n".join(texts), tuple(media)
 
 
 def _failure(call: ToolCall, text: str) -> ToolResult:
