@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from massgen_bridge.cli._checks import all_checks
-from massgen_bridge.cli._options import AsJson, Debug, new_app
-from massgen_bridge.cli._output import DONE, FAILED, print_json, say
+from massgen_bridge.cli._options import AsJson, Debug, Trust, new_app
+from massgen_bridge.cli._output import DONE, FAILED, BadUsage, print_json, say
+from massgen_bridge.cli._plan import trusted_or_read
+from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._stdout import stdout
 
 if TYPE_CHECKING:
     from massgen_bridge.cli._checks import Check
+    from massgen_bridge.cli._connections import ConnectionReport
 
 __all__ = ["app", "doctor"]
 
@@ -23,11 +27,31 @@ _MARKS = {"ok": "ok", "info": "--", "broken": "!!"}
 
 
 @app.command()
-def doctor(*, as_json: AsJson = False, _debug: Debug = False) -> int:
+def doctor(
+    config: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[CONFIG]", help="Look at the connections of this configuration instead."
+        ),
+    ] = None,
+    *,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="With CONFIG: ask no server anything.")
+    ] = False,
+    trust: Trust = False,
+    as_json: AsJson = False,
+    _debug: Debug = False,
+) -> int:
     """Look for what keeps massgen-bridge from working here.
 
-    Keys are never shown, only whether there are any. Exit code 1 if something is broken.
+    Keys are never shown, only whether there are any. With a configuration, each of its connections
+    is asked a few tokens' worth: whether it can be reached, takes the key, has the model, streams,
+    and takes tools, schemas and pictures. Exit code 1 if something is broken.
     """
+    if config is not None:
+        return _look_at(config, offline=offline, trust=trust, as_json=as_json)
+    if offline or trust:
+        raise BadUsage("--offline and --trust belong to a configuration: name its file")
     checks = all_checks(os.environ)
     broken = [check for check in checks if check.state == "broken"]
     if as_json:
@@ -39,6 +63,40 @@ def doctor(*, as_json: AsJson = False, _debug: Debug = False) -> int:
     return FAILED if broken else DONE
 
 
+def _look_at(file: Path, *, offline: bool, trust: bool, as_json: bool) -> int:
+    from massgen_bridge.cli._connections import connection_reports  # noqa: PLC0415 - imports HTTP
+
+    host = plugin_host()
+    read = trusted_or_read(file, host, trust=trust)
+    reports = connection_reports(read, host, os.environ, offline=offline)
+    broken = [one for one in reports if one.is_broken]
+    if as_json:
+        print_json({"ok": not broken, "connections": [_plain(one) for one in reports]})
+        return FAILED if broken else DONE
+    width = max((len(one.name) for one in reports), default=0)
+    for one in reports:
+        words = ", ".join(said for _, _, said in one.checks)
+        of = f"{one.provider} {one.model} at {one.where}: " if one.provider else ""
+        say(f"{_marked('broken' if one.is_broken else 'ok')} {one.name:<{width}}  {of}{words}")
+    if not reports:
+        say("no agent of this configuration has a connection to a model")
+    say(f"\n{'nothing is broken' if not broken else f'{len(broken)} broken, see !! above'}")
+    return FAILED if broken else DONE
+
+
+def _plain(report: ConnectionReport) -> dict[str, Any]:
+    return {
+        "name": report.name,
+        "provider": report.provider,
+        "model": report.model,
+        "where": report.where,
+        "ok": not report.is_broken,
+        "checks": [
+            {"name": name, "state": state, "detail": said} for name, state, said in report.checks
+        ],
+    }
+
+
 def _print(checks: list[Check]) -> None:
     width = max(len(check.name) for check in checks)
     group = ""
@@ -46,7 +104,11 @@ def _print(checks: list[Check]) -> None:
         if check.group != group:
             group = check.group
             say(f"\n{group}" if check is not checks[0] else group)
-        mark = _MARKS[check.state]
-        if stdout().isatty() and check.state == "broken" and "NO_COLOR" not in os.environ:
-            mark = typer.style(mark, fg="red", bold=True)
-        say(f"  {mark} {check.name:<{width}}  {check.detail}".rstrip())
+        say(f"  {_marked(check.state)} {check.name:<{width}}  {check.detail}".rstrip())
+
+
+def _marked(state: str) -> str:
+    mark = _MARKS[state]
+    if stdout().isatty() and state == "broken" and "NO_COLOR" not in os.environ:
+        return typer.style(mark, fg="red", bold=True)
+    return mark
