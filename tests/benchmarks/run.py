@@ -26,6 +26,7 @@ BENCHMARKS = (
     "core_size",
     "openai_adapter",
     "anthropic_adapter",
+    "gemini_adapter",
     "langchain_adapter",
     "ag2_adapter",
     "crewai_adapter",

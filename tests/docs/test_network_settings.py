@@ -20,6 +20,7 @@ import pytest
 # By kind: what its address ends with, and the path that it asks.
 KINDS = {
     "anthropic": ("", "/v1/messages"),
+    "gemini": ("", "/v1beta/models/x:streamGenerateContent?alt=sse"),
     "langchain": ("/v1", "/v1/chat/completions"),
     "openai": ("/v1", "/v1/chat/completions"),
 }
@@ -93,11 +94,12 @@ def start_proxy() -> Iterator[StartProxy]:
 def _failure(kind: str, host: str, folder: Path, **settings: str) -> str:
     """Run one agent in a process of its own; what its only call failed with."""
     url = host + KINDS[kind][0]
+    model = {"provider": "vllm", "base_url": url, "model": "x", "retry": {"attempts": 1}}
+    if kind == "gemini":
+        model["protocol"] = "gemini"
     config = {
         "version": 1,
-        "models": {
-            "m": {"provider": "vllm", "base_url": url, "model": "x", "retry": {"attempts": 1}}
-        },
+        "models": {"m": model},
         "agents": [{"id": "a", "backend": {"type": kind, "model": "m"}}],
         "strategy": "single",
     }

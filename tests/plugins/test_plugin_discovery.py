@@ -177,9 +177,9 @@ def test_a_kind_that_is_not_installed_comes_with_the_command_that_installs_it() 
 def test_nobody_is_told_to_install_what_does_not_exist_yet() -> None:
     host = PluginHost(entry_points=False)
     with pytest.raises(AdapterMissing, match="planned, but not available yet") as caught:
-        host.adapter("gemini")
+        host.adapter("claude_code")
     assert "pip" not in str(caught.value)
-    info = _adapter(host, "gemini")
+    info = _adapter(host, "claude_code")
     assert (info.state, info.install) == ("planned", None)
 
 

@@ -41,7 +41,7 @@ _ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", "/models"): Route("models", None, "/models"),
 }
 
-_GEMINI = re.compile(r"(?:/v1(?:beta|alpha)?)?/models/[^:]+:(?P<method>[A-Za-z]+)")
+_GEMINI = re.compile(r"(?P<version>/v1(?:beta|alpha)?)?/models/[^:]+:(?P<method>[A-Za-z]+)")
 _GEMINI_METHODS: Mapping[str, Literal["call", "count"]] = {
     "countTokens": "count",
     "generateContent": "call",
@@ -58,7 +58,9 @@ def route_of(request: Request) -> Route | None:
     if request.method == "POST" and (called := _GEMINI.fullmatch(path)):
         method = called["method"]
         task = _GEMINI_METHODS.get(method)
-        return task and Route(task, "gemini", f"/v1beta/models/{MODEL}:{method}")
+        return task and Route(
+            task, "gemini", f"{called['version'] or '/v1beta'}/models/{MODEL}:{method}"
+        )
     path = path.replace("/v1beta/", "/v1/", 1)
     while path.startswith("/v1/"):
         path = path[3:]

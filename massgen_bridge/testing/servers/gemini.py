@@ -72,7 +72,7 @@ class Gemini:
     """
 
     name = "gemini"
-    path = "/v1beta/models/{model}:{method}"
+    path = "/{version}/models/{model}:{method}"
     models_path = "/v1beta/models"
     headers = (("server", "scaffolding on HTTPServer2"),)
 

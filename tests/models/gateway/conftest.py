@@ -8,9 +8,12 @@ import pytest
 from models.gateway.turns import Turns
 
 from massgen_bridge.models.connections import ConnectionPool
+from massgen_bridge.testing.fixtures import model_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+__all__ = ["model_server", "pool", "turns"]
 
 
 @pytest.fixture

@@ -62,21 +62,23 @@ class GeminiAgent(ModelLoop[GeminiClient, Answer]):
             turn.messages, connection.traits.inputs, beside=self._is_old
         )
         sampling = connection.sampling
-        config: dict[str, Any] = {
-            "automatic_function_calling": types.AutomaticFunctionCallingConfig(disable=True),
+        settings: dict[str, Any] = {
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": sampling.seed,
             "max_output_tokens": turn.limits.max_output_tokens or sampling.max_output_tokens,
             "system_instruction": system or None,
-            **self._settings(),
         }
+        config = {name: value for name, value in settings.items() if value is not None}
+        config |= self._settings()
         if turn.output_schema is not None:
             config["response_mime_type"] = _JSON
             config["response_json_schema"] = turn.output_schema
         hosted = list(self._hosted_tools())
         if turn.tools:
             config["tools"] = [declarations(turn.tools), *hosted]
+            # The host calls tools; the SDK would say that it cannot.
+            config["automatic_function_calling"] = {"disable": True}
             if hosted:
                 config["tool_config"] = types.ToolConfig(include_server_side_tool_invocations=True)
         elif hosted:
@@ -90,9 +92,15 @@ class GeminiAgent(ModelLoop[GeminiClient, Answer]):
         options = None if connection is self.connection else own_options(connection)
         if extra := connection.sampling.extra:
             options = (options or types.HttpOptions()).model_copy(update={"extra_body": extra})
-        config = types.GenerateContentConfig(**request["config"], http_options=options)
+        given = request["config"]
+        config: types.GenerateContentConfig | None = None
+        if given or options is not None:  # what there is, the SDK copies more than once
+            config = types.GenerateContentConfig(**given, http_options=options)
         async with streamed(
-            client, model=connection.model, contents=request["contents"], config=config
+            client,
+            model=connection.model,
+            contents=request["contents"],
+            config=config,
         ) as responses:
             return await read_answer(responses, emit)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import cast
 
 import anyio
 import httpx2
@@ -87,13 +88,20 @@ def own_options(connection: Connection) -> types.HttpOptions | None:
     return types.HttpOptions(headers={_KEY: connection.api_key.get_secret_value()})
 
 
+def _as_given(contents: Sequence[types.Content]) -> types.ContentListUnionDict:
+    """The same in the form that the SDK takes soonest: it tries each model for what it might be."""
+    if len(contents) == 1:
+        return contents[0]
+    return [cast("types.ContentDict", one.model_dump(exclude_none=True)) for one in contents]
+
+
 @asynccontextmanager
 async def streamed(
     client: GeminiClient,
     *,
     model: str,
-    contents: Iterable[types.Content],
-    config: types.GenerateContentConfig,
+    contents: Sequence[types.Content],
+    config: types.GenerateContentConfig | None,
 ) -> AsyncIterator[AsyncIterator[types.GenerateContentResponse]]:
     """Ask for an answer and stream it; what was opened for it is closed in the end.
 
@@ -101,16 +109,18 @@ async def streamed(
         client: Sends the request.
         model: The model.
         contents: The conversation.
-        config: Everything else.
+        config: Everything else, if there is anything.
     """
     opened: list[httpx2.Response] = []
     token = _OPENED.set(opened)
     try:
         yield await client.sdk.aio.models.generate_content_stream(
-            model=model, contents=list(contents), config=config
+            model=model, contents=_as_given(contents), config=config
         )
     finally:
         _OPENED.reset(token)
-        with anyio.CancelScope(shield=True):
-            for response in opened:
-                await response.aclose()
+        left = [response for response in opened if not response.is_closed]
+        if left:
+            with anyio.CancelScope(shield=True):
+                for response in left:
+                    await response.aclose()

@@ -235,7 +235,17 @@ class _Reading:
 
 
 def _counted(usage: types.GenerateContentResponseUsageMetadata | None) -> Usage | None:
-    return None if usage is None else gemini_usage(usage.model_dump(by_alias=True))
+    if usage is None:
+        return None
+    return gemini_usage(
+        {
+            "promptTokenCount": usage.prompt_token_count,
+            "toolUsePromptTokenCount": usage.tool_use_prompt_token_count,
+            "cachedContentTokenCount": usage.cached_content_token_count,
+            "candidatesTokenCount": usage.candidates_token_count,
+            "thoughtsTokenCount": usage.thoughts_token_count,
+        }
+    )
 
 
 async def read_answer(
