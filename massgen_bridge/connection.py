@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Protocol, TypeVar
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from massgen_bridge.agent import InputKind
-from massgen_bridge.messages import Frozen, JsonValue
+from massgen_bridge.messages import Frozen, JsonValue, set_of_list
 
 if TYPE_CHECKING:
     from massgen_bridge.agent import Emit
 
 __all__ = [
     "UNCARRIED",
+    "Animated",
+    "Blind",
     "BreakerPolicy",
     "Connection",
     "ImageLimits",
@@ -34,6 +36,12 @@ UNCARRIED: Final[Mapping[Protocols, frozenset[InputKind]]] = {
 }
 """Kinds of media that a protocol has no form for, whatever a model takes by another one."""
 
+Animated = Literal["first_frame", "refuse"]
+"""What becomes of a picture that moves."""
+
+Blind = Literal["refuse", "describe", "ocr"]
+"""What becomes of pictures for a model that sees none."""
+
 T = TypeVar("T")
 
 
@@ -44,7 +52,7 @@ class ImageLimits(Frozen):
     of one request together, in base64.
     """
 
-    formats: frozenset[str] = Field(
+    formats: Annotated[frozenset[str], BeforeValidator(set_of_list)] = Field(
         default=frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"}),
         strict=False,  # YAML knows no sets
         description="Media types that are taken; others are converted to one of them.",

@@ -38,6 +38,7 @@ __all__ = [
     "ToolResult",
     "VideoPart",
     "assistant",
+    "set_of_list",
     "system",
     "unbroken",
     "user",
@@ -215,6 +216,12 @@ def with_media(message: Message, media: Iterable[MediaPart]) -> Message:
     """The message with more media at its end."""
     more = tuple(media)
     return message.model_copy(update={"parts": (*message.parts, *more)}) if more else message
+
+
+def set_of_list(value: Any) -> Any:
+    """What stands for a set where there are none, as in YAML; anything else as it is."""
+    is_list = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return frozenset(value) if is_list else value
 
 
 def unbroken(text: str) -> str:

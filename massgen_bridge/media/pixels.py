@@ -17,9 +17,8 @@ from massgen_bridge.media.rules import (
 )
 
 if TYPE_CHECKING:
-    from massgen_bridge.connection import ImageLimits
+    from massgen_bridge.connection import Animated, ImageLimits
     from massgen_bridge.media.headers import Header
-    from massgen_bridge.media.rules import Animated
     from massgen_bridge.messages import ImagePart
 
 __all__ = ["check", "converted"]

@@ -26,9 +26,8 @@ from massgen_bridge.media.rules import (
 from massgen_bridge.media.types import SVG, media_type_of
 
 if TYPE_CHECKING:
-    from massgen_bridge.connection import ImageLimits
+    from massgen_bridge.connection import Animated, ImageLimits
     from massgen_bridge.media.headers import Header
-    from massgen_bridge.media.rules import Animated
     from massgen_bridge.messages import ImagePart
 
 __all__ = ["Preparer", "prepare_image"]

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from massgen_bridge.errors import MediaError
 
 if TYPE_CHECKING:
-    from massgen_bridge.connection import ImageLimits
+    from massgen_bridge.connection import Animated, ImageLimits
     from massgen_bridge.messages import ImagePart
 
 __all__ = [
     "MOST_PIXELS",
-    "Animated",
     "Prepared",
     "check_moving",
     "check_pixels",
@@ -24,9 +23,6 @@ __all__ = [
 
 MOST_PIXELS: Final = 64_000_000
 """Pixels of the largest picture that is decoded; it takes about 256 MB of memory."""
-
-Animated = Literal["first_frame", "refuse"]
-"""What becomes of a picture that moves."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -217,6 +217,8 @@ _BINARY: Final = frozenset({"application/pdf", "application/zip", "application/o
 
 def named_type(name: str) -> str | None:
     """What the ending of a file's name says that it is; None where it says nothing."""
+    if not name:
+        return None
     dot = name.rfind(".")
     known = _TEXTS.get(name[dot:].lower()) if dot >= 0 else None
     return known or mimetypes.guess_type(name, strict=False)[0]

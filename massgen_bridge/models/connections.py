@@ -102,6 +102,7 @@ class ConnectionPool:
         self._environ = environ
         self._connections: dict[str, Connection] = {}
         self._traffic_of: dict[str, Traffic] = {}
+        self._settings: dict[str, ModelConfig] = {}
 
     def add(
         self,
@@ -128,6 +129,7 @@ class ConnectionPool:
             ConfigError: There is no such model, or no such connection to it.
         """
         name, config, provider = self._find(agent_id, model, default_provider, only=one_provider)
+        self._settings[agent_id] = config
         if self._hosts is not None:
             host = self._hosts.get(agent_id, "")
             offline = resolve_offline(name, config, provider, protocols, host, agent_id=agent_id)
@@ -143,6 +145,10 @@ class ConnectionPool:
         else:
             self._traffic_of[agent_id] = _new_traffic(name, config)
         return connection
+
+    def settings(self, agent_id: str) -> ModelConfig | None:
+        """What the configuration says of an agent's connection; None where it has none."""
+        return self._settings.get(agent_id)
 
     async def connection(self, agent_id: str) -> Connection:
         """The connection of an agent that was added, ready for use.

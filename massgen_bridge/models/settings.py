@@ -10,13 +10,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from massgen_bridge.agent import InputKind
 from massgen_bridge.connection import (
+    Animated,
+    Blind,
     BreakerPolicy,
     ImageLimits,
     Protocols,
     Quirks,
     RetryPolicy,
 )
-from massgen_bridge.messages import Frozen, JsonValue
+from massgen_bridge.messages import Frozen, JsonValue, set_of_list
 from massgen_bridge.models.providers import LOCAL
 
 if TYPE_CHECKING:
@@ -116,12 +118,6 @@ def check_url(url: str) -> str:
     if parts.query or parts.fragment:
         raise ValueError("an address ends with its path: no '?' and no '#' after it")
     return url
-
-
-def _as_set(value: Any) -> Any:
-    """A list as the set that it stands for: YAML knows none."""
-    is_list = isinstance(value, list) and all(isinstance(one, str) for one in value)
-    return frozenset(value) if is_list else value
 
 
 class ModelConfig(Frozen):
@@ -242,7 +238,7 @@ class ModelConfig(Frozen):
         description="Whether the model can be held to a JSON Schema. Default: what all the "
         "provider's models can.",
     )
-    inputs: Annotated[frozenset[InputKind], BeforeValidator(_as_set)] | None = Field(
+    inputs: Annotated[frozenset[InputKind], BeforeValidator(set_of_list)] | None = Field(
         default=None,
         description="Media that the model takes: any of `image`, `audio`, `video`, `document`. "
         "Default: what the provider's models take.",
@@ -258,6 +254,28 @@ class ModelConfig(Frozen):
         description="How the endpoint's Chat Completions differ from the common form, where it is "
         "otherwise than usual with the provider: any of `output_limit`, `stream_usage`, "
         "`parallel_tool_calls`, `seed`, `strict_schemas`, `system_role` and `reasoning_field`.",
+    )
+    images: Blind = Field(
+        default="refuse",
+        description="What becomes of pictures where the model sees none: `refuse` fails the turn "
+        "before any call, `describe` gives it what the model of `describe_by` sees on them, `ocr` "
+        "the text on them, read on this machine (needs `massgen-bridge[ocr]`).",
+    )
+    describe_by: str | None = Field(
+        default=None,
+        min_length=1,
+        description="For `images: describe`: the connection whose model describes pictures, as "
+        "`backend.model` would name it.",
+    )
+    animated_images: Animated = Field(
+        default="first_frame",
+        description="What becomes of pictures that move: `first_frame` is kept, or `refuse`.",
+    )
+    fetch_urls: bool = Field(
+        default=False,
+        description="Whether pictures and files that are given by an address are fetched by the "
+        "bridge, from the open internet alone, and sent as bytes. Default: the address is handed "
+        "on, where the provider fetches it itself.",
     )
     context_window: int | None = Field(
         default=None,
@@ -304,6 +322,11 @@ class ModelConfig(Frozen):
     def _agree(self) -> Self:
         if self.api_key is not None and self.api_key_env is not None:
             raise ValueError("give one of 'api_key' and 'api_key_env', not both")
+        if (self.images == "describe") != (self.describe_by is not None):
+            raise ValueError(
+                "'images: describe' and 'describe_by' belong together: the one says that pictures "
+                "are described, the other names the connection whose model does it"
+            )
         wrong = ("base_url", "api_key", "api_key_env") if self.provider == LOCAL else _LOCAL_ONLY
         for name in wrong:
             if getattr(self, name) is not None:

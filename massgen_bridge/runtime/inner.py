@@ -90,7 +90,9 @@ def crew_of(
         for agent in prepared.plan.agents
         if agent.seat.agent_id in prepared.teams
     }
-    models = _PoolAccess(prepared.pool, frozenset(prepared.connections))
+    models = _PoolAccess(
+        prepared.pool, frozenset(prepared.connections) | frozenset(prepared.describers)
+    )
     return Crew(
         prepared.host,
         models,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from massgen_bridge.config.source import KeyPath
     from massgen_bridge.isolation.placement import Placement
     from massgen_bridge.plugins import PluginHost
+    from massgen_bridge.specs import AdapterSpec
 
 __all__ = ["Places", "lock_name", "placed"]
 
@@ -58,6 +59,15 @@ class Places:
         except ConfigError as error:
             problem = ConfigError(f"agent {agent.id!r}: {error.message}")
             raise placed(problem, config, ("agents", index, "backend", "isolation")) from None
+
+    def of_kind(self, spec: AdapterSpec) -> Placement:
+        """The place of an agent that the host makes for itself, with the options that are usual.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        origin = self.host.origin(spec.kind)
+        return choice.place(spec, spec.options(), "auto", origin=origin, packages=self._packages)
 
     def secrets(self, config: RunConfig, index: int) -> frozenset[str]:
         """The values of the variables that an agent gets and that by their names are secret."""

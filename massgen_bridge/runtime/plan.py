@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from massgen_bridge.agent import Capabilities, Limits
 from massgen_bridge.ballots import room_in, way_for
 from massgen_bridge.budget import Budget
+from massgen_bridge.media.sight import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from massgen_bridge.events import BallotWay, OuterTurn, Seat
     from massgen_bridge.messages import JsonValue, MediaPart
     from massgen_bridge.runtime.crew import AgentSetup
+    from massgen_bridge.runtime.describers import Describer
     from massgen_bridge.specs import ToolSpec
     from massgen_bridge.strategy import Strategy
 
@@ -28,7 +30,8 @@ class PlannedAgent:
 
     `context_window` is its model's, in tokens, None where that is not known. `asks_person` says
     that it asks a person, `needs_person` that it cannot do without. `attached` goes along with
-    every task that it gets.
+    every task that it gets. `sight` is what it takes of media, and `describer` describes pictures
+    to it.
     """
 
     seat: Seat
@@ -43,6 +46,8 @@ class PlannedAgent:
     asks_person: bool = False
     needs_person: bool = False
     attached: tuple[MediaPart, ...] = ()
+    sight: Sight = field(default_factory=Sight)
+    describer: Describer | None = None
 
     @property
     def way(self) -> BallotWay:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from massgen_bridge.agent import Capabilities
+from massgen_bridge.agent import Capabilities, InputKind
 from massgen_bridge.ballots import VOTE_TOOL, BallotChoice
 from massgen_bridge.config.attached import Attached, load_attached
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.events import Seat
+from massgen_bridge.media.sight import Sight
 from massgen_bridge.models.connections import ConnectionPool
 from massgen_bridge.models.prices import PriceList
 from massgen_bridge.models.providers import LOCAL
 from massgen_bridge.runtime.crew import AgentSetup
+from massgen_bridge.runtime.describers import describer_of, sight_of
 from massgen_bridge.runtime.places import Places, placed
 from massgen_bridge.runtime.plan import PlannedAgent, RunPlan
 from massgen_bridge.runtime.setup import RunSetup, literal_secrets, setup_of
@@ -48,6 +50,8 @@ class Prepared:
         connections: The connection of each agent that has one; of a local model without address.
         prices: What the calls of these cost, and of those within teams.
         providers: The providers that its connections may have.
+        describers: The connections of the models that describe pictures for agents, by the ids
+            that those have.
         teams: What the agents that are teams do, by agent id.
         sinks: Kinds of sinks with their validated options.
         ask: Asks the people who take part; None where nobody can be asked.
@@ -61,6 +65,7 @@ class Prepared:
     connections: Mapping[str, Connection]
     prices: PriceList
     providers: Sequence[ProviderSpec] = ()
+    describers: Mapping[str, Connection] = field(default_factory=dict)
     sinks: Sequence[tuple[SinkSpec, BaseModel]] = ()
     setup: RunSetup | None = None
     literals: frozenset[str] = frozenset()
@@ -156,12 +161,17 @@ def _prepared(
         agents.append(_as_team(planned, teams[agent.id]) if agent.id in teams else planned)
         if connection is not None:
             connections[agent.id] = connection
+    describers = {
+        agent.describer.setup.agent_id: agent.describer.connection
+        for agent in agents
+        if agent.describer is not None
+    }
     within = {
         f"{team_id}/{member}": connection
         for team_id, team in teams.items()
         for member, connection in team.prices.connections.items()
     }
-    prices = PriceList({**connections, **within}, providers)
+    prices = PriceList({**connections, **describers, **within}, providers)
     _check_prices(config, prices)
     return Prepared(
         plan=_plan(config, host, agents, attached.images),
@@ -170,6 +180,7 @@ def _prepared(
         connections=connections,
         prices=prices,
         providers=tuple(providers),
+        describers=describers,
         sinks=_sinks(config, host),
         teams=teams,
         literals=literal_secrets(config).union(*(team.literals for team in teams.values())),
@@ -179,7 +190,7 @@ def _prepared(
 def _as_team(planned: PlannedAgent, team: Prepared) -> PlannedAgent:
     """The agent with what its members can do together: what one cannot carry, the team cannot."""
     members = team.plan.agents
-    inputs = frozenset.intersection(*(member.capabilities.inputs for member in members))
+    inputs = frozenset.intersection(*(_taken(member) for member in members))
     able = planned.capabilities
     names = tuple(member.seat.agent_id for member in members)
     return replace(
@@ -191,8 +202,16 @@ def _as_team(planned: PlannedAgent, team: Prepared) -> PlannedAgent:
             }
         ),
         capabilities=able.model_copy(update={"inputs": able.inputs & inputs}),
+        # Its members' pictures are prepared for each of them.
+        sight=Sight(inputs=able.inputs & inputs, tool_media=able.tool_media),
         context_window=2 * min(member.room for member in members),
     )
+
+
+def _taken(agent: PlannedAgent) -> frozenset[InputKind]:
+    """Kinds of media that an agent takes, also where it gets them in words."""
+    seen = agent.sight.inputs
+    return seen if agent.sight.blind == "refuse" else seen | {"image"}
 
 
 def _plan(
@@ -249,6 +268,8 @@ def _planned(
     options = config.agent_options[agent.id]
     _check_options(agent.id, spec, options, connection)
     able = spec.claims(options, connection.traits if connection else None)
+    settings = pool.settings(agent.id)
+    sight = sight_of(able, spec, connection, settings)
     planned = PlannedAgent(
         seat=Seat(
             agent_id=agent.id,
@@ -270,6 +291,8 @@ def _planned(
         asks_person=spec.needs_person is not None,
         needs_person=_needs_person(spec, options),
         context_window=connection.traits.context_window if connection else None,
+        sight=sight,
+        describer=describer_of(agent, sight, settings, pool, places) if settings else None,
     )
     return planned, connection
 

@@ -16,6 +16,7 @@ from massgen_bridge.runtime.cassette.executor import TapedExecutor, marks_of, ro
 from massgen_bridge.runtime.course import check_same_seats, past_of
 from massgen_bridge.runtime.decisions import Decisions
 from massgen_bridge.runtime.executor import InProcessExecutor
+from massgen_bridge.runtime.fitting import FittingExecutor
 from massgen_bridge.runtime.gallery import Gallery
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.journal import Journal, read_run
@@ -173,10 +174,12 @@ async def _run(
         tape = rolling_tape()
         if tape is not None:
             executor = TapedExecutor(executor, tape)
+        if wrap is not None:
+            executor = wrap(executor)
         runner = Runner(
             prepared.plan,
             started.question,
-            executor=executor if wrap is None else wrap(executor),
+            executor=FittingExecutor(executor, prepared.plan.agents),
             decisions=Decisions(prepared.host),
             recorder=recorder,
             past=past,

@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 
 from massgen_bridge import ballots
 from massgen_bridge.agent import Turn
-from massgen_bridge.errors import LimitReached, UnsupportedContent
+from massgen_bridge.errors import LimitReached
 from massgen_bridge.events import (
     Abstained,
     Answered,
@@ -209,7 +209,7 @@ class TurnTask:
         """Do the turn and tell what came of it; nothing, if the strategy itself stopped it."""
         turn, recorder = self.turn, self.stage.recorder
         try:
-            outcome = self._refusal() or await self._within_time(tell)
+            outcome = await self._within_time(tell)
         except anyio.get_cancelled_exc_class():
             cancelled = TurnCancelled(reason="the run ended")
             recorder.record(cancelled, agent_id=turn.agent_id, turn_id=turn.turn_id)
@@ -279,14 +279,6 @@ class TurnTask:
                 pass
             case _:
                 assert_never(outcome)
-
-    def _refusal(self) -> TurnFailed | None:
-        """Media that this agent cannot carry are refused before any call, never dropped."""
-        try:
-            self.agent.capabilities.check_media(self.turn)
-        except UnsupportedContent as error:
-            return TurnFailed(kind=error.kind, message=str(error))
-        return None
 
     async def _call_tool(self, call: ToolCall) -> ToolResult:
         return self.recall(call) or await self._desk.call(call)
