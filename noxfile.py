@@ -26,6 +26,10 @@ OLDEST = [
     nox.param("langchain", "openai>=2.45,<3", id="langchain-openai-2"),
 ]
 
+# On all cores; what belongs together stays together, for it shares servers, models and imports.
+BY_FILE = ("--numprocesses", "logical", "--dist", "loadfile")
+BY_CLASS = ("--numprocesses", "logical", "--dist", "loadscope")
+
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
@@ -106,8 +110,7 @@ def tests(session: nox.Session) -> None:
     """The core's tests, with every document, example and configuration."""
     sync(session, compiled=True)
     session.run_install("massgen-bridge", "local", "install")  # so that no test has to
-    # On all cores; the tests of one file stay together, for they share servers and models.
-    session.run("pytest", "--numprocesses", "logical", "--dist", "loadfile", *session.posargs)
+    session.run("pytest", *BY_FILE, *session.posargs)
 
 
 @nox.session
@@ -122,7 +125,7 @@ def adapter(session: nox.Session, kind: str) -> None:
         env = {"MYPYPATH": os.pathsep.join(("src", "tests", str(tests)))}
         checked = ("src", "tests", *map(str, benchmark))
         session.run("mypy", "--config-file", settings, *checked, env=env)
-        session.run("pytest", *session.posargs)
+        session.run("pytest", *BY_CLASS, *session.posargs)
 
 
 @nox.session
@@ -132,7 +135,7 @@ def oldest(session: nox.Session, kind: str, requirement: str) -> None:
     with session.chdir(ROOT / "adapters" / kind):
         sync(session)
         session.install("--quiet", "--resolution", "lowest-direct", requirement)
-        session.run("pytest", *session.posargs)
+        session.run("pytest", *BY_CLASS, *session.posargs)
 
 
 @nox.session(default=False)
@@ -249,8 +252,9 @@ def frameworks(session: nox.Session) -> None:
         outside = Outside(session, Path(directory))
         shutil.copytree(ROOT / "configs", outside.folder / "configs")
         core = outside.build("core").as_uri()
-        locked = outside.lock("core", "--extra", "local")
-        python = outside.make("frameworks", f"massgen-bridge[local] @ {core}", locked=locked)
+        locked = outside.lock("core", "--extra", "local", "--extra", "testing")
+        wanted = f"massgen-bridge[local,testing] @ {core}"
+        python = outside.make("frameworks", wanted, locked=locked)
         command = str(python / "bin" / "massgen-bridge")
         config = str(outside.folder / "configs" / "frameworks" / "all_together.yaml")
         session.run_install(command, "local", "install", env=env, external=True)

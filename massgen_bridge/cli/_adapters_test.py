@@ -25,10 +25,11 @@ from massgen_bridge.cli._subject import Subject, find_subject
 from massgen_bridge.cli._suite_run import SuiteRun
 from massgen_bridge.cli._suite_wire import SuiteRequest
 from massgen_bridge.cli._work import work
-from massgen_bridge.isolation.choice import stays_here
+from massgen_bridge.isolation.choice import environment_requirements, stays_here
+from massgen_bridge.isolation.placement import Placement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from massgen_bridge.cli._report import Report
     from massgen_bridge.cli._work import Stop
@@ -56,6 +57,7 @@ class SuiteIsolation(StrEnum):
 
     NONE = "none"
     PROCESS = "process"
+    ENVIRONMENT = "environment"
 
 
 _FORMS = {".json": Form.JSON, ".markdown": Form.MARKDOWN, ".md": Form.MARKDOWN, ".txt": Form.TEXT}
@@ -111,7 +113,9 @@ def adapters_test(
     isolation: Annotated[
         SuiteIsolation,
         typer.Option(
-            "--isolation", help="Where its agents run: with the suite, or each in its own process."
+            "--isolation",
+            help="Where its agents run: with the suite, or each in its own process, there also "
+            "with packages of its own.",
         ),
     ] = SuiteIsolation.NONE,
     only: Annotated[
@@ -160,7 +164,7 @@ def adapters_test(
     )
     if without_model and subject.spec.needs_model:
         raise BadUsage(f"--without-model: agents of kind {kind!r} need a model")
-    _check_isolation(isolation, subject, host)
+    versions = _versions_there(isolation, subject, host)
     request = SuiteRequest(
         kind=kind,
         plugins=subject.plugins,
@@ -172,7 +176,7 @@ def adapters_test(
         only=tuple(only or ()),
         isolation=isolation.value,
     )
-    report, stopped = _tested(subject, request, host, timeout_s=timeout)
+    report, stopped = _tested(subject, request, host, versions, timeout_s=timeout)
     _print(report, output, verbose=verbose)
     if save is not None and form is not None:
         _write(save, _in_form(report, form, verbose=verbose))
@@ -182,12 +186,24 @@ def adapters_test(
     return FAILED if broken else DONE
 
 
-def _check_isolation(isolation: SuiteIsolation, subject: Subject, host: PluginHost) -> None:
+def _versions_there(
+    isolation: SuiteIsolation, subject: Subject, host: PluginHost
+) -> Mapping[str, str] | None:
+    """The packages of the environment, which is built where it lacks; None where there is none."""
     if isolation is SuiteIsolation.NONE:
-        return
+        return None
     fixed = stays_here(subject.spec, host.origin(subject.spec.kind))
     if fixed is not None:
-        raise BadUsage(f"--isolation process: {fixed}")
+        raise BadUsage(f"--isolation {isolation.value}: {fixed}")
+    if isolation is SuiteIsolation.PROCESS:
+        return None
+    from massgen_bridge.cli._environments import provide  # noqa: PLC0415 - for this case alone
+    from massgen_bridge.isolation.locking import request_of  # noqa: PLC0415 - likewise
+
+    requirements = environment_requirements(subject.spec)
+    place = Placement(mode="environment", requirements=requirements, python=subject.spec.python)
+    (environment,) = provide([request_of(place)], yes=True)
+    return environment.installed
 
 
 def _require_kit() -> None:
@@ -229,10 +245,15 @@ def _expected(given: Iterable[str]) -> dict[str, str]:
 
 
 def _tested(
-    subject: Subject, request: SuiteRequest, host: PluginHost, *, timeout_s: float
+    subject: Subject,
+    request: SuiteRequest,
+    host: PluginHost,
+    versions: Mapping[str, str] | None,
+    *,
+    timeout_s: float,
 ) -> tuple[Report, int | None]:
     """The report, of what was found so far if somebody ended it; then with the exit code."""
-    packages = packages_of(subject.spec)
+    packages = packages_of(subject.spec, versions)
     (info,) = (one for one in host.adapters() if one.kind == request.kind)
     facts = AdapterFacts(
         kind=request.kind,

@@ -16,7 +16,7 @@ from massgen_bridge.errors import AdapterMissing
 from massgen_bridge.messages import Frozen, JsonValue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from massgen_bridge.agent import Capabilities
     from massgen_bridge.cli._suite_run import SuiteRun
@@ -162,8 +162,14 @@ class Report(Frozen):
         return [one for one in self.checks if one.outcome in outcomes]
 
 
-def packages_of(spec: AdapterSpec) -> tuple[Package, ...]:
+def packages_of(
+    spec: AdapterSpec, versions: Mapping[str, str] | None = None
+) -> tuple[Package, ...]:
     """What an adapter builds on, with the versions that are installed.
+
+    Args:
+        spec: The adapter.
+        versions: Those in an environment of its own, by name; None: this process's packages.
 
     Raises:
         AdapterMissing: Something of it is not installed.
@@ -172,17 +178,27 @@ def packages_of(spec: AdapterSpec) -> tuple[Package, ...]:
     for requirement in spec.requires:
         named = re.match(r"[A-Za-z0-9._-]+", requirement)
         name = named[0] if named else requirement
-        try:
-            installed = version(name)
-        except PackageNotFoundError:
+        installed = _version(name) if versions is None else versions.get(_canonical(name))
+        if installed is None:
             if ";" in requirement:  # needed in other surroundings, as it seems
                 continue
             raise AdapterMissing(
                 f"agent kind {spec.kind!r} needs {requirement!r}, which is not installed; install "
                 f"it with: pip install {requirement!r}"
-            ) from None
+            )
         found.append(Package(name=name, requirement=requirement, version=installed))
     return tuple(found)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def surroundings() -> Surroundings:

@@ -56,7 +56,8 @@ class SuiteRequest(Frozen):
         expected: Checks that are expected to fail, and why.
         only: Groups, tests and checks to run; empty for all.
         done: Checks that an earlier process has dealt with.
-        isolation: Whether agents run in the process of the suite, or in processes of their own.
+        isolation: Whether agents run in the process of the suite, or in processes of their own,
+            with its packages or with their own.
     """
 
     kind: str
@@ -68,7 +69,7 @@ class SuiteRequest(Frozen):
     expected: dict[str, str] = Field(default_factory=dict)
     only: tuple[str, ...] = ()
     done: tuple[str, ...] = ()
-    isolation: Literal["none", "process"] = "none"
+    isolation: Literal["none", "process", "environment"] = "none"
 
 
 class Check(Frozen):

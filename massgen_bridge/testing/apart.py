@@ -9,11 +9,12 @@ import tempfile
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
 from massgen_bridge.isolation.agent import WorkerAgent, WorkerSetup
+from massgen_bridge.isolation.choice import environment_requirements
 from massgen_bridge.isolation.launching import launch_of
 from massgen_bridge.isolation.placement import Placement
 from massgen_bridge.isolation.wire import AgentParams
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from massgen_bridge.models.gateway import Reservation
     from massgen_bridge.specs import AdapterSpec
 
-__all__ = ["AgentApart", "OwnDoor", "module_of", "place_apart"]
+__all__ = ["AgentApart", "Apart", "OwnDoor", "module_of", "place_apart"]
+
+Apart = Literal["process", "environment"]
+"""How an agent is on its own."""
 
 
 def module_of(spec: AdapterSpec) -> str:
@@ -44,16 +48,26 @@ def module_of(spec: AdapterSpec) -> str:
     return name if package == "massgen_bridge" else package
 
 
-def place_apart(spec: AdapterSpec, options: Mapping[str, Any]) -> Placement:
-    """A process of its own for an agent, with this one's packages.
+def place_apart(
+    spec: AdapterSpec, options: Mapping[str, Any] | None, isolation: Apart = "process"
+) -> Placement:
+    """A process of its own for an agent.
 
     Args:
         spec: Its adapter.
-        options: Its options, as they stand in YAML.
+        options: Its options, as they stand in YAML; None where only the process matters.
+        isolation: Whether it has this process's packages, or an environment with its own.
     """
-    redirects = spec.redirects
-    redirected = redirects is not None and redirects(spec.options.model_validate(options))
-    return Placement(mode="process", module=module_of(spec), redirected=redirected)
+    redirected = False
+    if spec.redirects is not None and options is not None:
+        redirected = spec.redirects(spec.options.model_validate(options))
+    return Placement(
+        mode=isolation,
+        module=module_of(spec),
+        requirements=environment_requirements(spec) if isolation == "environment" else (),
+        python=spec.python,
+        redirected=redirected,
+    )
 
 
 class OwnDoor:
@@ -112,6 +126,7 @@ class AgentApart(WorkerAgent):
         options: Its options, as they stand in YAML.
         connection: The model; None for an agent that uses none.
         base_dir: The folder that import paths in the options are relative to.
+        isolation: Whether it has this process's packages, or an environment with its own.
         launching: How its processes are started.
     """
 
@@ -122,9 +137,10 @@ class AgentApart(WorkerAgent):
         connection: Connection | None,
         base_dir: Path,
         *,
+        isolation: Apart = "process",
         launching: Launching = launch_of,
     ) -> None:
-        place = place_apart(spec, options)
+        place = place_apart(spec, options, isolation)
         self._door = None if connection is None else OwnDoor(connection)
         self._files = tempfile.TemporaryDirectory(prefix="massgen-bridge-test-")
         params = AgentParams(

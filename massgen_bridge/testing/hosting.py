@@ -87,7 +87,7 @@ async def hosted(
     tools: Sequence[ToolSpec] = (),
     plugins: Sequence[object] = (),
     load: Callable[[str], Any] = resolve_name,
-    isolation: Literal["none", "process"] = "none",
+    isolation: Literal["none", "process", "environment"] = "none",
     base_dir: Path | None = None,
     launching: Launching | None = None,
 ) -> AsyncIterator[HostedAgent]:
@@ -100,14 +100,15 @@ async def hosted(
         tools: What the host has at its tool desk.
         plugins: Objects with hook implementations, such as `bridge_tool_call`.
         load: Resolves an import path.
-        isolation: Whether the agent runs in this process, or in one of its own.
+        isolation: Whether the agent runs in this process, in one of its own, or in one with an
+            environment of its own, which has to be there.
         base_dir: The folder that import paths are relative to there; None: the working directory.
         launching: How its processes are started; None: as the host starts them.
     """
     host = PluginHost(entry_points=False)
     kind, place = _KIND, Placement()
-    if isolation == "process":
-        kind, place = spec.kind, place_apart(spec, options)
+    if isolation != "none":
+        kind, place = spec.kind, place_apart(spec, options, isolation)
     if not place.module.startswith("massgen_bridge."):  # those of the core are there
         host.register(_Registration(replace(spec, kind=kind)), name=_KIND)
     for number, plugin in enumerate(plugins, start=1):

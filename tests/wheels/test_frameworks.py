@@ -26,6 +26,7 @@ CONFIG = OUTSIDE / "configs" / "frameworks" / "all_together.yaml"
 AGENTS = ("crewai", "ag2", "ag2-classic", "langchain", "openai", "anthropic")
 QUESTION = "Why is the sky blue?"
 SECONDS = 280
+CORE_OF_THE_SUITE = ("turns", "stopping", "tools", "cut-off")
 GRACE_S = 2.0
 
 SLOW_TOOL = """
@@ -160,6 +161,16 @@ def test_each_one_is_told_with_the_version_that_it_runs_on(tmp_path: Path) -> No
     versions = {one["kind"]: one.get("framework_version") for one in listed["adapters"]}
     told = {kind: versions[kind] for kind in NEWEST}
     assert all(SpecifierSet(NEWEST[kind]).contains(told[kind]) for kind in told), told
+
+
+@pytest.mark.parametrize("kind", NEWEST)
+def test_each_one_keeps_its_promises_in_its_own_environment(kind: str, tmp_path: Path) -> None:
+    groups = [word for group in CORE_OF_THE_SUITE for word in ("--only", group)]
+    command = ("adapters", "test", kind, "--isolation", "environment", *groups)
+    report = run(*command, "--output", "json", home=tmp_path)
+    assert {one["name"] for one in report["groups"]} == set(CORE_OF_THE_SUITE)
+    (first, *_) = report["adapter"]["packages"]
+    assert SpecifierSet(NEWEST[kind]).contains(first["version"]), first
 
 
 @pytest.mark.parametrize("moment_s", [0.2, 3.0, 8.0])

@@ -28,7 +28,8 @@ class Target:
         base_dir: The folder that import paths in the options are relative to.
         question: What the agent is asked, with `{number}` in it; None for what the suite asks.
         expected: Checks that are expected to fail, and why.
-        isolation: Whether agents run in this process, or in processes of their own.
+        isolation: Whether agents run in this process, or in processes of their own, with its
+            packages or with their own.
     """
 
     spec: AdapterSpec
@@ -36,7 +37,7 @@ class Target:
     base_dir: Path
     question: str | None
     expected: Mapping[str, str]
-    isolation: Literal["none", "process"]
+    isolation: Literal["none", "process", "environment"]
 
 
 TARGET: ContextVar[Target] = ContextVar("TARGET")

@@ -70,8 +70,9 @@ class ConformanceBase(ABC):
         """
         return self.question()
 
-    isolation: Literal["none", "process"] = "none"
-    """Where the agents run: in the process of the tests, or in one of their own.
+    isolation: Literal["none", "process", "environment"] = "none"
+    """Where the agents run: in the process of the tests, in one of their own, or in one with an
+    environment of its own, which is built where it is not there yet.
 
     In its own process, an agent's adapter is imported by the module that its factory is in, its
     options' import paths are resolved there, and its model is reached past a gateway. On Linux the
@@ -102,8 +103,8 @@ class ConformanceBase(ABC):
     @pytest.fixture(autouse=True)
     def _warm_start(self) -> None:
         """Import the adapter once for all processes of its agents, before any test holds any."""
-        if self.isolation == "process":
-            warm_launching(self.adapter())
+        if self.isolation != "none":
+            warm_launching(self.adapter(), self.isolation)
 
     @pytest.fixture(autouse=True)
     def _no_blocking_calls(self) -> Iterator[None]:
@@ -171,10 +172,15 @@ class ConformanceBase(ABC):
     async def make(self, connection: Connection | None) -> Agent:
         """An agent, made in a thread as the host does; to be closed by whoever wanted it."""
         spec, options = self.adapter(), self.options()
-        if self.isolation == "process":
-            launching = warm_launching(spec)
+        isolation = self.isolation
+        if isolation != "none":
+            launching = warm_launching(spec, isolation)
             apart = await to_thread.run_sync(
-                lambda: AgentApart(spec, options, connection, self.base_dir(), launching=launching)
+                lambda: AgentApart(
+                    *(spec, options, connection, self.base_dir()),
+                    isolation=isolation,
+                    launching=launching,
+                )
             )
             try:
                 # The time limits of turns are for what the agent does.
@@ -204,6 +210,9 @@ class ConformanceBase(ABC):
         plugins: Sequence[object] = (),
     ) -> AbstractAsyncContextManager[HostedAgent]:
         """An agent behind the real executor, with tools and plugins of the host."""
+        launching = None
+        if self.isolation != "none":
+            launching = warm_launching(self.adapter(), self.isolation)
         return hosted(
             self.adapter(),
             self.options(),
@@ -213,5 +222,5 @@ class ConformanceBase(ABC):
             load=self.load,
             isolation=self.isolation,
             base_dir=self.base_dir(),
-            launching=warm_launching(self.adapter()) if self.isolation == "process" else None,
+            launching=launching,
         )

@@ -121,6 +121,8 @@ class RuleTests(ConformanceBase):
         spec = self.adapter()
         wanted = {_name_in(one) for one in spec.requires}
         framework = _modules_of(wanted)
+        if not framework and self.isolation == "environment":
+            return  # it was imported without
         assert bool(framework) == bool(wanted), f"{wanted} is not installed"
         package = _importable(spec.factory.__module__.partition(".")[0])
         arguments = [json.dumps(sys.path), package, json.dumps(framework)]

@@ -48,7 +48,7 @@ class _Wish(NamedTuple):
 def main() -> None:
     """Serve forks to the end of stdin; what comes back from here is a fork."""
     address, module, *paths = sys.argv[1:]
-    sys.path[:] = paths
+    sys.path[:] = [*paths, *(path for path in sys.path if path not in paths)]
     told = os.dup(1)
     os.dup2(2, 1)  # an import may print
     _import(module)
