@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from massgen_bridge import adapting
-from massgen_bridge.testing import agents, exceptions, fixtures, hosting
+from massgen_bridge.testing import agents, exceptions, fixtures, hosting, warm
 
 __all__ = ["page"]
 
@@ -74,6 +74,11 @@ _MODULES = (
         "For tests beside [the suites](contract.md) and [model servers](model-servers.md).",
     ),
     (hosting, "An agent behind its host", "For tests in which tools and plugins matter."),
+    (
+        warm,
+        "Processes that start at once",
+        "For tests that start many workers, where the framework takes long to import.",
+    ),
     (exceptions, "Exceptions of an SDK", "For tests that none is left without a kind."),
     (fixtures, "Fixtures", "Fixtures for pytest. A `conftest.py` imports them."),
 )
