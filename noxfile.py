@@ -17,13 +17,24 @@ ROOT = Path(__file__).parent
 ADAPTERS = sorted(path.parent.name for path in ROOT.glob("adapters/*/pyproject.toml"))
 PROJECTS = {"core": ROOT, **{kind: ROOT / "adapters" / kind for kind in ADAPTERS}}
 
-# Where the majors of an SDK split the world, its adapter is also held to the oldest it promises.
+# Each adapter is also held to the oldest releases that it promises to work with.
 OLDEST = [
-    nox.param("ag2", "openai>=3.27,<3.28", id="ag2-openai-3.27"),
-    nox.param("anthropic", "anthropic>=1.9,<2", id="anthropic-1"),
-    nox.param("crewai", "crewai>=1.15.30,<2", id="crewai-1.15"),
-    nox.param("openai", "openai>=2.30,<3", id="openai-2"),
-    nox.param("langchain", "openai>=2.45,<3", id="langchain-openai-2"),
+    nox.param("ag2", ("ag2[openai]==1.2.0", "openai>=3.27,<3.28"), id="ag2-1.2"),
+    nox.param("ag2_classic", ("autogen[openai]==0.12.0",), id="autogen-0.12"),
+    nox.param("anthropic", ("anthropic>=1.9,<2",), id="anthropic-1"),
+    nox.param("crewai", ("crewai>=1.15.30,<2",), id="crewai-1.15"),
+    nox.param(
+        "langchain",
+        (
+            "langchain==1.4.0",
+            "langchain-core==1.7.2",
+            "langchain-openai==1.7.0",
+            "langgraph==1.2.11",
+            "openai>=2.45,<3",
+        ),
+        id="langchain-1.4-openai-2",
+    ),
+    nox.param("openai", ("openai>=2.30,<3",), id="openai-2"),
 ]
 
 # On all cores; what belongs together stays together, for it shares servers, models and imports.
@@ -129,12 +140,12 @@ def adapter(session: nox.Session, kind: str) -> None:
 
 
 @nox.session
-@nox.parametrize(("kind", "requirement"), OLDEST)
-def oldest(session: nox.Session, kind: str, requirement: str) -> None:
-    """One adapter's tests, with the oldest release it promises to work with."""
+@nox.parametrize(("kind", "requirements"), OLDEST)
+def oldest(session: nox.Session, kind: str, requirements: tuple[str, ...]) -> None:
+    """One adapter's tests, with the oldest releases it promises to work with."""
     with session.chdir(ROOT / "adapters" / kind):
         sync(session)
-        session.install("--quiet", "--resolution", "lowest-direct", requirement)
+        session.install("--quiet", "--resolution", "lowest-direct", *requirements)
         session.run("pytest", *BY_CLASS, *session.posargs)
 
 

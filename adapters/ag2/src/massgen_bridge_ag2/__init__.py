@@ -87,7 +87,7 @@ def bridge_adapters() -> list[AdapterSpec]:
             options=AG2Options,
             capabilities=Capabilities(tools=True, structured=True, inputs=_ALL_INPUTS, group=True),
             refine=_refine,
-            requires=("ag2[openai]>=1.2.1,<2",),
+            requires=("ag2[openai]>=1.2,<2",),
             framework="ag2",
             redirects=_redirects,
             protocols=("chat",),

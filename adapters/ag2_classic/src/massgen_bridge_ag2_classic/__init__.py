@@ -93,7 +93,7 @@ def bridge_adapters() -> list[AdapterSpec]:
             options=ClassicOptions,
             capabilities=Capabilities(tools=True, structured=True, inputs=_CHAT_INPUTS),
             refine=_refine,
-            requires=("autogen[openai]>=0.14.1,<1",),
+            requires=("autogen[openai]>=0.12,<1",),
             framework="autogen",
             python=">=3.11",
             own_process=True,
