@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from massgen_bridge.testing.servers.files import FileStore
+    from massgen_bridge.testing.servers.gemini_files import GeminiFiles
     from massgen_bridge.testing.servers.http_request import HttpRequest
     from massgen_bridge.testing.servers.model_request import ModelRequest
     from massgen_bridge.testing.servers.protocol import WireProtocol
@@ -114,6 +115,7 @@ class ModelApplication:
         key: the only API key that is let in; None: any, or none.
         documents: what else can be read by `GET`, by its path.
         files: those that clients keep here.
+        gemini_files: the same files, as clients of Gemini know them.
         stores: what else of OpenAI's API has to do with files.
 
     Attributes:
@@ -130,6 +132,7 @@ class ModelApplication:
         key: str | None,
         documents: Mapping[str, Callable[[], bytes]],
         files: FileStore,
+        gemini_files: GeminiFiles,
         stores: VectorStores,
     ) -> None:
         self.failures: list[Exception] = []
@@ -145,6 +148,7 @@ class ModelApplication:
         self._models = (*selector.models, *models)
         self._documents = documents
         self._files = files
+        self._gemini_files = gemini_files
         self._stores = stores
 
     def connections_changed(self) -> None:
@@ -178,7 +182,11 @@ class ModelApplication:
     def _plan_other(self, request: HttpRequest) -> _Plan:
         delivery = self._spoken(request)
         try:
-            found = self._files.respond(request, delivery.protocol) or self._stores.respond(request)
+            found = (
+                self._gemini_files.respond(request)
+                or self._files.respond(request, delivery.protocol)
+                or self._stores.respond(request)
+            )
         except RefusedRequest as refusal:
             found = delivery.error(refusal.error)
         if found is not None:

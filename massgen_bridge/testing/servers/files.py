@@ -74,6 +74,10 @@ class FileStore:
         self._files[file_id] = stored
         return stored
 
+    def remove(self, file_id: str) -> None:
+        """Keep a file no longer."""
+        del self._files[file_id]
+
     def respond(self, request: HttpRequest, protocol: WireProtocol) -> Response | None:
         """The response to a request for a file; None where the request is for something else.
 
@@ -98,7 +102,7 @@ class FileStore:
             case "GET", _:
                 return _json(_document(file, protocol))
             case "DELETE", "":
-                del self._files[file_id]
+                self.remove(file_id)
                 kind = {"type": "file_deleted", "object": "file", "deleted": True}
                 return _json({"id": file_id, **kind})
             case _:

@@ -20,6 +20,7 @@ from massgen_bridge.testing.servers.chat_completions import ChatCompletions
 from massgen_bridge.testing.servers.delivery import Delivery
 from massgen_bridge.testing.servers.files import FileStore
 from massgen_bridge.testing.servers.gemini import Gemini
+from massgen_bridge.testing.servers.gemini_files import GeminiFiles
 from massgen_bridge.testing.servers.http import HttpServer
 from massgen_bridge.testing.servers.openai_responses import OpenAIResponses
 from massgen_bridge.testing.servers.protocol import base_url
@@ -81,7 +82,7 @@ class ModelServer:
         port: 0 for any that is free.
 
     Attributes:
-        files: what clients keep here, at `/v1/files`.
+        files: what clients keep here, at `/v1/files`, or as those of Gemini do.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class ModelServer:
                 ),
             },
             files=self.files,
+            gemini_files=GeminiFiles(self.files),
             stores=self.vector_stores,
         )
         self._http = HttpServer(self._application, lock=lock)

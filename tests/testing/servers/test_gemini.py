@@ -235,3 +235,25 @@ def test_a_script_sees_what_was_asked(server: ModelServer) -> None:
     assert asked.sampling == {"temperature": 0.5, "top_p": 0.25, "seed": 3}
     assert (asked.model, asked.protocol, asked.last_text) == ("m", "gemini", "Hello")
     assert server.requests[0].api_key == "any"
+
+
+def test_files_are_taken_piece_by_piece(server: ModelServer) -> None:
+    """A film is ready once it has been asked for; pieces that leave a gap are refused."""
+    start = {"x-goog-upload-command": "start", "x-goog-upload-header-content-type": "video/mp4"}
+    begun = post(server, "/upload/v1beta/files", {}, headers={**KEY, **start})
+    upload = begun.headers["x-goog-upload-url"].partition("/upload/")[2]
+
+    def send(data: bytes, command: str, offset: int) -> Answer:
+        headers = {"x-goog-upload-command": command, "x-goog-upload-offset": str(offset)}
+        return post(server, f"/upload/{upload}", data, headers={**KEY, **headers})
+
+    assert send(b"fi", "upload", 0).headers["x-goog-upload-status"] == "active"
+    assert send(b"lm", "upload, finalize", 3).status == 400
+    file = send(b"lm", "upload, finalize", 2).json["file"]
+    assert (file["state"], file["sizeBytes"]) == ("PROCESSING", "4")
+    assert [one.data for one in server.files.files] == [b"film"]
+    path = f"/v1beta/{file['name']}"
+    assert post(server, path, headers=KEY, method="GET").json["state"] == "ACTIVE"
+    assert post(server, path, headers=KEY, method="DELETE").json == {}
+    assert post(server, path, headers=KEY, method="GET").status == 403
+    assert server.files.files == ()

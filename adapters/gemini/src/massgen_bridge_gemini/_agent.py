@@ -21,6 +21,7 @@ from massgen_bridge import (
 from massgen_bridge.adapting import ModelLoop
 from massgen_bridge_gemini._clients import CLIENTS, GeminiClient, own_options, streamed
 from massgen_bridge_gemini._convert import conversation, declarations, tool_results
+from massgen_bridge_gemini._files import Files, check_size
 from massgen_bridge_gemini._options import GeminiOptions, ImageGeneration
 from massgen_bridge_gemini._stream import Answer, read_answer
 
@@ -47,6 +48,7 @@ class GeminiAgent(ModelLoop[GeminiClient, Answer]):
                 "key of its own"
             )
         self._options: GeminiOptions = context.options
+        self._files = Files()
         self._is_old = _OLD.match(self.connection.model) is not None
 
     def first_request(self, turn: Turn) -> dict[str, Any]:
@@ -89,7 +91,12 @@ class GeminiAgent(ModelLoop[GeminiClient, Answer]):
         self, client: GeminiClient, request: dict[str, Any], emit: Emit, connection: Connection
     ) -> Answer:
         """Send one request and read its answer."""
-        options = None if connection is self.connection else own_options(connection)
+        if connection is self.connection:
+            options = None
+            await self._files.send_large(client, request["contents"])
+        else:
+            options = own_options(connection)
+            check_size(request["contents"])
         if extra := connection.sampling.extra:
             options = (options or types.HttpOptions()).model_copy(update={"extra_body": extra})
         given = request["config"]
@@ -111,6 +118,11 @@ class GeminiAgent(ModelLoop[GeminiClient, Answer]):
             types.Content(role="model", parts=list(answer.parts)),
             types.Content(role="user", parts=given),
         ]
+
+    async def aclose(self) -> None:
+        """Delete what was sent to the provider, and give back the clients."""
+        await self._files.aclose()
+        await super().aclose()
 
     def _settings(self) -> dict[str, Any]:
         options = self._options

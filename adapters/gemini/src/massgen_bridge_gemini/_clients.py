@@ -43,14 +43,16 @@ class GeminiClient:
 def _new_client(endpoint: Endpoint) -> GeminiClient:
     settings = client_settings(httpx2, endpoint)
     timeout: httpx2.Timeout = settings["timeout"]
+    host = httpx2.URL(endpoint.base_url).host
 
     async def complete(request: httpx2.Request) -> None:
         # The SDK knows one limit for the whole call, and its own headers beat a caller's.
         request.extensions["timeout"] = timeout.as_dict()
         if request.headers.get(_KEY) == _NO_KEY:
             del request.headers[_KEY]
-        for name, value in endpoint.headers:
-            request.headers[name] = value
+        if request.url.host == host:  # files go where the provider says
+            for name, value in endpoint.headers:
+                request.headers[name] = value
 
     async def remember(response: httpx2.Response) -> None:
         opened = _OPENED.get()

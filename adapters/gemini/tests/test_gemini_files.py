@@ -1,0 +1,62 @@
+"""Media that are too large for a request go ahead of it, and are deleted in the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from google.genai import types
+from massgen_bridge_gemini import bridge_adapters
+from massgen_bridge_gemini._files import check_size
+
+from massgen_bridge import DocumentPart, Message, TextPart, UnsupportedContent, VideoPart
+from massgen_bridge.testing.agents import collect, connection_to, make_agent, turn
+from massgen_bridge.testing.servers import Text
+
+if TYPE_CHECKING:
+    from massgen_bridge.testing.fixtures import StartModelServer
+
+pytestmark = pytest.mark.anyio
+
+FILM = VideoPart(media_type="video/mp4", data=b"film" * 3_000_000)
+PAPER = DocumentPart(media_type="application/pdf", data=b"page" * 1_000_000)
+SHOWN = Message(role="user", parts=(TextPart(text="What is it?"), PAPER, FILM))
+
+
+async def test_what_is_too_large_goes_ahead_and_is_deleted(model_server: StartModelServer) -> None:
+    """The largest first, and each once; a film is waited for until the provider can show it."""
+    server = model_server(default=Text("A film."))
+    connection = connection_to(
+        server, protocol="gemini", inputs=frozenset({"video", "document"}), headers={"X-Team": "a"}
+    )
+    agent = make_agent(bridge_adapters()[0], {}, connection)
+    try:
+        for number in range(2):
+            await agent.run(turn(SHOWN, turn_id=f"turn-{number}"), collect())
+        (kept,) = server.files.files
+        assert (kept.media_type, kept.data) == ("video/mp4", FILM.data)
+    finally:
+        await agent.aclose()
+    assert server.files.files == ()
+    first, second = (one.asked for one in server.requests if one.asked is not None)
+    assert first.messages == second.messages
+    paper, film = first.messages[0].media
+    assert paper.data == PAPER.data
+    assert (film.media_type, film.data) == ("video/mp4", None)
+    assert film.url is not None
+    assert film.url.endswith(f"/v1beta/files/{kept.file_id}")
+    paths = [(one.method, one.path) for one in server.requests if one.asked is None]
+    assert [path for path in paths if "upload" in path[1]] == [
+        ("POST", "/upload/v1beta/files"),
+        ("POST", "/upload/v1beta/files/upload0"),
+        ("POST", "/upload/v1beta/files/upload0"),
+    ]
+    assert paths[-1] == ("DELETE", f"/v1beta/files/{kept.file_id}")
+
+
+def test_what_cannot_be_sent_ahead_is_refused() -> None:
+
+    blob = types.Blob(data=FILM.data, mime_type="video/mp4")
+    content = types.Content(role="user", parts=[types.Part(inline_data=blob)] * 2)
+    with pytest.raises(UnsupportedContent, match="24,000,000 bytes are more than a request takes"):
+        check_size([content])
