@@ -176,6 +176,7 @@ class AgentView:
     spent: BudgetReached | None = None
     _asked: Purpose = "answer"  # of the last turn that is no repair
     _tool_call: str | None = None
+    _is_hosted: bool = False  # what `activity` says
 
     @property
     def id(self) -> str:
@@ -191,6 +192,8 @@ class AgentView:
 
     def hear(self, event: _Delta) -> None:
         """Take in a delta; inner members of a group are told apart by a line with their name."""
+        if self._is_hosted:
+            self.activity, self._is_hosted = None, False
         log = self.text if isinstance(event, TextDelta) else self.reasoning
         log.add(event.text, event.source)
 
@@ -213,6 +216,7 @@ class AgentView:
                     self.activity = None
             case HostedToolCall(name=name):
                 self.activity = f"{_whose(event)}has the provider call {name}"
+                self._is_hosted = True
             case PersonAsked() | ModelWaiting():
                 self.activity = _waiting(event)
             case PersonReplied():

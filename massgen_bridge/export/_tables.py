@@ -143,6 +143,8 @@ def tools(run: RunExport) -> Html | None:
 
 def _tool(turn: TurnPart, tool: ToolUse) -> Html:
     end = f", {seconds(tool.end_s - tool.start_s)}" if tool.end_s is not None else ", never ended"
+    if tool.is_hosted:  # how long it took is the provider's knowledge
+        end = ", run by the provider"
     judged = None
     if tool.judged is not None:
         judged = f"{tool.judged} by {tool.judged_by}: {tool.judged_because}"

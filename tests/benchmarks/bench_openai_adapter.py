@@ -28,10 +28,14 @@ def measure(pairs: int = 20) -> list[Figure]:
         pairs: How often both sides take their turn.
     """
     with ModelServerProcess() as server:
-        return [anyio.run(_measure, server, tokens, pairs) for tokens in CALLS]
+        return [
+            anyio.run(measured, server, tokens, pairs)
+            for measured in (_by_chat, _by_responses)
+            for tokens in CALLS
+        ]
 
 
-async def _measure(server: ModelServerProcess, tokens: int, pairs: int) -> Figure:
+async def _by_chat(server: ModelServerProcess, tokens: int, pairs: int) -> Figure:
     model = f"tokens-{tokens}"
     (spec,) = bridge_adapters()
     async with openai.AsyncOpenAI(
@@ -59,5 +63,39 @@ async def _measure(server: ModelServerProcess, tokens: int, pairs: int) -> Figur
             by_sdk,
             tokens=tokens,
             pairs=pairs,
+            openai=openai.__version__,
+        )
+
+
+async def _by_responses(server: ModelServerProcess, tokens: int, pairs: int) -> Figure:
+    model = f"tokens-{tokens}"
+    (spec,) = bridge_adapters()
+    async with openai.AsyncOpenAI(
+        base_url=server.base_url("responses"), api_key=TEST_KEY, max_retries=0
+    ) as client:
+
+        async def by_sdk() -> str:
+            stream = await client.responses.create(
+                model=model,
+                input=[{"role": "user", "content": QUESTION}],
+                stream=True,
+                store=False,
+                include=["reasoning.encrypted_content"],
+            )
+            return "".join(
+                [
+                    event.delta
+                    async for event in stream
+                    if event.type == "response.output_text.delta"
+                ]
+            )
+
+        return await compare(
+            spec,
+            connection_to(server, model=model, protocol="responses"),
+            by_sdk,
+            tokens=tokens,
+            pairs=pairs,
+            name="openai responses",
             openai=openai.__version__,
         )

@@ -31,6 +31,7 @@ async def compare(
     *,
     tokens: int,
     pairs: int,
+    name: str | None = None,
     **versions: Any,
 ) -> Figure:
     """Measure an adapter against its bare SDK.
@@ -41,6 +42,7 @@ async def compare(
         by_sdk: Makes the same call with the SDK, and collects its text.
         tokens: Of the answer.
         pairs: How often both sides take their turn.
+        name: Tells forms of one adapter apart; None: the adapter's kind.
         versions: What was measured.
     """
     agent = make_agent(spec, {}, connection)
@@ -64,9 +66,10 @@ async def compare(
         raise AssertionError("both sides have to collect the same text")
     walls, details = ratios(await in_turns(pairs, ours, bare), calls=calls)
     await agent.aclose()
+    name = name or spec.kind
     return figure(
-        f"{spec.kind}_adapter_{tokens}_tokens",
-        f"{spec.kind} adapter / bare SDK, one call, {tokens} token{'s' * (tokens > 1)}",
+        f"{name.replace(' ', '_')}_adapter_{tokens}_tokens",
+        f"{name} adapter / bare SDK, one call, {tokens} token{'s' * (tokens > 1)}",
         walls,
         goal=1.10,
         **versions,

@@ -21,6 +21,7 @@ from massgen_bridge.events import (
     DeadlinePassed,
     ErrorInfo,
     Event,
+    HostedToolCall,
     ImprovementPromised,
     ModelRetried,
     ModelWaiting,
@@ -117,6 +118,7 @@ def test_a_run_line_by_line() -> None:
         (SpeakerChosen(reason="all\nsaid", **OWN), "ends the conversation: all said"),
         (TurnCancelled(reason="the run ended"), "stopped: the run ended"),
         (ToolCallStarted(call=ToolCall(call_id="c", name="search")), "calls the tool search"),
+        (HostedToolCall(name="web\nsearch"), "has the provider call its tool web search"),
         (
             ToolCallJudged(call_id="c", action="deny", by="guard", reason="not\nthis"),
             "the call is denied by guard: not this",

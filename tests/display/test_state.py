@@ -19,6 +19,7 @@ from massgen_bridge.events import (
     AnswerRejected,
     BallotSpoiled,
     Event,
+    HostedToolCall,
     ImprovementPromised,
     LogLine,
     ModelCallStarted,
@@ -119,6 +120,15 @@ def test_reasoning_logs_and_tool_calls_are_kept_apart_from_the_text() -> None:
     assert (agent.reasoning.text, agent.log, agent.activity) == ("hm", "a line", "calls search")
     assert agent.text.length == 0
     scene.add(ToolCallFinished(result=ToolResult(call_id="c", name="search", content="")), "a1.1")
+    assert scene.view.agents["a1"].activity is None
+
+
+def test_a_tool_of_the_provider_is_what_an_agent_does_until_it_answers() -> None:
+    scene = Scene().start("a1.1").add(ModelCallStarted(model="m"), "a1.1")
+    scene.add(HostedToolCall(name="web_search", source="ed"), "a1.1")
+
+    assert scene.view.agents["a1"].activity == "ed: has the provider call web_search"
+    scene.add(TextDelta(text="Tea."), "a1.1")
     assert scene.view.agents["a1"].activity is None
 
 

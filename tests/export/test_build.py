@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from display.scenes import Scene, real_run
+from export.pages import Page
 
 from massgen_bridge.agent import AnswerRef, Usage
 from massgen_bridge.api import run as run_config
@@ -16,6 +17,7 @@ from massgen_bridge.events import (
     AnswerRejected,
     BallotSpoiled,
     ErrorInfo,
+    HostedToolCall,
     ModelCallFinished,
     ModelRetried,
     Record,
@@ -162,6 +164,17 @@ def test_calls_of_tools_have_their_result_and_who_judged_them() -> None:
         "guard",
     )
     assert (other.arguments, other.end_s, other.is_ballot) == ({"malformed": "{"}, None, False)
+
+
+def test_a_tool_that_the_provider_ran_is_told_as_its_own() -> None:
+    scene = Scene(1).start("a1.1")
+    scene.add(HostedToolCall(name="web_search", call_id="ws", arguments={"query": "tea"}), "a1.1")
+    run = export_of(scene.records)
+    (tool,) = run.turns[0].tools
+
+    assert (tool.name, tool.arguments, tool.is_hosted) == ("web_search", {"query": "tea"}, True)
+    assert (tool.end_s, tool.is_ballot) == (tool.start_s, False)
+    assert "a1 called web_search at 1.5 s, run by the provider" in Page(as_html(run)).text
 
 
 def test_a_run_that_was_broken_off_is_told_as_far_as_it_came() -> None:
