@@ -8,7 +8,7 @@ import typer
 
 from massgen_bridge.cli._output import DONE, Stopped
 from massgen_bridge.display.text import clean, clip, one_line
-from massgen_bridge.display.words import moment
+from massgen_bridge.display.words import moment, saved_words
 from massgen_bridge.messages import MediaPart
 from massgen_bridge.runtime.sessions import Session
 
@@ -80,7 +80,8 @@ def turn_lines(turn: SessionTurn) -> list[str]:
         *_said("You", _question(turn.question)),
     ]
     if turn.answer is not None:
-        return [*lines, *_said("Team", turn.answer)]
+        saved = "\n".join(map(saved_words, turn.media))
+        return [*lines, *_said("Team", f"{turn.answer}\n{saved}".strip("\n"))]
     why = _NO_ANSWER.get(turn.status, turn.status).format(run_id=turn.run_id)
     return [*lines, f"(no answer: {why})"]
 

@@ -11,6 +11,7 @@ import typer
 from massgen_bridge.cli._output import FAILED, READER_GONE, Failure, print_json
 from massgen_bridge.cli._stdout import is_full, unwritten
 from massgen_bridge.events import Record, RunFinished
+from massgen_bridge.messages import MEDIA_BY_NAME
 from massgen_bridge.runtime.redact import Redactor
 from massgen_bridge.runtime.rewrite import encode, media_name
 
@@ -45,14 +46,14 @@ class ResultKeeper:
 
 
 def result_object(result: RunResult) -> dict[str, Any]:
-    """A result as `--output json` prints it."""
+    """A result as `--output json` prints it; media by their names and the files they are in."""
     failure = None
     if result.answer is None:
         failure = Failure("run_failed", result.message or "no answer came out of the run")
         if result.status == "cancelled":
             failure = Failure("cancelled", result.message or "the run was cancelled")
     return {
-        **result.model_dump(mode="json"),
+        **result.model_dump(mode="json", context={MEDIA_BY_NAME: media_name}),
         "dissent": [one.model_dump(mode="json") for one in result.dissent],
         "error": None if failure is None else failure._asdict(),
     }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TextIO
 from massgen_bridge.display.state import RunView
 from massgen_bridge.display.summary import outcome
 from massgen_bridge.display.text import clean
+from massgen_bridge.display.words import answer_words
 from massgen_bridge.events import RunFinished, RunStarted
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class BaseDisplay:
             with suppress(OSError):
                 self._before_answer()
             if self._answer and result.answer is not None:
-                self._write_answer(result.answer)
+                self._write_answer(answer_words(result))
             with suppress(OSError):
                 self._after_answer()
 
@@ -267,7 +268,7 @@ class QuietDisplay:
         if not self._answer:
             return
         if result.answer is not None:
-            write_answer(result.answer, self._stdout)
+            write_answer(answer_words(result), self._stdout)
             return
         text = "".join(f"{' ' * line.indent}{line.text}\n" for line in outcome(RunView(ends)))
         self._stderr.write(fitting(text, self._stderr))

@@ -17,6 +17,7 @@ from massgen_bridge.display.live import styled
 from massgen_bridge.display.state import RunView
 from massgen_bridge.display.summary import outcome, totals
 from massgen_bridge.display.text import clean
+from massgen_bridge.display.words import answer_words
 from massgen_bridge.events import Record
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def picture(
     for line in outcome(view):
         console.print(styled(line, console))
     if view.result is not None and view.result.answer is not None:
-        console.print(Text(f"\n{clean(view.result.answer)}\n", overflow="fold"))
+        console.print(Text(f"\n{clean(answer_words(view.result))}\n", overflow="fold"))
     console.print(styled(totals(view), console))
     svg = console.export_svg(title=title or "massgen-bridge", unique_id="run")
     return _FONT_FACES.sub("", svg)

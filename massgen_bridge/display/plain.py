@@ -11,6 +11,7 @@ from massgen_bridge.display.words import (
     ADVICE,
     count,
     listing,
+    medium_words,
     name_of,
     names_of,
     question_of,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from massgen_bridge.display.state import AgentEvent, Phase, RunView
     from massgen_bridge.display.summary import Line
     from massgen_bridge.events import Event, Purpose, Record
+    from massgen_bridge.messages import ToolResult
 
 __all__ = ["PlainDisplay", "plain_line"]
 
@@ -248,9 +250,17 @@ def _said_of_tool(
             why = f": {clip(one_line(reason), _LONG)}" if reason else ""
             return f"the call is {_VERDICTS[action]} by {one_line(by)}{why}"
         case ToolCallFinished(result=result):
-            return f"the tool {one_line(result.name)} failed" if result.is_error else None
+            return _tool_gave(result)
         case _:
             assert_never(event)
+
+
+def _tool_gave(result: ToolResult) -> str | None:
+    if result.is_error:
+        return f"the tool {one_line(result.name)} failed"
+    if not result.media:
+        return None
+    return f"the tool {one_line(result.name)} gave {' '.join(map(medium_words, result.media))}"
 
 
 def _said_of_person(event: PersonAsked | PersonReplied) -> str | None:
@@ -294,8 +304,9 @@ def _came_of_it(
     view: RunView,
 ) -> str:
     match event:
-        case Answered(agent_id=agent_id):
-            return _GAVE.get(view.agents[agent_id].phase, "gave its answer")
+        case Answered(agent_id=agent_id, media=media):
+            gave = _GAVE.get(view.agents[agent_id].phase, "gave its answer")
+            return " ".join((gave, *map(medium_words, media)))
         case AnswerRejected(reason=reason):
             return f"its answer was refused: {clip(one_line(reason), _LONG)}"
         case BallotSpoiled(problem=problem):

@@ -10,6 +10,7 @@ from massgen_bridge.display.state import RunView
 from massgen_bridge.display.text import clean, clip, one_line
 from massgen_bridge.display.words import (
     ADVICE,
+    answer_words,
     count,
     listing,
     made_of,
@@ -50,7 +51,7 @@ def render_summary(records: Iterable[Record]) -> str:
     view = RunView(records)
     lines = [*_opening(view), *_agents(view), *outcome(view)]
     if view.result is not None and view.result.answer is not None:
-        lines += [Line(""), Line(clean(view.result.answer).rstrip("\n")), Line("")]
+        lines += [Line(""), Line(clean(answer_words(view.result)).rstrip("\n")), Line("")]
     lines.append(totals(view))
     return "".join(f"{' ' * line.indent}{line.text}\n" for line in lines)
 

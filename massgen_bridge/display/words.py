@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from massgen_bridge.agent import AnswerRef
 from massgen_bridge.budget import money
 from massgen_bridge.display.text import clip, one_line
+from massgen_bridge.errors import MediaError
+from massgen_bridge.messages import MediaPart
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
@@ -15,20 +17,23 @@ if TYPE_CHECKING:
     from massgen_bridge.agent import Usage
     from massgen_bridge.display.state import AgentView, RunView
     from massgen_bridge.errors import ErrorKind
-    from massgen_bridge.events import Seat, StageInfo, StageStanding
+    from massgen_bridge.events import RunResult, Seat, StageInfo, StageStanding
     from massgen_bridge.messages import Message
 
 __all__ = [
     "ADVICE",
+    "answer_words",
     "count",
     "dollars",
     "listing",
     "made_of",
+    "medium_words",
     "moment",
     "name_of",
     "names_of",
     "phase_of",
     "question_of",
+    "saved_words",
     "seconds",
     "stage_words",
     "tie_breaker",
@@ -58,6 +63,7 @@ ADVICE: dict[ErrorKind, str] = {
 _MINUTE = 60
 _KILO = 1000
 _FOREMOST = 5
+_LONGEST_ADDRESS = 100
 
 
 def count(number: int, noun: str) -> str:
@@ -175,8 +181,48 @@ def _standing(view: RunView, standing: Sequence[StageStanding], most: int) -> st
 
 
 def question_of(message: Message, limit: int) -> str:
-    """The question in one line; media parts by their type."""
-    media = [part.type for part in message.parts if part.type not in {"text", "tool_call"}]
-    return clip(
-        " ".join((one_line(message.text[: 4 * limit]), *(f"[{kind}]" for kind in media))), limit
-    )
+    """The question in one line, and what goes along with it."""
+    media = [medium_words(part) for part in message.parts if isinstance(part, MediaPart)]
+    return " ".join((clip(one_line(message.text[: 4 * limit]), limit), *media))
+
+
+def medium_words(part: MediaPart) -> str:
+    """A picture or the like in words: `[image: plot.png, 640x480, 31 kB]`."""
+    facts = [] if part.data is None else [*_pixels(part.data, part.media_type), _size(part.data)]
+    if part.url is not None:
+        facts.append(clip(one_line(part.url), _LONGEST_ADDRESS))
+    name = f": {one_line(part.name)}" if part.name else ""
+    return f"[{part.type}{name}, {', '.join(facts)}]"
+
+
+def saved_words(part: MediaPart) -> str:
+    """The same, with the file that it is saved in."""
+    return f"{medium_words(part)} {one_line(part.path)}" if part.path else medium_words(part)
+
+
+def answer_words(result: RunResult) -> str:
+    """The answer as it is shown: its text, and where the pictures are that belong to it."""
+    saved = "\n".join(map(saved_words, result.media))
+    text = result.answer or ""
+    return f"{text.rstrip()}\n\n{saved}".lstrip("\n") if saved else text
+
+
+def _pixels(data: bytes, media_type: str) -> list[str]:
+    if not media_type.startswith("image/"):
+        return []
+    from massgen_bridge.media.headers import read_header  # noqa: PLC0415 - few runs have pictures
+
+    try:
+        header = read_header(data, media_type)
+    except MediaError:
+        return []
+    return [] if header is None else [f"{header.width}x{header.height}"]
+
+
+def _size(data: bytes) -> str:
+    size = float(len(data))
+    for unit in ("B", "kB", "MB"):
+        if size < _KILO:
+            return f"{size:.0f} {unit}"
+        size /= _KILO
+    return f"{size:.1f} GB"

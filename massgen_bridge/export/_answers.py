@@ -40,8 +40,9 @@ def _answer(run: RunExport, one: GivenAnswer, *, few: bool) -> Html:
     if one.standing == "winner":
         there = el("p", el("a", "It stands at the head of this page.", href="#answer"))
         return el("article", title, there, differs, class_="answer won")
+    more = [el("p", name) for name in one.attachments]
     is_open = few and one.standing in {"standing", "step"} and len(one.text) < _LONG
-    body = el("details", el("summary", "Read it"), prose(one.text), open=is_open)
+    body = el("details", el("summary", "Read it"), prose(one.text), *more, open=is_open)
     return el("article", title, body, differs, class_="answer")
 
 

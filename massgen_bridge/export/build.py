@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from massgen_bridge.agent import AnswerRef, Usage
 from massgen_bridge.display.state import RunView
-from massgen_bridge.display.words import ADVICE
+from massgen_bridge.display.words import ADVICE, saved_words
 from massgen_bridge.events import (
     BudgetReached,
     Conversation,
@@ -172,6 +172,7 @@ class _Story:
                 # Authors who improve later leave an answer that they shared.
                 authors=info.authors if info else event.authors,
                 text=event.text,
+                attachments=tuple(map(saved_words, event.media)),
                 at_s=at_s,
                 round=number,
                 votes=info.votes if info else votes[ref],
@@ -186,7 +187,8 @@ class _Story:
             if ref not in self._listed:
                 given = self._log.given.get((info.authors[0], info.text)) if info.authors else None
                 yield GivenAnswer(
-                    **info.model_dump(),
+                    **info.model_dump(exclude={"media"}),
+                    attachments=tuple(map(saved_words, info.media)),
                     at_s=given[0] if given else None,
                     round=given[1] if given else self._view.round,
                     standing=self._unlisted(ref),

@@ -56,7 +56,7 @@ def as_markdown(run: RunExport) -> str:
         parts += [f"{number}. Asked:", _fenced(turn.question), "Answered:", _fenced(turn.answer)]
     if run.winner is not None:
         whose = authors(run.winner.authors, run.winner.label)
-        parts += [f"## The answer, by {markdown_text(whose)}", _fenced(run.winner.text)]
+        parts += [f"## The answer, by {markdown_text(whose)}", *_text_of(run.winner)]
     for title, section in (
         ("The stages of the vote", _stages(run)),
         ("The vote", _vote(run)),
@@ -132,7 +132,12 @@ def _answers(run: RunExport) -> Iterator[str]:
         yield f"### {markdown_text(answer_name(run, one))}"
         yield markdown_text(_about(one))
         if one.standing != "winner":
-            yield _fenced(one.text)
+            yield from _text_of(one)
+
+
+def _text_of(one: GivenAnswer) -> list[str]:
+    """An answer, and what belongs to it."""
+    return [_fenced(one.text), *(f"- {markdown_text(name)}" for name in one.attachments)]
 
 
 def _about(one: GivenAnswer) -> str:

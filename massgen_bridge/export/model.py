@@ -196,12 +196,14 @@ class GivenAnswer(Frozen):
         standing: `winner`; `standing` at the end; `replaced` by a better one before; `late`,
             given when the run was being ended; `step`, given on the way and never voted for.
         before: The answer of the same author that it replaced.
+        attachments: The pictures and the like that belong to it, with the files they are in.
     """
 
     label: str
     version: int
     authors: tuple[str, ...]
     text: str
+    attachments: tuple[str, ...] = ()
     at_s: float | None = None
     round: int = 0
     votes: int = 0

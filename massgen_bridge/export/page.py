@@ -118,7 +118,7 @@ def _answer(run: RunExport) -> Html:
         title, text = "No answer", el("p", verdict(run))
     else:
         title = f"The answer, by {authors(winner.authors, winner.label)}"
-        text = prose(winner.text)
+        text = join((prose(winner.text), *(el("p", name) for name in winner.attachments)))
     return el("section", el("h2", title), text, id="answer", class_="hero")
 
 

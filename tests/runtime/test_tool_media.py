@@ -97,7 +97,5 @@ async def test_a_tool_may_return_pictures(
 async def test_a_tool_that_returns_something_else_fails_the_turn() -> None:
     _, _, errors = await _looked([RED, b"bytes"])
 
-    assert errors == [
-        "the tool 'look' returned a value of type 'bytes', and a tool returns text, pictures and"
-        " other media, or a list of them"
-    ]
+    (told,) = errors
+    assert "'look' returned a value of type 'bytes', and a tool returns text, pictures" in told
