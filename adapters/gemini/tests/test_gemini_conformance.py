@@ -30,6 +30,12 @@ class TestConformance(ModelAgentConformance):
         }
 
 
+class TestApartConformance(TestConformance):
+    """The same in a process of its own, which reaches the model past a gateway."""
+
+    isolation = "process"
+
+
 class TestConformanceWithEveryOption(TestConformance):
     def options(self) -> dict[str, Any]:
         return {

@@ -57,12 +57,6 @@ class TestRunnableConformance(TestGraphConformance):
         return {"graph": f"{FILE}:make_chat"}
 
 
-class TestRunnableApartConformance(TestRunnableConformance):
-    """The same in a process of its own."""
-
-    isolation = "process"
-
-
 class TestOwnCodeConformance(AgentConformance):
     """A user's graph that calls no model."""
 
