@@ -7,10 +7,12 @@ These are pages of docs/reference and, on other pages, the files that they show 
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pages import (
+    backends,
     cli,
     configuration,
     contract,
@@ -37,6 +39,7 @@ DOCS = Path(__file__).parent
 FOLDER = DOCS / "reference"
 
 PAGES: Mapping[str, Callable[[], str]] = {
+    **{f"backend-{kind}.md": partial(backends.page, kind) for kind in backends.KINDS},
     "cli.md": cli.page,
     "contract.md": contract.page,
     "data-sets.md": datasets.page,

@@ -11,7 +11,7 @@ from massgen_bridge.config.schema import options_schema
 from massgen_bridge.plugins import PluginHost, catalogue
 from pages.markdown import table
 
-__all__ = ["page"]
+__all__ = ["options_tables", "page"]
 
 Schema = Mapping[str, Any]
 _NULL = {"type": "null"}
@@ -112,7 +112,7 @@ def _kinds() -> str:
         parts += [f"### {kind}", f"{_sentence(entry.summary)} {built_in}{needs}"]
         if entry.aliases:
             parts.append("Other names: " + "; ".join(_aliases(entry.aliases)) + ".")
-        parts += _with_inner(entry.options)
+        parts += options_tables(entry.options)
     parts.append(f"Planned, not available yet: {', '.join(planned)}.")
     return "\n\n".join(parts)
 
@@ -127,7 +127,7 @@ def _strategies() -> str:
     for info in host.strategies():
         schema = options_schema(host.strategy(info.name).options)
         parts += [f"### {info.name}", _sentence(info.summary)]
-        parts += _with_inner(schema) if schema["properties"] else ["It has no keys of its own."]
+        parts += options_tables(schema) if schema["properties"] else ["It has no keys of its own."]
     return "\n\n".join(parts)
 
 
@@ -135,8 +135,12 @@ def _sentence(text: str) -> str:
     return text if text.endswith(".") else f"{text}."
 
 
-def _with_inner(options: Schema) -> list[str]:
-    """The table of some options, and one for each mapping within them."""
+def options_tables(options: Schema) -> list[str]:
+    """The table of some options, and one for each mapping within them.
+
+    Args:
+        options: Their JSON Schema.
+    """
     parts = [_keys(options)]
     for name, definition in options.get("$defs", {}).items():
         said = " ".join(definition.get("description", "").split("\n\n")[0].split())

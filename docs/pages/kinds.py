@@ -9,7 +9,10 @@ from massgen_bridge import AdapterSpec, Capabilities, InputKind, ModelTraits
 from massgen_bridge.plugins import PluginHost, catalogue
 from pages.markdown import table
 
-__all__ = ["page"]
+__all__ = ["ABILITIES", "abilities", "page"]
+
+ABILITIES = ("streams", "tools", "schema", "history", "media", "group", "stopped")
+"""The columns of a table of what kinds can do."""
 
 _PAGE = """\
 # Kinds of agents compared
@@ -67,10 +70,9 @@ def page() -> str:
     """The page."""
     host = PluginHost()
     specs = [host.adapter(kind) for kind, one in catalogue().items() if one.status == "available"]
-    abilities = [row for spec in specs for row in _rows(spec)]
-    head = ("kind", "form", "streams", "tools", "schema", "history", "media", "group", "stopped")
+    rows = [row for spec in specs for row in _rows(spec)]
     return _PAGE.format(
-        abilities=table(head, abilities),
+        abilities=table(("kind", "form", *ABILITIES), rows),
         versions=table(
             ("kind", "framework", "needs", "Python", "runs in"),
             [_versions(spec) for spec in specs if spec.requires],
@@ -81,15 +83,16 @@ def page() -> str:
 def _rows(spec: AdapterSpec) -> Iterator[tuple[str, ...]]:
     forms = _FORMS.get(spec.kind)
     if forms is None:
-        yield f"`{spec.kind}`", "", *_abilities(spec.capabilities)
+        yield f"`{spec.kind}`", "", *abilities(spec.capabilities)
         return
     for form, given in forms.items():
         options = spec.options.model_validate(given)
         able = spec.refine(options, _ANYTHING) if spec.refine else spec.capabilities
-        yield f"`{spec.kind}`", form, *_abilities(able)
+        yield f"`{spec.kind}`", form, *abilities(able)
 
 
-def _abilities(able: Capabilities) -> tuple[str, ...]:
+def abilities(able: Capabilities) -> tuple[str, ...]:
+    """What somebody can do, in the columns of `ABILITIES`."""
     flags = (able.streaming, able.tools, able.structured, able.history)
     return (
         *("yes" if flag else "no" for flag in flags),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+
+from massgen_bridge import AdapterSpec, ProviderSpec, Quirks
 from massgen_bridge.models.providers import LOCAL, PROVIDERS
-from massgen_bridge.specs import ProviderSpec
+from massgen_bridge.plugins import PluginHost, catalogue
 from pages.markdown import table
 
 __all__ = ["page"]
@@ -12,7 +16,8 @@ _PAGE = """\
 # Providers
 
 Values of `provider` in a connection under `models:`, and of the part before the slash in
-`backend.model: provider/model`. A plugin adds more through the hook
+`backend.model: provider/model`. A configuration adds more under
+[`providers:`](../how-to/add-a-provider-in-yaml.md), a plugin through the hook
 [`bridge_providers`](hooks.md).
 
 {providers}
@@ -24,6 +29,27 @@ Values of `provider` in a connection under `models:`, and of the part before the
   known; a connection says it for its own model with `tools`, `structured` and `inputs`.
 - What a run on a provider that charges will cost, `massgen-bridge run --dry-run` estimates from
   the public price list in the package `genai-prices`.
+
+## Which kinds can use them
+
+What a model of the provider can do through each kind of agent: `T` tools, `S` schema, `I` pictures,
+`D` documents, `A` audio. Empty where the kind speaks none of its protocols. It is what the kind and
+all chat models of the provider can do; a connection says more of its own model.
+
+{matrix}
+
+## Pictures
+
+What they take of pictures, as far as anybody states it; the limits depend on the model, and change.
+Pictures beyond them are made to fit before a call. A connection says otherwise with `image_limits`.
+
+{images}
+
+## What they understand of Chat Completions
+
+Where they differ from the common form. A connection says otherwise with `quirks`.
+
+{quirks}
 
 ## Addresses
 
@@ -39,6 +65,15 @@ def page() -> str:
         providers=table(
             ("provider", "who", "key", "tools", "schema", "media", "charges"),
             [_provider(one) for one in PROVIDERS],
+        ),
+        matrix=_matrix(),
+        images=table(
+            ("provider", "formats", "one picture", "of a request", "addresses"),
+            [_images(one) for one in PROVIDERS],
+        ),
+        quirks=table(
+            ("provider", "what is different"),
+            [(f"`{one.name}`", told) for one in PROVIDERS if (told := _quirks(one))],
         ),
         addresses=table(
             ("provider", "protocol", "address"),
@@ -64,6 +99,63 @@ def _provider(one: ProviderSpec) -> tuple[str, ...]:
         ", ".join(sorted(one.traits.inputs)) or "no",
         _yes(one.prices_id is not None),
     )
+
+
+def _matrix() -> str:
+    host = PluginHost()
+    ready = [kind for kind, one in catalogue().items() if one.status == "available"]
+    specs = [spec for spec in map(host.adapter, ready) if spec.protocols and spec.framework]
+    return table(
+        ("provider", *(f"`{spec.kind}`" for spec in specs)),
+        [(f"`{one.name}`", *(_through(spec, one) for spec in specs)) for one in PROVIDERS],
+    )
+
+
+def _through(spec: AdapterSpec, provider: ProviderSpec) -> str:
+    """What models of a provider can do through a kind."""
+    if not set(spec.protocols) & set(provider.base_urls):
+        return ""
+    able, traits = spec.capabilities, provider.traits
+    inputs = able.inputs & traits.inputs
+    letters = (
+        ("T", able.tools and traits.tools),
+        ("S", able.structured and traits.structured),
+        ("I", "image" in inputs),
+        ("D", "document" in inputs),
+        ("A", "audio" in inputs),
+    )
+    return " ".join(letter for letter, can in letters if can) or "text"
+
+
+def _images(one: ProviderSpec) -> tuple[str, ...]:
+    limits = one.traits.images
+    single = (
+        (limits.max_bytes, "bytes"),
+        (limits.max_pixels, "pixels"),
+        (limits.max_side, "pixels a side"),
+    )
+    whole = ((limits.max_count, "pictures"), (limits.max_request_bytes, "bytes in base64"))
+    return (
+        f"`{one.name}`",
+        ", ".join(sorted(name.partition("/")[2] for name in limits.formats)),
+        _bounds(single),
+        _bounds(whole),
+        _yes(limits.urls),
+    )
+
+
+def _bounds(bounds: Iterable[tuple[int | None, str]]) -> str:
+    return ", ".join(f"{most:,} {what}" for most, what in bounds if most is not None)
+
+
+def _quirks(one: ProviderSpec) -> str:
+    usual, own = Quirks(), one.quirks
+    names = [name for name in Quirks.model_fields if getattr(own, name) != getattr(usual, name)]
+    return ", ".join(f"`{name}: {_as_yaml(getattr(own, name))}`" for name in names)
+
+
+def _as_yaml(value: object) -> str:
+    return json.dumps(value).strip('"')
 
 
 def _yes(value: bool) -> str:  # noqa: FBT001 - a value to be shown

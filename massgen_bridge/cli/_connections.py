@@ -138,10 +138,10 @@ def _known(
                 default_provider=spec.default_provider,
                 one_provider=spec.one_provider,
             )
-            yield from _once(_report(agent.backend.model, add), seen)
+            yield from _once(_report(agent.backend.model, agent.id, add), seen)
         for name in [one for one in part.models if one not in named]:
             add = partial(pool.add, name, name, protocols=get_args(Protocols))
-            yield from _once(_report(name, add), seen)
+            yield from _once(_report(name, name, add), seen)
 
 
 def _once(report: ConnectionReport, seen: set[tuple[object, ...]]) -> Iterator[ConnectionReport]:
@@ -152,12 +152,14 @@ def _once(report: ConnectionReport, seen: set[tuple[object, ...]]) -> Iterator[C
         yield report
 
 
-def _report(name: str, add: Callable[[], Connection]) -> ConnectionReport:
+def _report(name: str, agent_id: str, add: Callable[[], Connection]) -> ConnectionReport:
     try:
         connection = add()
     except ConfigError as error:
         report = ConnectionReport(name=name)
-        report.add("configured", "broken", error.message)
+        # Agents that share a connection have this in common.
+        said = error.message.removeprefix(f"agent {agent_id!r}, ")
+        report.add("configured", "broken", said.removeprefix(f"model connection {name!r}: "))
         return report
     report = ConnectionReport(
         name=name,
