@@ -39,6 +39,7 @@ BENCHMARKS = (
     "scripted_agents",
     "journal",
     "sessions",
+    "pictures",
     "conformance",
 )
 """The modules `bench_NAME`: each has a function `measure(pairs)`."""
