@@ -22,7 +22,7 @@ OLDEST = [
     nox.param("ag2", ("ag2[openai]==1.2.0", "openai>=3.27,<3.28"), id="ag2-1.2"),
     nox.param("ag2_classic", ("autogen[openai]==0.12.0",), id="autogen-0.12"),
     nox.param("anthropic", ("anthropic>=1.9,<2",), id="anthropic-1"),
-    nox.param("crewai", ("crewai>=1.15.30,<2",), id="crewai-1.15"),
+    nox.param("crewai", ("crewai==1.15.30",), id="crewai-1.15"),
     nox.param(
         "langchain",
         (
@@ -145,7 +145,11 @@ def oldest(session: nox.Session, kind: str, requirements: tuple[str, ...]) -> No
     """One adapter's tests, with the oldest releases it promises to work with."""
     with session.chdir(ROOT / "adapters" / kind):
         sync(session)
+        newest = session.run("uv", "pip", "freeze", silent=True, log=False)
         session.install("--quiet", "--resolution", "lowest-direct", *requirements)
+        if session.run("uv", "pip", "freeze", silent=True, log=False) == newest:
+            session.log(f"the oldest is the newest: adapter({kind}) has tested it")
+            return
         session.run("pytest", *BY_CLASS, *session.posargs)
 
 
