@@ -14,18 +14,16 @@ import anyio
 import openai
 from ag2.config import OpenAIConfig
 from ag2.events import ModelMessageChunk
-from benchmarks.measuring import figure, in_turns, ratios
+from benchmarks.one_call import QUESTION, compare
 from massgen_bridge_ag2 import bridge_adapters
 
-from massgen_bridge.testing.agents import TEST_KEY, connection_to, make_agent, turn
+from massgen_bridge.testing.agents import TEST_KEY, connection_to
 from massgen_bridge.testing.servers import ModelServerProcess
 
 if TYPE_CHECKING:
     from typing import Any
 
     from benchmarks.measuring import Figure
-
-    from massgen_bridge import TurnEvent
 
 __all__ = ["measure"]
 
@@ -49,9 +47,8 @@ async def _measure_all(server: ModelServerProcess, pairs: int) -> list[Figure]:
 
 
 async def _measure(server: ModelServerProcess, client: Any, tokens: int, pairs: int) -> Figure:
-    calls, model = _CALLS[tokens], f"tokens-{tokens}"
+    model = f"tokens-{tokens}"
     (spec,) = bridge_adapters()
-    agent = make_agent(spec, {}, connection_to(server, model=model))
     config = OpenAIConfig(
         model,
         base_url=server.url,
@@ -61,13 +58,6 @@ async def _measure(server: ModelServerProcess, client: Any, tokens: int, pairs: 
         http_client=client,
     )
     native = ag2.Agent("agent", config=config)
-    question = turn("How many words does it take?")
-
-    async def emit(event: TurnEvent, /) -> None:
-        """As cheap as an emit can be."""
-
-    async def by_adapter() -> str:
-        return (await agent.run(question, emit)).text
 
     async def natively() -> str:
         pieces: list[str] = []
@@ -77,26 +67,16 @@ async def _measure(server: ModelServerProcess, client: Any, tokens: int, pairs: 
 
         stream = ag2.MemoryStream()
         stream.where(ModelMessageChunk).subscribe(hear)
-        await native.ask(question.question, stream=stream)
+        await native.ask(QUESTION, stream=stream)
         return "".join(pieces)
 
-    async def ours() -> None:
-        for _ in range(calls):
-            await by_adapter()
-
-    async def bare() -> None:
-        for _ in range(calls):
-            await natively()
-
-    if await by_adapter() != await natively():
-        raise AssertionError("both sides have to collect the same text")
-    walls, details = ratios(await in_turns(pairs, ours, bare), calls=calls)
-    await agent.aclose()
-    return figure(
-        f"ag2_adapter_{tokens}_tokens",
-        f"ag2 adapter / native AG2, one call, {tokens} token{'s' * (tokens > 1)}",
-        walls,
-        goal=1.10,
+    return await compare(
+        spec,
+        connection_to(server, model=model),
+        natively,
+        tokens=tokens,
+        pairs=pairs,
+        native="native AG2",
+        calls=_CALLS,
         ag2=ag2.__version__,
-        **details,
     )

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-from benchmarks.measuring import figure, in_turns, ratios
+from benchmarks.one_call import QUESTION, compare
 
-from massgen_bridge.testing.agents import TEST_KEY, connection_to, make_agent, turn
+from massgen_bridge.testing.agents import TEST_KEY, connection_to
 from massgen_bridge.testing.servers import ModelServerProcess
 
 if TYPE_CHECKING:
     from benchmarks.measuring import Figure
-
-    from massgen_bridge import Agent, TurnEvent
 
 __all__ = ["measure"]
 
@@ -43,46 +41,25 @@ async def _measure_all(server: ModelServerProcess, pairs: int) -> list[Figure]:
 
 
 async def _measure(server: ModelServerProcess, tokens: int, pairs: int) -> Figure:
-    calls, model = _CALLS[tokens], f"tokens-{tokens}"
+    model = f"tokens-{tokens}"
     (spec,) = resolve_name("massgen_bridge_crewai:bridge_adapters")()
-
-    def made() -> Agent:
-        # This settles, before CrewAI is imported, that it sends nothing anywhere.
-        return make_agent(spec, {}, connection_to(server, model=model))
-
-    agent = await anyio.to_thread.run_sync(made)
-    native = await anyio.to_thread.run_sync(_native, server.url, model)
-    _silence()
-    question = turn("How many words does it take?")
-
-    async def emit(event: TurnEvent, /) -> None:
-        """As cheap as an emit can be."""
-
-    async def by_adapter() -> str:
-        return (await agent.run(question, emit)).text
+    made: list[Any] = []
 
     async def natively() -> str:
-        text: str = (await native.kickoff_async(question.question)).raw
+        if not made:
+            made.append(await anyio.to_thread.run_sync(_native, server.url, model))
+            _silence()
+        text: str = (await made[0].kickoff_async(QUESTION)).raw
         return text
 
-    async def ours() -> None:
-        for _ in range(calls):
-            await by_adapter()
-
-    async def bare() -> None:
-        for _ in range(calls):
-            await natively()
-
-    if (await by_adapter()).strip() != (await natively()).strip():
-        raise AssertionError("both sides have to collect the same text")
-    walls, details = ratios(await in_turns(pairs, ours, bare), calls=calls)
-    await agent.aclose()
-    return figure(
-        f"crewai_adapter_{tokens}_tokens",
-        f"crewai adapter / native CrewAI, one call, {tokens} token{'s' * (tokens > 1)}",
-        walls,
-        goal=1.10,
-        **details,
+    return await compare(
+        spec,
+        connection_to(server, model=model),
+        natively,
+        tokens=tokens,
+        pairs=pairs,
+        native="native CrewAI",
+        calls=_CALLS,
     )
 
 

@@ -13,20 +13,18 @@ os.environ["LANGSMITH_TRACING"] = "false"  # read when LangChain is imported
 
 import anyio
 import langchain
-from benchmarks.measuring import figure, in_turns, ratios
+from benchmarks.one_call import QUESTION, compare
 from langchain.agents import create_agent
 from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI
 from massgen_bridge_langchain import bridge_adapters
 from pydantic import SecretStr
 
-from massgen_bridge.testing.agents import TEST_KEY, connection_to, make_agent, turn
+from massgen_bridge.testing.agents import TEST_KEY, connection_to
 from massgen_bridge.testing.servers import ModelServerProcess
 
 if TYPE_CHECKING:
     from benchmarks.measuring import Figure
-
-    from massgen_bridge import TurnEvent
 
 __all__ = ["measure"]
 
@@ -62,40 +60,21 @@ async def _measure_all(server: ModelServerProcess, pairs: int) -> list[Figure]:
 
 
 async def _measure(server: ModelServerProcess, chat: ChatOpenAI, tokens: int, pairs: int) -> Figure:
-    calls = _CALLS[tokens]
     (spec,) = bridge_adapters()
-    agent = make_agent(spec, {}, connection_to(server, model=chat.model))
     graph: Any = create_agent(chat)
-    question = turn("How many words does it take?")
-
-    async def emit(event: TurnEvent, /) -> None:
-        """As cheap as an emit can be."""
-
-    async def by_adapter() -> str:
-        return (await agent.run(question, emit)).text
 
     async def natively() -> str:
-        history = [HumanMessage(question.question)]
+        history = [HumanMessage(QUESTION)]
         stream = graph.astream({"messages": history}, stream_mode="messages")
         return "".join([chunk.text async for chunk, _ in stream])
 
-    async def ours() -> None:
-        for _ in range(calls):
-            await by_adapter()
-
-    async def bare() -> None:
-        for _ in range(calls):
-            await natively()
-
-    if await by_adapter() != await natively():
-        raise AssertionError("both sides have to collect the same text")
-    walls, details = ratios(await in_turns(pairs, ours, bare), calls=calls)
-    await agent.aclose()
-    return figure(
-        f"langchain_adapter_{tokens}_tokens",
-        f"langchain adapter / native LangChain, one call, {tokens} token{'s' * (tokens > 1)}",
-        walls,
-        goal=1.10,
+    return await compare(
+        spec,
+        connection_to(server, model=chat.model),
+        natively,
+        tokens=tokens,
+        pairs=pairs,
+        native="native LangChain",
+        calls=_CALLS,
         langchain=langchain.__version__,
-        **details,
     )

@@ -1,15 +1,17 @@
-"""One call after another, by an adapter of a model API and by the SDK that it stands on."""
+"""One call after another, by an adapter and by the SDK or framework that it stands on."""
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from anyio import to_thread
 from benchmarks.measuring import figure, in_turns, ratios
 
 from massgen_bridge.testing.agents import make_agent, turn
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from benchmarks.measuring import Figure
 
@@ -27,26 +29,30 @@ CALLS = {1: 40, 100: 10}
 async def compare(
     spec: AdapterSpec,
     connection: Connection,
-    by_sdk: Callable[[], Awaitable[str]],
+    natively: Callable[[], Awaitable[str]],
     *,
     tokens: int,
     pairs: int,
     name: str | None = None,
+    native: str = "bare SDK",
+    calls: Mapping[int, int] = MappingProxyType(CALLS),
     **versions: Any,
 ) -> Figure:
-    """Measure an adapter against its bare SDK.
+    """Measure an adapter against what it stands on.
 
     Args:
         spec: The adapter.
         connection: A model that answers with so many tokens.
-        by_sdk: Makes the same call with the SDK, and collects its text.
+        natively: Makes the same call without the adapter, and collects its text.
         tokens: Of the answer.
         pairs: How often both sides take their turn.
         name: Tells forms of one adapter apart; None: the adapter's kind.
+        native: The other side, in words.
+        calls: Calls in one measurement, by tokens of the answer.
         versions: What was measured.
     """
-    agent = make_agent(spec, {}, connection)
-    question, calls = turn(QUESTION), CALLS[tokens]
+    agent = await to_thread.run_sync(make_agent, spec, {}, connection)
+    question, number = turn(QUESTION), calls[tokens]
 
     async def emit(event: TurnEvent, /) -> None:
         """As cheap as an emit can be."""
@@ -55,21 +61,21 @@ async def compare(
         return (await agent.run(question, emit)).text
 
     async def ours() -> None:
-        for _ in range(calls):
+        for _ in range(number):
             await by_adapter()
 
     async def bare() -> None:
-        for _ in range(calls):
-            await by_sdk()
+        for _ in range(number):
+            await natively()
 
-    if await by_adapter() != await by_sdk():
+    if (await by_adapter()).strip() != (await natively()).strip():
         raise AssertionError("both sides have to collect the same text")
-    walls, details = ratios(await in_turns(pairs, ours, bare), calls=calls)
+    walls, details = ratios(await in_turns(pairs, ours, bare), calls=number)
     await agent.aclose()
     name = name or spec.kind
     return figure(
         f"{name.replace(' ', '_')}_adapter_{tokens}_tokens",
-        f"{name} adapter / bare SDK, one call, {tokens} token{'s' * (tokens > 1)}",
+        f"{name} adapter / {native}, one call, {tokens} token{'s' * (tokens > 1)}",
         walls,
         goal=1.10,
         **versions,
