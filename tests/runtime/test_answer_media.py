@@ -185,3 +185,15 @@ async def test_a_run_that_is_not_kept_leaves_no_files_and_gives_the_bytes(data: 
 def test_long_texts_are_searched_in_time() -> None:
     for text in ("a" * 300_000, "[" * 300_000, "](" * 150_000, "![" * 100_000 + "](x.png)"):
         assert len(list(_cited(text))) <= 1
+
+
+async def test_who_cannot_see_is_told_in_words_what_there_is() -> None:
+    ann, ben = Painter("A red square.", RED), Painter("No idea.")
+    team = Team(strategy={"type": "consensus", "presentation": "never"})
+    team.add("ann", ann, capabilities=ABLE)
+    team.add("ben", ben, capabilities=Capabilities(structured=True))
+    result, _ = await _run(team)
+
+    assert (result.status, result.errors) == ("answered", ())
+    assert not [one for one in ben.seen(1) if isinstance(one, bytes)]
+    assert "agent1.1-1.png" in str(ben.seen(1))
