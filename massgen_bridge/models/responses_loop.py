@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from massgen_bridge.errors import UnsupportedContent
 from massgen_bridge.models.model_loop import ModelLoop
 from massgen_bridge.models.openai_files import LentFiles, fetch_made, large_documents
 from massgen_bridge.models.responses_forms import (
@@ -115,18 +116,22 @@ class ResponsesLoop(ModelLoop[Any, ResponsesAnswer]):
     async def opened(self, turn: Turn, connection: Connection) -> AsyncIterator[dict[str, Any]]:
         """The body of the turn's first model call; what it names is uploaded before.
 
-        Where the turn has a key of its own, files go with the turn, otherwise with the agent.
+        Raises:
+            UnsupportedContent: There are files to search, and the host's gateway, which has no
+                place for files, stands before the provider.
         """
-        documents = list(large_documents(turn.messages))
-        if not documents and not self._searched:
+        is_direct = connection is self.connection
+        if self._searched and not is_direct:
+            raise UnsupportedContent(
+                f"{self.where}: the files of 'file_search' can be uploaded only by an agent in the "
+                "run's own process: set 'isolation: none', or give 'vector_store_ids'",
+                agent_id=self.agent_id,
+            )
+        documents = list(large_documents(turn.messages)) if is_direct else []
+        if documents or self._searched:
+            yield await self._with_files(await self._lending(), turn, documents)
+        else:
             yield self.first_request(turn)
-            return
-        lent = await self._lending(connection)
-        try:
-            yield await self._with_files(lent, turn, documents)
-        finally:
-            if lent is not self._lent:
-                await lent.aclose()
 
     async def aclose(self) -> None:
         """Delete what was uploaded, and give back the clients."""
@@ -178,16 +183,13 @@ class ResponsesLoop(ModelLoop[Any, ResponsesAnswer]):
             return self._request_options
         return self._sdk.request_options(connection, own_key=True)
 
-    async def _lending(self, connection: Connection) -> LentFiles:
-        if connection is self.connection and self._lent is not None:
-            return self._lent
-        client = await self.client_for(connection)
-        headers = self._options(connection).get("headers", {})
-        lent = LentFiles(self._sdk.openai, client, headers)
-        if connection is self.connection:
-            self._lent = self._lent or lent
-            return self._lent
-        return lent
+    async def _lending(self) -> LentFiles:
+        if self._lent is None:
+            client = await self.client_for(self.connection)
+            headers = self._request_options.get("headers", {})
+            # Another turn may have come first while the client was made.
+            self._lent = self._lent or LentFiles(self._sdk.openai, client, headers)
+        return self._lent
 
     async def _with_files(
         self, lent: LentFiles, turn: Turn, documents: Sequence[Any]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from anyio import to_thread
 from massgen_bridge_openai import bridge_adapters
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from massgen_bridge import (
     BadRequest,
@@ -22,9 +22,17 @@ from massgen_bridge import (
     TextPart,
     Turn,
     TurnResult,
+    UnsupportedContent,
 )
 from massgen_bridge.adapting import INLINE_BYTES
-from massgen_bridge.testing.agents import EventLog, collect, connection_to, make_agent, turn
+from massgen_bridge.testing.agents import (
+    EventLog,
+    ScriptedTools,
+    collect,
+    connection_to,
+    make_agent,
+    turn,
+)
 from massgen_bridge.testing.fixtures import StartModelServer
 from massgen_bridge.testing.servers import Cited, HostedCall, ModelServer, Text
 
@@ -196,6 +204,28 @@ async def test_a_file_that_the_provider_cannot_read_is_told_before_any_call(
         await _run(server, turn("?"), {"file_search": {"files": [str(tmp_path / "a.bin")]}})
     assert server.calls == 0
     assert (server.vector_stores.stores, server.files.files) == ((), ())
+
+
+async def test_files_are_not_uploaded_past_the_gateway(
+    model_server: StartModelServer, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.md").write_bytes(b"# Tea")
+    options = {"file_search": {"files": [str(tmp_path / "notes.md")]}}
+    server = model_server(Text("Tea."))
+    own = connection_to(server, protocol="responses", inputs=frozenset({"document"}))
+    behind = own.model_copy(update={"api_key": SecretStr("of-this-turn")})
+    searching = await to_thread.run_sync(make_agent, SPEC, options, own)
+    asked = turn("?").bind(ScriptedTools(), connection=behind)
+    with pytest.raises(UnsupportedContent, match="'isolation: none'"):
+        await searching.run(asked, collect())
+    assert [request.path for request in server.requests] == []
+    await searching.aclose()
+    large = DocumentPart(media_type="application/pdf", data=b"x" * (INLINE_BYTES + 1))
+    reading = make_agent(SPEC, {}, own)
+    shown = turn(Message(role="user", parts=(large,))).bind(ScriptedTools(), connection=behind)
+    await reading.run(shown, collect())
+    await reading.aclose()
+    assert "file_data" in server.requests[0].body["input"][0]["content"][0]
 
 
 async def test_a_large_document_is_uploaded_once_and_deleted_in_the_end(
