@@ -22,7 +22,7 @@ OLDEST = [
     nox.param("ag2", ("ag2[openai]==1.2.0", "openai>=3.27,<3.28"), id="ag2-1.2"),
     nox.param("ag2_classic", ("autogen[openai]==0.12.0",), id="autogen-0.12"),
     nox.param("anthropic", ("anthropic>=1.9,<2",), id="anthropic-1"),
-    nox.param("crewai", ("crewai==1.15.30",), id="crewai-1.15"),
+    nox.param("crewai", ("crewai==1.15.24",), id="crewai-1.15.24"),
     nox.param(
         "langchain",
         (

@@ -72,7 +72,7 @@ def bridge_adapters() -> list[AdapterSpec]:
             options=CrewAIOptions,
             capabilities=Capabilities(tools=True, structured=True, inputs=_INPUTS),
             refine=_refine,
-            requires=("crewai>=1.15.30,<2",),
+            requires=("crewai>=1.15.24,<2",),
             framework="crewai",
             python=">=3.11,<3.14",
             own_process=True,
