@@ -25,6 +25,7 @@ _MOST_RUNS = 3  # one takes a quarter of a minute, and they hardly differ
 _ROOT = Path(__file__).parents[2]
 _SUITES = {
     "anthropic": "test_anthropic_conformance.py::TestConformance",
+    "gemini": "test_gemini_conformance.py::TestConformance",
     "langchain": "test_langchain_conformance.py::TestModelConformance",
     "openai": "test_openai_conformance.py::TestConformance",
 }

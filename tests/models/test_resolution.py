@@ -292,6 +292,24 @@ def test_an_address_of_messages_is_given_without_its_version(end: str) -> None:
     assert _resolve(["chat"], provider="vllm", base_url=f"http://gpu:1/v1{end}").base_url
 
 
+@pytest.mark.parametrize("version", ["v1", "v1beta"])
+def test_an_address_of_gemini_is_given_without_its_version(version: str) -> None:
+    url = f"https://proxy.example/{version}/"
+    said = _refusal(["gemini"], provider="gemini", base_url=url, api_key="${WORK_KEY}")
+    assert f"ends with '/{version}', which the protocol 'gemini' adds by itself" in said
+
+
+def test_gemini_takes_more_by_its_own_protocol_than_by_that_of_others() -> None:
+    """Films, documents and a seed among it."""
+    environ = {**_ENVIRON, "GEMINI_API_KEY": "g"}
+    own = _resolve(["gemini", "chat"], environ, provider="gemini", seed=7)
+    assert own.base_url == "https://generativelanguage.googleapis.com"
+    assert own.sampling.seed == 7
+    assert own.traits.inputs == {"audio", "document", "image", "video"}
+    other = _resolve(["chat"], environ, provider="gemini")
+    assert other.traits.inputs == {"audio", "image"}
+
+
 @pytest.mark.parametrize(
     ("provider", "protocol", "structured"),
     [

@@ -299,6 +299,19 @@ def test_a_refusal_without_an_sdk_is_of_the_same_kind(
     assert getattr(error, "retry_after_s", None) == 3
 
 
+@pytest.mark.parametrize(
+    ("delay", "expected"), [("36.5s", 36.5), ("0s", 0.0), ("soon", None), (5, None)]
+)
+def test_google_asks_for_a_wait_in_the_error_itself(delay: Any, expected: float | None) -> None:
+    details = [{"@type": "other"}, "odd", {"@type": "RetryInfo", "retryDelay": delay}]
+    body = {"error": {"code": 429, "message": "Slow down.", "details": details}}
+    error = refused_call_error(429, {}, body, where="x", agent_id="ada")
+    assert type(error) is RateLimited
+    assert error.retry_after_s == expected
+    told = refused_call_error(429, {"retry-after": "2"}, body, where="x", agent_id="ada")
+    assert told.retry_after_s == 2
+
+
 @pytest.mark.parametrize("kind", ERROR_KINDS)
 def test_the_gateways_own_errors_tell_their_kind_whatever_their_status(kind: ErrorKind) -> None:
     response = httpx2.Response(502, request=httpx2.Request("POST", "http://127.0.0.1/v1"))
