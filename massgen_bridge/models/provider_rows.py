@@ -68,10 +68,10 @@ class ProviderConfig(Frozen):
         description="Media that its models take: any of `image`, `audio`, `video`, `document`.",
     )
     image_limits: ImageLimits = Field(
-        default=ImageLimits(), description="What its models take of pictures."
+        default_factory=ImageLimits, description="What its models take of pictures."
     )
     quirks: Quirks = Field(
-        default=Quirks(),
+        default_factory=Quirks,
         description="How its Chat Completions differ from the common form of the protocol.",
     )
     context_window: int | None = Field(
