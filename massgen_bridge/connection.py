@@ -164,7 +164,8 @@ class Connection(Frozen):
 
     `base_url` is what the protocol's SDK expects (with `/v1` for Chat Completions). `api_key` is
     None where none is needed. `timeout_s` bounds one wait for bytes, `first_token_timeout_s` the
-    wait for the first token, `total_timeout_s` one attempt at a call as a whole.
+    wait for the first token, `total_timeout_s` one attempt at a call as a whole. The host asks
+    those of `fallback`, in order, where a call over this one fails for good.
     """
 
     name: str
@@ -181,6 +182,7 @@ class Connection(Frozen):
     timeout_s: float = Field(default=300.0, gt=0)
     first_token_timeout_s: float | None = Field(default=None, gt=0)
     total_timeout_s: float | None = Field(default=None, gt=0)
+    fallback: tuple[Connection, ...] = Field(default=(), exclude=True, repr=False)
 
 
 class ModelCaller(Protocol):

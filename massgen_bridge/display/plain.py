@@ -178,11 +178,8 @@ def _said_of_agent(event: AgentEvent, view: RunView) -> str | None:
             return _PURPOSES[purpose].format(number)
         case TurnCancelled() | TurnIdle() | TurnLost():
             return _ended(event, view)
-        case ModelRetried(attempt=attempt, delay_s=delay_s, kind=kind, message=message):
-            why = f"{kind}: {clip(one_line(message), _LONG)}"
-            return f"model call {attempt} failed, next try in {delay_s:.1f} s: {why}"
-        case ModelWaiting():
-            return event.message
+        case ModelRetried() | ModelWaiting():
+            return _said_of_call(event)
         case ToolCallStarted() | ToolCallJudged() | ToolCallFinished() | HostedToolCall():
             return _said_of_tool(event)
         case Voted() | Ranked() | SpeakerChosen():
@@ -196,6 +193,15 @@ def _said_of_agent(event: AgentEvent, view: RunView) -> str | None:
         case _:
             _unsaid(event)
             return None
+
+
+def _said_of_call(event: ModelRetried | ModelWaiting) -> str:
+    if isinstance(event, ModelWaiting):
+        return event.message
+    why = f"{event.kind}: {clip(one_line(event.message), _LONG)}"
+    if event.fallback is not None:
+        return f"model call failed, {one_line(event.fallback)} is asked instead: {why}"
+    return f"model call {event.attempt} failed, next try in {event.delay_s:.1f} s: {why}"
 
 
 def _is_refusal(view: RunView, agent_id: str, message: str) -> bool:

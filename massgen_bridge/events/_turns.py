@@ -92,6 +92,8 @@ class ModelCallFinished(Frozen):
 class ModelRetried(Frozen):
     """A model call failed and is made again after `delay_s` seconds.
 
+    `fallback` names the connection that is asked instead from now on, where it is another one.
+
     Text deltas since the last `ModelCallStarted` are void: a display drops them.
     """
 
@@ -100,6 +102,7 @@ class ModelRetried(Frozen):
     delay_s: float = Field(ge=0)
     kind: ErrorKind
     message: str
+    fallback: str | None = None
     source: str | None = None
 
 

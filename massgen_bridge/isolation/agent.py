@@ -193,5 +193,5 @@ def _bare(connection: Connection) -> Connection:
     # The host keeps the time limits.
     limits = {"timeout_s": _NO_LIMIT_S, "first_token_timeout_s": None, "total_timeout_s": None}
     return connection.model_copy(
-        update={"api_key": None, "headers": {}, "base_url": address, **limits}
+        update={"api_key": None, "headers": {}, "base_url": address, "fallback": (), **limits}
     )

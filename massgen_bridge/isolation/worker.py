@@ -25,7 +25,7 @@ from pydantic_core import PydanticSerializationError
 
 from massgen_bridge import __version__
 from massgen_bridge.agent import TurnResult
-from massgen_bridge.errors import AgentCrashed, AgentError, ProtocolFailed
+from massgen_bridge.errors import AgentCrashed, ProtocolFailed
 from massgen_bridge.isolation.calling import NO_MODEL, result_of
 from massgen_bridge.isolation.channel import Channel
 from massgen_bridge.isolation.faults import error_from, fault_from
@@ -295,48 +295,18 @@ def _adapter(module: str, kind: str) -> AdapterSpec:
 def _caller(connection: Connection | None, *, is_watched: bool) -> ModelCaller:
     if connection is None:
         return _no_model
-    from massgen_bridge.models.retry import ModelCalls  # noqa: PLC0415 - many agents have no model
+    from massgen_bridge.models.behind import CallsBehindGateway  # noqa: PLC0415 - many have no model
+    from massgen_bridge.models.retry import ModelCalls  # noqa: PLC0415 - likewise
 
     calls = ModelCalls(connection)
-    return _Watched(calls) if is_watched else calls
+    return CallsBehindGateway(calls, _deltas) if is_watched else calls
 
 
-class _Watched:
-    """Makes the model calls behind which the host stands, with its retries.
-
-    That cannot make a call again of whose answer the agent has had a part already; so those calls
-    are made again here, and these alone.
-    """
-
-    def __init__(self, calls: ModelCaller) -> None:
-        self._calls = calls
-
-    async def __call__(self, attempt: Callable[[], Awaitable[T]], emit: Emit) -> T:
-        outlet = _outlet.get()
-
-        async def once() -> T:
-            # What was said of the call before must not come after the host's word of this one.
-            await outlet.settled()
-            deltas = outlet.deltas
-            try:
-                return await attempt()
-            except AgentError as error:
-                if outlet.deltas == deltas:
-                    raise _LastError(error) from error
-                raise
-
-        try:
-            return await self._calls(once, emit)
-        except _LastError as last:
-            raise last.error from last.error.__cause__
-
-
-class _LastError(Exception):
-    """An error after which the host has done what there was to do."""
-
-    def __init__(self, error: AgentError) -> None:
-        super().__init__(str(error))
-        self.error = error
+async def _deltas() -> int:
+    outlet = _outlet.get()
+    # What was said of the call before must not come after the host's word of this one.
+    await outlet.settled()
+    return outlet.deltas
 
 
 async def _no_model(attempt: Callable[[], Awaitable[T]], emit: Emit) -> T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from massgen_bridge.connection import Connection, ModelCaller, Protocols
-    from massgen_bridge.models.gateway import Gateway
+    from massgen_bridge.connection import Connection, ModelCaller, ModelTraits, Protocols
+    from massgen_bridge.models.gateway import Fallback, Gateway
     from massgen_bridge.specs import ProviderSpec
 
 __all__ = ["ConnectionPool", "ModelConfig", "reference", "resolve"]
@@ -64,6 +64,14 @@ class _Shared:
         if not self.homes:
             raise AgentCrashed("the connections of a run can be used by its context manager alone")
         return self.homes[0][1]
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One way of an agent to a model, and what it shares with other agents."""
+
+    connection: Connection
+    traffic: Traffic | None = None
 
 
 class ConnectionPool:
@@ -101,8 +109,8 @@ class ConnectionPool:
         self._providers = providers
         self._environ = environ
         self._connections: dict[str, Connection] = {}
-        self._traffic_of: dict[str, Traffic] = {}
         self._settings: dict[str, ModelConfig] = {}
+        self._ways: dict[str, tuple[_Way, ...]] = {}
 
     def add(
         self,
@@ -130,21 +138,66 @@ class ConnectionPool:
         """
         name, config, provider = self._find(agent_id, model, default_provider, only=one_provider)
         self._settings[agent_id] = config
+        way = self._way(
+            name, config, provider, protocols, agent_id, is_named=isinstance(model, str)
+        )
+        others = [
+            self._fallback(agent_id, other, way.connection, default_provider, only=one_provider)
+            for other in config.fallback
+        ]
+        connection = way.connection.model_copy(
+            update={"fallback": tuple(other.connection for other in others)}
+        )
+        self._ways[agent_id] = (replace(way, connection=connection), *others)
+        self._connections[agent_id] = connection
+        return connection
+
+    def _way(
+        self,
+        name: str,
+        config: ModelConfig,
+        provider: ProviderSpec,
+        protocols: Sequence[Protocols],
+        agent_id: str,
+        *,
+        is_named: bool,
+    ) -> _Way:
         if self._hosts is not None:
             host = self._hosts.get(agent_id, "")
-            offline = resolve_offline(name, config, provider, protocols, host, agent_id=agent_id)
-            return self._connections.setdefault(agent_id, offline)
+            return _Way(resolve_offline(name, config, provider, protocols, host, agent_id=agent_id))
         connection = resolve(name, config, provider, protocols, self._environ, agent_id=agent_id)
-        self._connections[agent_id] = connection
         self._shared.secrets |= secret_values(config, connection, self._environ)
         if provider.name == LOCAL:
             self._shared.local_configs.append(config)
         # A named connection has one set of bounds for all its agents, also those within teams.
-        if isinstance(model, str):
-            self._traffic_of[agent_id] = self._shared.traffic_of(name, config)
-        else:
-            self._traffic_of[agent_id] = _new_traffic(name, config)
-        return connection
+        shared = self._shared.traffic_of if is_named else _new_traffic
+        return _Way(connection, shared(name, config))
+
+    def _fallback(
+        self,
+        agent_id: str,
+        name: str,
+        first: Connection,
+        default_provider: str | None,
+        *,
+        only: bool,
+    ) -> _Way:
+        found, config, provider = self._find(agent_id, name, default_provider, only=only)
+        try:
+            way = self._way(found, config, provider, (first.protocol,), agent_id, is_named=True)
+        except ConfigError as error:
+            raise ConfigError(
+                f"{error.message} (it is a fallback of {first.name!r}, which speaks"
+                f" {first.protocol!r} here: expected a connection that can do so, too)"
+            ) from None
+        lacking = _lacking(first.traits, way.connection.traits)
+        if lacking:
+            raise ConfigError(
+                f"agent {agent_id!r}: the connection {name!r} cannot be a fallback of"
+                f" {first.name!r}, for it lacks {', '.join(lacking)}: take another one, or say in"
+                f" {first.name!r} that this is not wanted (such as `inputs: []`)"
+            )
+        return way
 
     def settings(self, agent_id: str) -> ModelConfig | None:
         """What the configuration says of an agent's connection; None where it has none."""
@@ -160,7 +213,9 @@ class ConnectionPool:
         Raises:
             LocalModelError: The local model's server cannot be started.
         """
-        connection = self._connections[agent_id]
+        return await self._ready(self._connections[agent_id])
+
+    async def _ready(self, connection: Connection) -> Connection:
         if connection.provider != LOCAL or self.is_offline:
             return connection
         if self._shared.servers is None:
@@ -188,13 +243,36 @@ class ConnectionPool:
 
     def caller(self, agent_id: str) -> ModelCaller:
         """The retry policy for the model calls of an agent that was added."""
-        connection = self._connections[agent_id]
+        first, *others = self._ways[agent_id]
+        return self._caller(first, has_fallback=bool(others))
+
+    def _caller(self, way: _Way, *, has_fallback: bool) -> ModelCaller:
+        connection = way.connection
         calls = ModelCalls(
-            connection, traffic=self._traffic_of.get(agent_id), waits=not self.is_offline
+            connection,
+            traffic=way.traffic,
+            waits=not self.is_offline,
+            has_fallback=has_fallback,
         )
         if self.is_offline or connection.provider == LOCAL:
             return calls
         return ExplainedCalls(calls, connection)
+
+    def fallbacks(self, agent_id: str) -> tuple[Fallback, ...]:
+        """What the gateway asks, in order, where a call of an agent has failed for good."""
+        _, *others = self._ways[agent_id]
+        if not others:
+            return ()
+        from massgen_bridge.models.gateway import Fallback  # noqa: PLC0415 - imports HTTP libraries
+
+        return tuple(
+            Fallback(
+                name=way.connection.name,
+                connect=partial(self._ready, way.connection),
+                call_model=self._caller(way, has_fallback=way is not others[-1]),
+            )
+            for way in others
+        )
 
     async def gateway(self) -> Gateway:
         """The run's gateway, one for all; it is started when it is first asked for."""
@@ -284,6 +362,14 @@ class ConnectionPool:
                 "context_per_slot": max(contexts, default=settings.context_per_slot),
             }
         )
+
+
+def _lacking(first: ModelTraits, other: ModelTraits) -> list[str]:
+    """What one model has and another one lacks, in words."""
+    lacking = [
+        name for name in ("tools", "structured") if getattr(first, name) > getattr(other, name)
+    ]
+    return [*lacking, *sorted(first.inputs - other.inputs)]
 
 
 def _new_traffic(name: str, config: ModelConfig) -> Traffic:

@@ -112,8 +112,9 @@ class PriceList:
         """
         for name, connection in self.connections.items():
             own = name == agent_id or name.startswith(f"{agent_id}/")
-            if own and self._of(connection, connection.model, Usage()) is None:
-                return connection
+            for way in (connection, *connection.fallback) if own else ():
+                if self._of(way, way.model, Usage()) is None:
+                    return way
         return None
 
     def __call__(self, agent: str, model: str | None, usage: Usage) -> Decimal:
@@ -132,6 +133,7 @@ class PriceList:
             connection = self.connections.get(agent)
         if connection is None:
             return Decimal(0)
+        connection = _answering(connection, model)
         price = self._of(connection, model, usage) if model else None
         if price is None:
             price = self._of(connection, connection.model, usage)
@@ -139,6 +141,12 @@ class PriceList:
 
     def _of(self, connection: Connection, model: str, usage: Usage) -> Decimal | None:
         return price_of(usage, provider=connection.provider, model=model, providers=self._providers)
+
+
+def _answering(connection: Connection, model: str | None) -> Connection:
+    """The one of a connection and its fallbacks whose model has answered."""
+    ways = (connection, *connection.fallback)
+    return next((way for way in ways if way.model == model), connection)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -224,6 +224,13 @@ class ModelConfig(Frozen):
         "connection, all agents together: guessed before a call, corrected by what the provider "
         "reports after it. Default: no limit.",
     )
+    fallback: list[str] = Field(
+        default_factory=list,
+        description="Other connections, by their names, that are asked in order where a call over "
+        "this one has failed for good: busy, down, too slow, or with a key or model that is "
+        "refused. They have to speak the same protocol, and to take what this one does. Their own "
+        "fallbacks do not count.",
+    )
     breaker: BreakerPolicy = Field(
         default=BreakerPolicy(),
         description="When no further calls are made over a connection that fails again and again: "

@@ -22,6 +22,7 @@ __all__ = [
     "caller",
     "context_without_tape",
     "current_tape",
+    "off_tape",
     "rolling",
 ]
 
@@ -94,6 +95,16 @@ def asking(who: Caller) -> Iterator[None]:
         yield
     finally:
         _CALLER.reset(token)
+
+
+@contextmanager
+def off_tape() -> Iterator[None]:
+    """Let calls go to the network alone."""
+    token = _TAPE.set(None)
+    try:
+        yield
+    finally:
+        _TAPE.reset(token)
 
 
 def context_without_tape() -> Context:

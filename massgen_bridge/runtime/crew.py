@@ -16,6 +16,7 @@ from massgen_bridge.errors import AgentCrashed
 from massgen_bridge.isolation.calling import NO_MODEL
 from massgen_bridge.isolation.placement import Placement
 from massgen_bridge.messages import Frozen, JsonValue
+from massgen_bridge.runtime.fallbacks import AgentBehindGateway, calls_behind_gateway
 from massgen_bridge.runtime.workspaces import Workspaces
 from massgen_bridge.specs import AdapterSpec, AgentContext
 
@@ -195,11 +196,12 @@ class Crew:
         spec = self.host.adapter(setup.kind)
         base_dir = Path(setup.base_dir)
         opened = await self._models.open(setup.agent_id)
+        door = self._models.door(setup.agent_id) if opened and opened[0].fallback else None
         context = AgentContext(
             agent_id=setup.agent_id,
             options=spec.options.model_validate(setup.options),
             connection=opened[0] if opened else None,
-            call_model=opened[1] if opened else _NoModel(),
+            call_model=_calls(opened, door),
             load=lambda path: self._load(path, base_dir),
             base_dir=base_dir,
             finished=setup.finished,
@@ -207,7 +209,14 @@ class Crew:
             ask=self._ask,
             workspace=partial(self._workspaces.make, setup.agent_id),
         )
-        return await self._imports.run(spec, context)
+        made = await self._imports.run(spec, context)
+        return made if door is None else AgentBehindGateway(made, door)
+
+
+def _calls(opened: tuple[Connection, ModelCaller] | None, door: Door | None) -> ModelCaller:
+    if opened is None:
+        return _NoModel()
+    return opened[1] if door is None else calls_behind_gateway(opened[0])
 
 
 class Imports:

@@ -298,6 +298,7 @@ class _PoolDoor:
             emit=emit,
             limits=turn.limits,
             reservation=reservation,
+            fallbacks=self._pool.fallbacks(self._agent_id),
         ) as inner:
             yield inner
 

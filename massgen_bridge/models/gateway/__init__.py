@@ -7,6 +7,6 @@ token that is good for one turn. The real key, the retries, the budgets and the 
 from __future__ import annotations
 
 from massgen_bridge.models.gateway.gateway import Gateway
-from massgen_bridge.models.gateway.passes import Reservation
+from massgen_bridge.models.gateway.passes import Fallback, Reservation
 
-__all__ = ["Gateway", "Reservation"]
+__all__ = ["Fallback", "Gateway", "Reservation"]

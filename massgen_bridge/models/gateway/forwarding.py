@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import anyio
 
 from massgen_bridge.errors import AgentError, ProtocolFailed, Truncated
-from massgen_bridge.events import ModelCallFinished
+from massgen_bridge.events import ModelCallFinished, ModelRetried
 from massgen_bridge.models.gateway.accounting import StreamWatch, usage_of
 from massgen_bridge.models.gateway.refusals import JSON, error_event, refusal
 from massgen_bridge.models.gateway.upstream import headers_to_client, headers_to_model
@@ -17,17 +17,34 @@ from massgen_bridge.models.sdk_errors import model_call_error, refused_call_erro
 from massgen_bridge.models.watching import current_watch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Collection
+    from collections.abc import AsyncIterable, Awaitable, Callable, Collection
 
     import httpx2
 
     from massgen_bridge.agent import Usage
+    from massgen_bridge.connection import Connection
+    from massgen_bridge.errors import ErrorKind
     from massgen_bridge.models.gateway.outgoing import Outgoing, Passing
-    from massgen_bridge.models.gateway.passes import Pass
+    from massgen_bridge.models.gateway.passes import Fallback, Pass, Policy
     from massgen_bridge.models.gateway.server import Exchange
     from massgen_bridge.models.gateway.upstream import Upstream
 
-__all__ = ["Forwarding"]
+__all__ = ["MENDABLE", "Forwarding"]
+
+MENDABLE: Final[frozenset[ErrorKind]] = frozenset(
+    {
+        "auth",
+        "network",
+        "not_found",
+        "permission",
+        "protocol",
+        "rate_limit",
+        "server",
+        "timeout",
+        "truncated",
+    }
+)
+"""The kinds of failures that another connection may not have."""
 
 _REFUSED: Final = 300
 _CLOSING_S: Final = 2.0
@@ -55,6 +72,7 @@ class Forwarding:
         outgoing: What goes to the model.
         upstream: Has the clients.
         secrets: What no error may tell the client.
+        reroute: The connection of a fallback, and what goes to it.
     """
 
     def __init__(
@@ -64,7 +82,10 @@ class Forwarding:
         outgoing: Outgoing,
         upstream: Upstream,
         secrets: Collection[str],
+        *,
+        reroute: Callable[[Fallback], Awaitable[tuple[Connection, Outgoing]]],
     ) -> None:
+        self._reroute = reroute
         key = holder.connection.api_key
         own = key.get_secret_value() if key else ""
         self._secrets = [one for one in {own, *secrets} if len(one) >= _SHORTEST_SECRET]
@@ -74,7 +95,7 @@ class Forwarding:
         self._connection = holder.connection
         self._outgoing = outgoing
         self._upstream = upstream
-        self._where = f"{self._connection.name!r} (model {self._connection.model!r})"
+        self._where = _where(self._connection)
         self._watch = StreamWatch(self._outgoing.spoken)
         self._refused: _Refused | None = None
         self._is_told = False
@@ -85,7 +106,7 @@ class Forwarding:
             if self._policy is None:
                 await self._attempt()
             else:
-                await self._policy.call_model(self._attempt, self._policy.emit)
+                await self._call(self._policy)
         except AgentError as error:
             if not self._exchange.has_begun:
                 self._refuse(error)
@@ -93,6 +114,30 @@ class Forwarding:
             # A time limit has passed in the middle of the stream.
             await self._exchange.write(self._masked(error_event(self._outgoing.asked, error)))
             self._exchange.break_off()
+
+    async def _call(self, policy: Policy) -> None:
+        call_model = policy.call_model
+        for fallback in policy.fallbacks:
+            try:
+                await call_model(self._attempt, policy.emit)
+            except AgentError as error:
+                if self._exchange.has_begun or error.kind not in MENDABLE:
+                    raise
+                await policy.emit(
+                    ModelRetried(
+                        attempt=1,
+                        delay_s=0,
+                        kind=error.kind,
+                        message=str(error),
+                        fallback=fallback.name,
+                    )
+                )
+                self._connection, self._outgoing = await self._reroute(fallback)
+                self._where = _where(self._connection)
+                call_model = fallback.call_model
+            else:
+                return
+        await call_model(self._attempt, policy.emit)
 
     async def settle(self) -> None:
         """Account for a whole answer of which the client did not want to hear the very end."""
@@ -231,6 +276,8 @@ class Forwarding:
         """Tell the client of the last failure: in the provider's own words where it had some."""
         refused, exchange = self._refused, self._exchange
         is_own_form = self._outgoing.asked == self._outgoing.spoken
+        if self._connection is not self._pass.connection:
+            is_own_form = False  # the client takes them for those of its own connection
         if refused is not None and is_own_form and refused.error in {error, error.__cause__}:
             exchange.answer(refused.status, refused.headers, self._masked(refused.body))
             return
@@ -241,6 +288,10 @@ class Forwarding:
         for secret in self._secrets:
             data = data.replace(secret.encode(), _MASK)
         return data
+
+
+def _where(connection: Connection) -> str:
+    return f"{connection.name!r} (model {connection.model!r})"
 
 
 def _parsed(body: bytes) -> Any:

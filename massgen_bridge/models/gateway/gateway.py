@@ -16,7 +16,7 @@ from massgen_bridge.connection import RetryPolicy
 from massgen_bridge.errors import AgentCrashed, AgentError, NotFound
 from massgen_bridge.models.gateway.forwarding import Forwarding
 from massgen_bridge.models.gateway.outgoing import outgoing_for
-from massgen_bridge.models.gateway.passes import Pass, Passes, Policy, Reservation
+from massgen_bridge.models.gateway.passes import Fallback, Pass, Passes, Policy, Reservation
 from massgen_bridge.models.gateway.refusals import JSON, refusal
 from massgen_bridge.models.gateway.routes import likely_protocol, route_of
 from massgen_bridge.models.gateway.server import HttpServer
@@ -24,7 +24,7 @@ from massgen_bridge.models.gateway.upstream import Upstream
 from massgen_bridge.models.tape import context_without_tape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from anyio.abc import TaskGroup
 
@@ -82,6 +82,7 @@ class Gateway:
         emit: Emit,
         limits: Limits | None = None,
         reservation: Reservation | None = None,
+        fallbacks: Sequence[Fallback] = (),
     ) -> _Admission:
         """Let one turn ask its model, as long as the context lasts; it gives the turn's connection.
 
@@ -97,11 +98,12 @@ class Gateway:
             limits: Of the turn; `max_model_calls` counts.
             reservation: The one whose token is to be good for this turn; by default any of the
                 agent's.
+            fallbacks: What is asked, in order, where a call has failed for good.
         """
-        for real, inner in self._directs:
-            if inner == connection:
-                connection = real  # rather than by two ways through the gateway
-        policy = Policy(call_model=call_model, emit=emit, limits=limits or Limits())
+        connection = self._real(connection)
+        policy = Policy(
+            call_model=call_model, emit=emit, limits=limits or Limits(), fallbacks=fallbacks
+        )
         make = partial(
             Pass,
             agent_id=agent_id,
@@ -111,6 +113,10 @@ class Gateway:
             reservation=reservation,
         )
         return _Admission(self, make)
+
+    def _real(self, connection: Connection) -> Connection:
+        """Where it leads through the gateway itself, what is behind that: one way is enough."""
+        return next((real for real, inner in self._directs if inner == connection), connection)
 
     def reserve(self, agent_id: str) -> Reservation:
         """A token for all turns of an agent, good while one of them is admitted."""
@@ -157,6 +163,7 @@ class Gateway:
             "timeout_s": _NO_LIMIT_S,
             "first_token_timeout_s": None,
             "total_timeout_s": None,
+            "fallback": (),
         }
         address = self._address(holder.connection, token)
         return token, holder.connection.model_copy(update=address | hosts)
@@ -205,10 +212,18 @@ class Gateway:
             exchange.answer(status, JSON, body)
             return
         exchange.owner = holder
-        holder.start(partial(self._serve, exchange, holder, outgoing))
+        holder.start(partial(self._serve, exchange, holder, route, outgoing))
 
-    async def _serve(self, exchange: Exchange, holder: Pass, outgoing: Outgoing) -> None:
-        forwarding = Forwarding(exchange, holder, outgoing, self._upstream, self._known)
+    async def _serve(
+        self, exchange: Exchange, holder: Pass, route: Route, outgoing: Outgoing
+    ) -> None:
+        async def reroute(fallback: Fallback) -> tuple[Connection, Outgoing]:
+            connection = self._real(await fallback.connect())
+            return connection, outgoing_for(exchange.request, route, holder, instead=connection)
+
+        forwarding = Forwarding(
+            exchange, holder, outgoing, self._upstream, self._known, reroute=reroute
+        )
         with anyio.CancelScope() as scope:
             exchange.on_gone = scope.cancel
             if exchange.is_gone:

@@ -14,7 +14,7 @@ from massgen_bridge.models.gateway.routes import MODEL
 from massgen_bridge.models.providers import LOCAL
 
 if TYPE_CHECKING:
-    from massgen_bridge.connection import Protocols
+    from massgen_bridge.connection import Connection, Protocols
     from massgen_bridge.models.gateway.bodies import Body
     from massgen_bridge.models.gateway.passes import Pass
     from massgen_bridge.models.gateway.routes import Route
@@ -64,13 +64,21 @@ class Outgoing:
         return WithoutUsage() if self.hides_usage else AsItCame()
 
 
-def outgoing_for(request: Request, route: Route, holder: Pass) -> Outgoing:
+def outgoing_for(
+    request: Request, route: Route, holder: Pass, *, instead: Connection | None = None
+) -> Outgoing:
     """What goes to the model for a request, which then counts as a call.
+
+    Args:
+        request: The request.
+        route: What it asks for.
+        holder: The turn.
+        instead: Another connection than the turn's, for a call that has been counted.
 
     Raises:
         AgentError: The request cannot be passed on; the text says why.
     """
-    connection = holder.connection
+    connection = instead or holder.connection
     is_local = connection.provider == LOCAL
     asked = route.protocol or connection.protocol
     if is_local and route.task != "call":
@@ -105,7 +113,7 @@ def outgoing_for(request: Request, route: Route, holder: Pass) -> Outgoing:
             is_free=route.task != "call",
             hides_usage=hides_usage,
         )
-    if not outgoing.is_free:
+    if not outgoing.is_free and instead is None:
         _count(holder)
     return outgoing
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from massgen_bridge.errors import AuthFailed, PermissionDenied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
     from contextvars import Context
 
     from anyio.abc import TaskGroup
@@ -19,7 +19,22 @@ if TYPE_CHECKING:
     from massgen_bridge.agent import Emit, Limits
     from massgen_bridge.connection import Connection, ModelCaller
 
-__all__ = ["Pass", "Passes", "Policy", "Reservation"]
+__all__ = ["Fallback", "Pass", "Passes", "Policy", "Reservation"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fallback:
+    """Another way to a model.
+
+    Attributes:
+        name: Of the connection.
+        connect: Gives it, ready for use.
+        call_model: Its retry policy.
+    """
+
+    name: str
+    connect: Callable[[], Awaitable[Connection]]
+    call_model: ModelCaller
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +45,13 @@ class Policy:
         call_model: The retry policy.
         emit: Takes the events of the calls.
         limits: Of the turn.
+        fallbacks: What is asked, in order, where a call has failed for good.
     """
 
     call_model: ModelCaller
     emit: Emit
     limits: Limits
+    fallbacks: Sequence[Fallback] = ()
 
 
 @dataclass(eq=False, kw_only=True)
