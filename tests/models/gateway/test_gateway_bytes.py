@@ -19,6 +19,7 @@ from massgen_bridge.connection import RetryPolicy
 from massgen_bridge.events import ModelCallFinished
 from massgen_bridge.models.connections import ConnectionPool
 from massgen_bridge.models.gateway.bodies import read_body
+from massgen_bridge.testing import servers
 from massgen_bridge.testing.agents import TEST_KEY, connection_to
 
 if TYPE_CHECKING:
@@ -133,65 +134,27 @@ async def test_headers_of_the_answer_pass_and_those_of_the_connection_do_not(tur
     assert head["authorization"] == f"Bearer {TEST_KEY}"
 
 
-_RESPONSE = {
-    "id": "resp_1",
-    "object": "response",
-    "created_at": 0,
-    "model": "scripted",
-    "output": [],
-    "parallel_tool_calls": True,
-    "tool_choice": "auto",
-    "tools": [],
-    "status": "completed",
-    "usage": {
-        "input_tokens": 30,
-        "input_tokens_details": {"cached_tokens": 10},
-        "output_tokens": 7,
-        "output_tokens_details": {"reasoning_tokens": 2},
-        "total_tokens": 37,
-    },
-}
+_COUNTED = servers.Usage(input_tokens=30, cached_tokens=10, output_tokens=7, reasoning_tokens=2)
 _USAGE = Usage(input_tokens=30, cached_tokens=10, output_tokens=7, reasoning_tokens=2, calls=1)
 
 
 async def test_responses_come_through_streamed_and_whole(turns: Turns) -> None:
-    delta: dict[str, Any] = {
-        "type": "response.output_text.delta",
-        "delta": "Tea.",
-        "item_id": "i",
-        "output_index": 0,
-        "content_index": 0,
-        "sequence_number": 1,
-        "logprobs": [],
-    }
-    done: dict[str, Any] = {
-        "type": "response.completed",
-        "response": _RESPONSE,
-        "sequence_number": 2,
-    }
-    streamed = sse(json.dumps(delta), json.dumps(done), names=[delta["type"], done["type"]])
-    async with raw_server(streamed) as server:
-        real = _real(server.url, protocol="responses")
+    with servers.ModelServer(servers.Text("Tea.", usage=_COUNTED)) as server:
+        real = connection_to(server, protocol="responses")
         async with turns.admit(real) as inner, openai_client(inner) as client:
             stream = await client.responses.create(model="any", input="Tea?", stream=True)
             kinds = [event.type async for event in stream]
-        assert kinds == ["response.output_text.delta", "response.completed"]
-        assert server.paths == ["/v1/responses"]
-    async with raw_server(
-        json.dumps(_RESPONSE).encode(), content_type="application/json"
-    ) as server:
-        real = _real(server.url, protocol="responses")
-        async with turns.admit(real) as inner, openai_client(inner) as client:
             whole = await client.responses.create(model="any", input="Tea?")
-        assert whole.id == "resp_1"
+        assert "response.output_text.delta" in kinds
+        assert kinds[-1] == "response.completed"
+        assert whole.output_text == "Tea."
+        assert [request.path for request in server.requests] == ["/v1/responses"] * 2
     assert [one.usage for one in turns.events.of(ModelCallFinished)] == [_USAGE, _USAGE]
 
 
 async def test_responses_that_failed_are_no_success(turns: Turns) -> None:
-    begun = {"type": "response.created", "response": {**_RESPONSE, "status": "in_progress"}}
-    failed = {"type": "response.failed", "response": {**_RESPONSE, "status": "failed"}}
-    async with raw_server(sse(json.dumps(begun)), sse(json.dumps(failed))) as server:
-        real = _real(server.url, protocol="responses")
+    with servers.ModelServer(servers.ErrorEvent()) as server:
+        real = connection_to(server, protocol="responses")
         async with turns.admit(real) as inner, openai_client(inner) as client:
             stream = await client.responses.create(model="any", input="Tea?", stream=True)
             with pytest.raises(openai.APIConnectionError):
