@@ -140,11 +140,16 @@ def _listing(rows: tuple[RunRow, ...]) -> str:
             row.winner or "-",
             str(row.calls),
             f"{row.duration_s:.1f} s",
-            clip(one_line(row.question), _QUESTION),
+            _asked(row),
         )
         for row in rows
     ]
     return table(("ID", "STARTED", "STATUS", "WINNER", "CALLS", "TIME", "QUESTION"), lines)
+
+
+def _asked(row: RunRow) -> str:
+    more = f" (+{count(row.media_in, 'file')})" if row.media_in else ""
+    return f"{clip(one_line(row.question), _QUESTION)}{more}"
 
 
 def _plain(row: RunRow) -> dict[str, Any]:

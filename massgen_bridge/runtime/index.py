@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from massgen_bridge.errors import JournalError
 from massgen_bridge.events import RunFinished, RunResult, RunStarted, RunStatus
-from massgen_bridge.messages import Frozen, unbroken
+from massgen_bridge.messages import Frozen, MediaPart, unbroken
 from massgen_bridge.runtime.journal_file import read_ends, read_header
 from massgen_bridge.runtime.owner import Owner
 from massgen_bridge.runtime.secret_forms import SecretForms
@@ -51,6 +51,8 @@ class RunRow(Frozen):
     Attributes:
         started_at: Unix time in seconds.
         question: Its first 200 characters.
+        media_in: How many pictures and other files went along with it.
+        media_out: How many belong to the answers, once it has ended.
         agents: How many take part.
         status: How the run ended; `running` while it does; `interrupted` where its process ended
             without saying how.
@@ -65,6 +67,8 @@ class RunRow(Frozen):
     run_id: str
     started_at: float
     question: str = ""
+    media_in: int = 0
+    media_out: int = 0
     strategy: str = ""
     agents: int = 0
     status: RunStatus | Literal["running", "interrupted"] = "running"
@@ -367,6 +371,8 @@ def _row_of_start(
         run_id=run_id,
         started_at=at,
         question=forms.mask(unbroken(started.question.text))[:_QUESTION_LENGTH],
+        media_in=sum(isinstance(part, MediaPart) for part in started.question.parts)
+        + sum(map(len, started.attached.values())),
         strategy=started.strategy,
         agents=len(started.seats),
         within=started.within.run_id if started.within else None,
@@ -389,6 +395,7 @@ def _row_of_file(path: Path) -> RunRow | None:
 def _end(result: RunResult) -> dict[str, object]:
     return {
         "status": result.status,
+        "media_out": sum(len(answer.media) for answer in result.answers),
         "winner": result.winner,
         "calls": result.calls,
         "tokens": result.usage.input_tokens + result.usage.output_tokens,

@@ -10,7 +10,15 @@ from massgen_bridge import ballots
 from massgen_bridge.agent import TurnResult, Usage
 from massgen_bridge.errors import AgentCrashed, ProtocolFailed, error_of_kind
 from massgen_bridge.events import Conversation, Exchange, OuterTurn
-from massgen_bridge.messages import MediaPart, Message, TextPart, assistant, with_media
+from massgen_bridge.messages import (
+    MEDIA_BY_NAME,
+    MediaPart,
+    Message,
+    TextPart,
+    assistant,
+    with_media,
+)
+from massgen_bridge.runtime.rewrite import media_name
 from massgen_bridge.strategies.poll import POLL, Poll, majority_of, order_of
 
 if TYPE_CHECKING:
@@ -50,7 +58,11 @@ def for_turn(prepared: Prepared, turn: Turn, asked: StartTurn | None, spent_s: f
         agents=tuple(_told(agent, turn) for agent in plan.agents),
     )
     if asked is not None:
-        about = asked.model_dump(mode="json", include={"purpose", "shown", "speakers"})
+        about = asked.model_dump(
+            mode="json",
+            include={"purpose", "shown", "speakers"},
+            context={MEDIA_BY_NAME: media_name},
+        )
         plan = replace(plan, strategy=Poll(asked), strategy_name=POLL, strategy_options=about)
     return replace(prepared, plan=plan)
 

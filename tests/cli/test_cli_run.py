@@ -133,6 +133,7 @@ def test_pictures_and_files_become_parts_of_the_question(shell: Shell, tmp_path:
     media = question["parts"][1:]
     assert [part["data"] and part["data"][:7] for part in media] == ["sha256:", None, "sha256:"]
     assert media[1]["url"] == "https://example.com/cat.png"
+    assert "What is this? (+3 files)" in shell("runs", "list").stdout
 
 
 def test_a_run_is_listed_unless_told_otherwise(shell: Shell) -> None:

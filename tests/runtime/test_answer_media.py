@@ -101,6 +101,8 @@ async def test_what_one_makes_is_seen_by_the_others_saved_and_part_of_the_result
     assert [one.media for one in result.answers] == [(part,), ()]
     (finished,) = of(await kept(result.run_id), RunFinished)
     assert finished.result == result
+    (row,) = await anyio.to_thread.run_sync(RunIndex().list)
+    assert (row.media_in, row.media_out) == (0, 1)
     told = {one.agent_id: one.media for one in of(records, Answered)}
     assert told == {"ann": (part,), "ben": ()}
 
