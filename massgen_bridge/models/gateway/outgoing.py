@@ -102,7 +102,9 @@ def outgoing_for(
         root = connection.base_url.rstrip("/").removesuffix("/v1")
         outgoing = _to_local(body, asked, connection.model, root + _LOCAL_PATH)
     else:
-        changes, hides_usage = _changes(body, connection.model, asked)
+        changes, hides_usage = _changes(
+            body, connection.model, asked, stream_usage=connection.quirks.stream_usage
+        )
         path = route.path.replace(MODEL, quote(connection.model.removeprefix("models/")))
         query = f"?{request.query}" if request.query else ""
         outgoing = Outgoing(
@@ -143,7 +145,9 @@ def _to_local(body: Body, asked: Protocols, model: str, url: str) -> Outgoing:
     )
 
 
-def _changes(body: Body, model: str, protocol: Protocols) -> tuple[dict[str, Any], bool]:
+def _changes(
+    body: Body, model: str, protocol: Protocols, *, stream_usage: bool = True
+) -> tuple[dict[str, Any], bool]:
     """What is set in a body, and whether the usage in the answer is asked for by us alone."""
     changes: dict[str, Any] = {}
     if protocol == "gemini":  # its model stands in the path
@@ -154,7 +158,7 @@ def _changes(body: Body, model: str, protocol: Protocols) -> tuple[dict[str, Any
         return changes, False
     options = body.values.get("stream_options")
     options = options if isinstance(options, dict) else {}
-    if options.get("include_usage"):
+    if options.get("include_usage") or not stream_usage:
         return changes, False
     # Budgets and costs count what streams use, whatever the client wants to know.
     changes["stream_options"] = {**options, "include_usage": True}

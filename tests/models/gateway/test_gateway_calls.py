@@ -18,6 +18,7 @@ from models.gateway.turns import (
 )
 
 from massgen_bridge.agent import Limits, Usage
+from massgen_bridge.connection import Quirks
 from massgen_bridge.errors import LimitReached
 from massgen_bridge.events import ModelCallFinished, ModelCallStarted, ModelRetried
 from massgen_bridge.testing.agents import TEST_KEY
@@ -181,6 +182,20 @@ async def test_usage_of_a_stream_is_counted_and_not_shown_to_who_did_not_ask(tur
     for finished in turns.events.of(ModelCallFinished):
         assert finished.usage is not None
         assert finished.usage.input_tokens == 100
+
+
+async def test_usage_is_not_asked_for_where_the_provider_does_not_understand_that(
+    turns: Turns,
+) -> None:
+    with ModelServer(default=Text("Tea.")) as server:
+        plain = at(server).model_copy(update={"quirks": Quirks(stream_usage=False)})
+        async with turns.admit(plain) as inner, openai_client(inner) as client:
+            stream = await client.chat.completions.create(
+                model="any", messages=QUESTION, stream=True
+            )
+            assert [chunk async for chunk in stream]
+        (sent,) = server.requests
+    assert "stream_options" not in sent.body
 
 
 async def test_failures_are_tried_again_by_the_one_policy(turns: Turns) -> None:
