@@ -14,7 +14,7 @@ from massgen_bridge.messages import MediaPart
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
-    from massgen_bridge.agent import Usage
+    from massgen_bridge.agent import Source, Usage
     from massgen_bridge.display.state import AgentView, RunView
     from massgen_bridge.errors import ErrorKind
     from massgen_bridge.events import RunResult, Seat, StageInfo, StageStanding
@@ -35,6 +35,7 @@ __all__ = [
     "question_of",
     "saved_words",
     "seconds",
+    "source_words",
     "stage_words",
     "tie_breaker",
     "tokens",
@@ -201,10 +202,17 @@ def saved_words(part: MediaPart) -> str:
 
 
 def answer_words(result: RunResult) -> str:
-    """The answer as it is shown: its text, and where the pictures are that belong to it."""
-    saved = "\n".join(map(saved_words, result.media))
+    """The answer as it is shown: its text, where its pictures are, and what it rests on."""
+    told = (*map(saved_words, result.media), *map(source_words, result.sources))
+    saved = "\n".join(told)
     text = result.answer or ""
     return f"{text.rstrip()}\n\n{saved}".lstrip("\n") if saved else text
+
+
+def source_words(source: Source) -> str:
+    """Something that an answer rests on: `Source: Tides, https://a.example/tides`."""
+    named = (one_line(text) for text in (source.title, source.url or "") if text)
+    return f"Source: {', '.join(named)}"
 
 
 def _pixels(data: bytes, media_type: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from massgen_bridge.agent import AnswerRef, StopReason
+from massgen_bridge.agent import AnswerRef, Source, StopReason
 from massgen_bridge.budget import BudgetName, spending
 from massgen_bridge.errors import ErrorKind
 from massgen_bridge.messages import Frozen, MediaPart
@@ -13,7 +13,8 @@ from massgen_bridge.messages import Frozen, MediaPart
 class Answered(Frozen):
     """An agent gave an answer (its first one, or a better one).
 
-    `media` are the pictures and the like that it made for it, or that the answer cites.
+    `media` are the pictures and the like that it made for it, or that the answer cites; `sources`
+    is what it rests on.
     """
 
     type: Literal["answered"] = "answered"
@@ -21,6 +22,7 @@ class Answered(Frozen):
     turn_id: str
     text: str
     media: tuple[MediaPart, ...] = ()
+    sources: tuple[Source, ...] = ()
     stop_reason: StopReason = "end"
 
 

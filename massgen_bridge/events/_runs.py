@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from massgen_bridge.agent import AnswerRef, StopReason, Usage
+from massgen_bridge.agent import AnswerRef, Source, StopReason, Usage
 from massgen_bridge.budget import BudgetName
 from massgen_bridge.errors import ErrorKind, RunFailed
 from massgen_bridge.messages import Frozen, JsonValue, MediaPart, Message
@@ -49,7 +49,8 @@ class AnswerInfo(Frozen):
     """An answer at the end of a run; `votes` counts the valid votes for this version.
 
     `score` is what decided where that is not the number of votes: the sum of their weights, or
-    the points of rankings. `media` are the pictures and the like that belong to it.
+    the points of rankings. `media` are the pictures and the like that belong to it,
+    `sources` what it rests on.
     """
 
     label: str
@@ -57,6 +58,7 @@ class AnswerInfo(Frozen):
     authors: tuple[str, ...]
     text: str
     media: tuple[MediaPart, ...] = ()
+    sources: tuple[Source, ...] = ()
     votes: int = 0
     score: float | None = None
     stop_reason: StopReason = "end"
@@ -146,6 +148,7 @@ class RunResult(Frozen):
             `cancelled`.
         answer: The winning text, None without one.
         media: The pictures and the like that belong to it, with the files they are saved in.
+        sources: What it rests on, as providers' own searches told it.
         presented: The winner presented its answer once more: `answer` is that text, and what was
             voted for stands among `answers`.
         budget: The budget that ended the run, None where none did.
@@ -161,6 +164,7 @@ class RunResult(Frozen):
     status: RunStatus
     answer: str | None = None
     media: tuple[MediaPart, ...] = ()
+    sources: tuple[Source, ...] = ()
     presented: bool = False
     budget: BudgetName | None = None
     winner: str | None = None

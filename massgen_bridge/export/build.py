@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from massgen_bridge.agent import AnswerRef, Usage
 from massgen_bridge.display.state import RunView
-from massgen_bridge.display.words import ADVICE, saved_words
+from massgen_bridge.display.words import ADVICE, saved_words, source_words
 from massgen_bridge.events import (
     BudgetReached,
     Conversation,
@@ -39,10 +39,11 @@ from massgen_bridge.models.prices import price_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from massgen_bridge.agent import Source
     from massgen_bridge.display.state import AgentView
     from massgen_bridge.events import AnswerListed, Exchange, Record, RunResult, Seat, VoteInfo
     from massgen_bridge.export.model import Standing, TurnPart
-    from massgen_bridge.messages import Message
+    from massgen_bridge.messages import MediaPart, Message
 
 __all__ = ["export_of"]
 
@@ -172,7 +173,7 @@ class _Story:
                 # Authors who improve later leave an answer that they shared.
                 authors=info.authors if info else event.authors,
                 text=event.text,
-                attachments=tuple(map(saved_words, event.media)),
+                attachments=_belonging(event.media, info.sources if info else ()),
                 at_s=at_s,
                 round=number,
                 votes=info.votes if info else votes[ref],
@@ -187,8 +188,8 @@ class _Story:
             if ref not in self._listed:
                 given = self._log.given.get((info.authors[0], info.text)) if info.authors else None
                 yield GivenAnswer(
-                    **info.model_dump(exclude={"media"}),
-                    attachments=tuple(map(saved_words, info.media)),
+                    **info.model_dump(exclude={"media", "sources"}),
+                    attachments=_belonging(info.media, info.sources),
                     at_s=given[0] if given else None,
                     round=given[1] if given else self._view.round,
                     standing=self._unlisted(ref),
@@ -378,3 +379,7 @@ def _sum(costs: Iterable[Cost]) -> Cost:
         usd=float(sum(known, Decimal())) if known else None,
         unpriced_calls=sum(cost.unpriced_calls for cost in given),
     )
+
+
+def _belonging(media: Iterable[MediaPart], sources: Iterable[Source]) -> tuple[str, ...]:
+    return (*map(saved_words, media), *map(source_words, sources))

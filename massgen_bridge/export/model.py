@@ -196,7 +196,8 @@ class GivenAnswer(Frozen):
         standing: `winner`; `standing` at the end; `replaced` by a better one before; `late`,
             given when the run was being ended; `step`, given on the way and never voted for.
         before: The answer of the same author that it replaced.
-        attachments: The pictures and the like that belong to it, with the files they are in.
+        attachments: The pictures and the like that belong to it, with the files they are in, and
+            what it rests on.
     """
 
     label: str

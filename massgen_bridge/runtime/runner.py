@@ -328,6 +328,7 @@ class Runner:
             status=finish.status,
             answer=_answer_of(finish, winner),
             media=_media_of(finish, winner),
+            sources=winner.sources if winner is not None else (),
             presented=finish.presentation is not None,
             budget=finish.budget,
             winner=winner.authors[0] if winner else None,

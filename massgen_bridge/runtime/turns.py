@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn, assert_never
+from typing import TYPE_CHECKING, Any, NoReturn, assert_never
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -341,7 +341,8 @@ class TurnTask:
                 if refusal is not None:
                     return AnswerRejected(**who, reason=refusal.reason)
                 media = await self._brought(cast)
-                return Answered(**who, text=cast.text, media=media, stop_reason=result.stop_reason)
+                more: Any = {"sources": result.sources, "stop_reason": result.stop_reason}
+                return Answered(**who, text=cast.text, media=media, **more)
             case _:
                 assert_never(cast)
 

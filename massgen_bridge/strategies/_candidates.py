@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol
 
-from massgen_bridge.agent import AnswerRef, ShownAnswer, StopReason
+from massgen_bridge.agent import AnswerRef, ShownAnswer, Source, StopReason
 from massgen_bridge.events import (
     AnswerInfo,
     AnswerListed,
@@ -34,6 +34,7 @@ class Candidate(Frozen):
     version: int
     text: str
     media: tuple[MediaPart, ...] = ()
+    sources: tuple[Source, ...] = ()
     authors: tuple[str, ...]
     stop_reason: StopReason = "end"
     since: int = 0
@@ -64,6 +65,7 @@ class Candidate(Frozen):
             authors=self.authors,
             text=self.text,
             media=self.media,
+            sources=self.sources,
             votes=votes,
             score=score,
             stop_reason=self.stop_reason,
@@ -87,6 +89,7 @@ class Draft(Frozen):
     agent_id: str
     text: str
     media: tuple[MediaPart, ...] = ()
+    sources: tuple[Source, ...] = ()
     stop_reason: StopReason = "end"
 
 
@@ -214,6 +217,7 @@ def _candidate(
         version=versions.get(label, 0) + 1,
         text=first.text,
         media=first.media,
+        sources=tuple(dict.fromkeys(source for draft in equal for source in draft.sources)),
         authors=tuple(draft.agent_id for draft in equal),
         stop_reason=first.stop_reason,
         since=since,

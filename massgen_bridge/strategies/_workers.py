@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, assert_never
 
-from massgen_bridge.agent import AnswerRef, StopReason
+from massgen_bridge.agent import AnswerRef, Source, StopReason
 from massgen_bridge.errors import ErrorKind
 from massgen_bridge.events import (
     Abstained,
@@ -85,6 +85,7 @@ class Gave(NamedTuple):
     text: str
     stop_reason: StopReason
     media: tuple[MediaPart, ...] = ()
+    sources: tuple[Source, ...] = ()
 
     def answer(self, version: int = 1) -> Candidate:
         """As an answer under the agent's own label."""
@@ -93,6 +94,7 @@ class Gave(NamedTuple):
             version=version,
             text=self.text,
             media=self.media,
+            sources=self.sources,
             authors=(self.seat.agent_id,),
             stop_reason=self.stop_reason,
         )
@@ -181,8 +183,8 @@ def _said(seat: Seat, task: StartTurn, happening: TurnHappening) -> Gave | Chose
     asked = task.repairs or task.purpose
     ballot = asked in {"evaluate", "judge", "chair", "rank"}
     match happening:
-        case Answered(text=text, stop_reason=stop_reason, media=media):
-            return "a vote was expected" if ballot else Gave(seat, text, stop_reason, media)
+        case Answered(text=text, stop_reason=stop, media=media, sources=sources):
+            return "a vote was expected" if ballot else Gave(seat, text, stop, media, sources)
         case Voted(choice=choice, reason=reason):
             if not ballot or asked in {"chair", "rank"}:
                 return "no vote for an answer was expected"

@@ -212,6 +212,7 @@ class Consensus:
             agent_id=answer.agent_id,
             text=answer.text,
             media=answer.media,
+            sources=answer.sources,
             stop_reason=answer.stop_reason,
         )
         given = freed(member, answers=member.answers + 1)

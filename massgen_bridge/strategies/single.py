@@ -101,6 +101,7 @@ class Single:
             authors=(seat.agent_id,),
             text=answer.text,
             media=answer.media,
+            sources=answer.sources,
             stop_reason=answer.stop_reason,
         )
         finish = Finish(status="answered", winner=ref, answers=(info,))
