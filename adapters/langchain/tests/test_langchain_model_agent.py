@@ -16,6 +16,7 @@ from massgen_bridge import (
     ModelCallStarted,
     ModelRetried,
     ProtocolFailed,
+    Quirks,
     RetryPolicy,
     Sampling,
     TextDelta,
@@ -182,6 +183,29 @@ async def test_the_connection_says_what_is_sent(
     assert request.headers["x-team"] == "blue"
     assert request.api_key == TEST_KEY
     assert not [v for v in request.headers.values() if "ambient" in v or "secret" in v]
+
+
+async def test_the_request_has_the_form_that_the_provider_understands(
+    model_server: StartModelServer,
+) -> None:
+    server = model_server(default=Structured({"ok": True}))
+    quirks = Quirks(
+        output_limit="max_completion_tokens",
+        stream_usage=False,
+        seed="random_seed",
+        strict_schemas=False,
+        system_role="developer",
+    )
+    sampling = Sampling(seed=7, max_output_tokens=50, extra={"mood": 1})
+    agent = agent_at(server, quirks=quirks, sampling=sampling)
+    asked = turn(system("Be kind."), "Well?", output_schema={"type": "object"})
+    await agent.run(asked, collect())
+    await agent.aclose()
+    body = sent(server)
+    assert not {"stream_options", "seed", "max_tokens"} & body.keys()
+    assert (body["random_seed"], body["max_completion_tokens"], body["mood"]) == (7, 50, 1)
+    assert "strict" not in body["response_format"]["json_schema"]
+    assert body["messages"][0]["role"] == "developer"
 
 
 async def test_a_connection_without_a_key_sends_none(model_server: StartModelServer) -> None:
