@@ -116,10 +116,12 @@ class CancellationTests(CutOffTests):
         and no further request.
         """
         self.needs_a_process()
-        server = serve(reply)
+        server = serve([Text("First."), reply])
         async with self.hosted(self.connect(server)) as agent:
+            # What a framework does once, in its first turn, may take longer on a busy machine.
+            await agent.run(turn("Begin.", turn_id="first"), collect())
             outcome = await agent.run(turn("Speak.", limits=limits), collect())
             await server.await_close(1, timeout_s=GRACE_S)
-            await assert_quiet(server, calls=1)
+            await assert_quiet(server, calls=2)
         assert isinstance(outcome, TurnFailed), f"{outcome}"
         assert outcome.kind == "timeout", f"{outcome}"
