@@ -88,9 +88,6 @@ async def raw_server(
         tasks.cancel_scope.cancel()
 
 
-def sse(*events: str, names: Sequence[str] = ()) -> bytes:
+def sse(*events: str) -> bytes:
     """Server-sent events with some data each."""
-    heads = [f"event: {name}\n" for name in names] or [""] * len(events)
-    return "".join(
-        f"{head}data: {event}\n\n" for head, event in zip(heads, events, strict=True)
-    ).encode()
+    return "".join(f"data: {event}\n\n" for event in events).encode()
