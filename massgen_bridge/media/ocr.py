@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Reader"]
 
 _MISSING: Final = "reading the text on pictures needs rapidocr: pip install 'massgen-bridge[ocr]'"
-_THREADS: Final = 2
+_THREADS: Final = 1
 
 
 class Reader:
@@ -60,6 +60,8 @@ def _new_engine() -> Any:
         raise MediaError(_MISSING) from None
     settings = {
         "Global.log_level": "error",
+        # Pictures are upright already.
+        "Global.use_cls": False,
         "EngineConfig.onnxruntime.intra_op_num_threads": _THREADS,
     }
     return RapidOCR(params=settings)

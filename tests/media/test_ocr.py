@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 from massgen_bridge.media.ocr import Reader
 from massgen_bridge.messages import ImagePart
 
-pytestmark = pytest.mark.anyio
+# A few seconds of computing, which take long where others compute, too.
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
 
 def written(*lines: str) -> ImagePart:
