@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 _RUNS = 24
 _ANSWER = Text("The answer comes once and whole.")
 _FAULTS: tuple[Reply, ...] = (
-    HttpError(status=429, headers={"retry-after-ms": "20"}),
+    HttpError(status=429, headers=(("retry-after-ms", "20"),)),
     HttpError(status=503),
     Disconnect(),
     Disconnect(after=3, answer=_ANSWER),
