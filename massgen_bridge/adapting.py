@@ -7,9 +7,9 @@ as the plain JSON of the wire protocol.
 from __future__ import annotations
 
 from massgen_bridge.cancelling import cancelled_once
+from massgen_bridge.certificates import trusted_certificates
 from massgen_bridge.models.addresses import is_plain_loopback
 from massgen_bridge.models.answers import ModelAnswer, structured_answer, tool_call_from_json
-from massgen_bridge.models.certificates import trusted_certificates
 from massgen_bridge.models.chat_answers import StreamedToolCalls, check_finish
 from massgen_bridge.models.chat_forms import (
     chat_limit_parameter,

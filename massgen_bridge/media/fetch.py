@@ -16,9 +16,9 @@ from urllib.parse import urljoin, urlsplit
 import anyio
 from anyio import to_thread
 
+from massgen_bridge.certificates import trusted_certificates
 from massgen_bridge.errors import MediaError
 from massgen_bridge.media.files import LARGEST_FILE, part_of_bytes
-from massgen_bridge.models.certificates import trusted_certificates
 
 if TYPE_CHECKING:
     import httpx2

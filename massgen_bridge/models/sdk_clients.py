@@ -20,8 +20,8 @@ import anyio
 from anyio import to_thread
 from anyio.lowlevel import RunVar
 
+from massgen_bridge.certificates import trusted_certificates
 from massgen_bridge.models.addresses import is_plain_loopback
-from massgen_bridge.models.certificates import trusted_certificates
 from massgen_bridge.models.tape import Tape, current_tape
 from massgen_bridge.models.watching import first_token_hook
 

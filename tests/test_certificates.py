@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from massgen_bridge.certificates import trusted_certificates
 from massgen_bridge.errors import ConfigError
-from massgen_bridge.models.certificates import trusted_certificates
 
 CERTIFICATE = next((Path(__file__).parents[1] / "docs").rglob("*.pem"))
 
