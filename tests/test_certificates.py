@@ -10,7 +10,7 @@ import pytest
 from massgen_bridge.certificates import trusted_certificates
 from massgen_bridge.errors import ConfigError
 
-CERTIFICATE = next((Path(__file__).parents[1] / "docs").rglob("*.pem"))
+CERTIFICATE = next((Path(__file__).parent / "docs").rglob("*.pem"))
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
