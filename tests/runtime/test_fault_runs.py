@@ -87,9 +87,12 @@ async def test_faults_cost_neither_answers_nor_sockets_and_no_text_comes_twice(k
             async with anyio.create_task_group() as group:
                 for _ in range(8):
                     group.start_soon(play)
+        # The server of the test is in this process: its ends close a moment after ours.
+        with anyio.move_on_after(10):
+            while _sockets() > before:  # noqa: ASYNC110 - nothing tells when a socket closes
+                await anyio.sleep(0.02)
         after = _sockets()
     assert [one.answer for one in results] == [_ANSWER.text] * (_RUNS + 1)
     assert texts == [_ANSWER.text] * (_RUNS + 1)
     assert len(retries) >= 3
-    # The server of the test is in this process: its ends close a moment after ours.
-    assert after <= before + 2
+    assert after <= before
