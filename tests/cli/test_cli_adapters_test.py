@@ -92,9 +92,10 @@ def test_a_whole_run_of_an_adapter_with_a_framework(shell: Shell, tmp_path: Path
 
 
 def test_what_is_not_claimed_is_told_as_such(shell: Shell) -> None:
-    found = report(shell, "openai", "--only", "test_media_pass_or_are_refused")
+    found = report(shell, "anthropic", "--only", "test_media_pass_or_are_refused")
     assert outcomes(found, "not_claimed") == {
-        "test_media_pass_or_are_refused[video]": "it does not claim video"
+        f"test_media_pass_or_are_refused[{kind}]": f"it does not claim {kind}"
+        for kind in ("audio", "video")
     }
 
 
@@ -234,7 +235,7 @@ def test_an_expected_failure_is_shown_and_excused(shell: Shell) -> None:
 
 def test_an_expected_failure_that_passes_is_one(shell: Shell) -> None:
     check = "test_media_pass_or_are_refused[image]"
-    given = ("openai", "--only", check, "--expect-failure", f"{check}=it is blind")
+    given = ("anthropic", "--only", check, "--expect-failure", f"{check}=it is blind")
     failed = outcomes(report(shell, *given, code=1), "failed")
     assert failed == {check: "it was expected to fail, but passed: it is blind"}
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli.conftest import DATA
+from pictures import png
 
 from massgen_bridge import Session
 from massgen_bridge.runtime.index import RunIndex
@@ -146,7 +147,7 @@ def test_a_damaged_session_hides_none_of_the_others(commands: Commands, shell: S
 
 def test_a_file_of_a_question_is_named(commands: Commands, shell: Shell) -> None:
     picture = shell.home / "cat.png"
-    picture.write_bytes(b"\x89PNG\r\n\x1a\n cat")
+    picture.write_bytes(png())
     (shell.home / "own.py").write_text("def answer(turn):\n    return 'A cat.'\n")
     (shell.home / "echo.yaml").write_text(ECHO)
     arguments = ("--session", "trip", "--image", picture, "--trust", *QUIET)

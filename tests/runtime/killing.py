@@ -23,7 +23,7 @@ from massgen_bridge.runtime.index import RunIndex
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from massgen_bridge.events import Record
 
@@ -36,17 +36,22 @@ def _die_at_a_commit(number: int, when: str) -> None:
     """Die at the so manieth transaction: before it, in the middle of it, or right after it."""
     real, done = journal_file.insert_rows, 0
 
-    def insert_rows(connection: sqlite3.Connection, rows: Sequence[tuple[int, str]]) -> None:
+    def insert_rows(
+        connection: sqlite3.Connection,
+        rows: Sequence[tuple[int, str]],
+        media: Mapping[str, bytes],
+    ) -> None:
         nonlocal done
         done += 1
         if done == number and when == "before":
             _die()
         if done == number and when == "during":
             connection.execute("BEGIN")
+            connection.executemany("INSERT OR IGNORE INTO media VALUES (?, ?)", media.items())
             half = rows[: max(1, len(rows) // 2)]
             connection.executemany("INSERT INTO records VALUES (?, ?)", half)
             _die()
-        real(connection, rows)
+        real(connection, rows, media)
         if done == number:
             _die()
 

@@ -52,6 +52,8 @@ def _forms(message: Message) -> Iterator[dict[str, Any]]:
         for part in message.parts:
             if not isinstance(part, ToolResult):
                 raise misplaced_part(part, message, carrier=_CARRIER)
+            for shown in part.media:  # pictures that a tool gave have no form here
+                raise misplaced_part(shown, message, carrier=_CARRIER)
             yield from tool_messages([part])
     else:
         yield {"role": message.role, "content": only_text(message, carrier=_CARRIER)}
