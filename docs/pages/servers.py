@@ -97,6 +97,7 @@ It counts what happens, as `calls`, `running_calls`, `most_running_calls`, `clos
 `open_connections` and `connections_opened`. `wait_for_calls`, `wait_for_tokens`, `wait_for_close`
 and `wait_for_idle` block until something has happened, `await_calls` and so on do so in
 asynchronous code: a test that cancels a call in the middle of a stream needs no sleep.
+`close_idle` closes the connections that wait for a request, as real servers do after a while.
 
 A `ModelServerProcess` is the same in a process of its own, for measurements. It serves the models
 under [On the command line](#on-the-command-line).

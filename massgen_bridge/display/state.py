@@ -204,6 +204,7 @@ class AgentView:
                 self._begin(event.source)
             case ModelRetried():
                 self.text.void(event.source)
+                self.reasoning.void(event.source)
                 self.activity = (
                     f"{_whose(event)}attempt {event.attempt} failed, next in {event.delay_s:.1f} s "
                     f"({event.kind}: {event.message})"
@@ -223,13 +224,13 @@ class AgentView:
                 self.activity = None
             case ModelCallFinished(source=source):
                 self.text.end(source)
+                self.reasoning.end(source)
             case _:
                 assert_never(event)
 
     def _begin(self, source: str | None) -> None:
         self.text.begin(source)
-        if source is not None:
-            self.reasoning.begin(source)
+        self.reasoning.begin(source)
         self.activity = None
 
     def turn(self, event: _Frame, turn_id: str | None, at: float) -> None:

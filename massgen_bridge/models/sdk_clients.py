@@ -44,6 +44,12 @@ AGENTS_PER_CLIENT = 50
 """The most agents that share a client."""
 
 _CONNECT_S = 30.0
+# Idle connections go before the other side cuts them: a request that meets the cut is lost, and
+# nobody knows whether it arrived. Servers for models on one's own machines wait 5 s as a rule, and
+# there a new connection costs next to nothing; balancers of hosted providers wait a minute or more,
+# and there a new one costs several ways there and back.
+_IDLE_S = 4.0
+_IDLE_TLS_S = 45.0
 
 C = TypeVar("C")
 
@@ -221,7 +227,7 @@ def client_settings(http: Any, endpoint: Endpoint) -> dict[str, Any]:
     plain = is_plain_loopback(endpoint.base_url)
     timeout = endpoint.timeout_s
     settings = {
-        "limits": http.Limits(max_connections=None, max_keepalive_connections=AGENTS_PER_CLIENT),
+        "limits": _limits(http, endpoint),
         "timeout": http.Timeout(timeout, connect=min(timeout, _CONNECT_S), pool=None),
         "trust_env": not plain,  # no proxy stands before this machine
         "follow_redirects": False,  # HTTP libraries take only some headers with keys off
@@ -240,6 +246,20 @@ def client_settings(http: Any, endpoint: Endpoint) -> dict[str, Any]:
         "follow_redirects": False,
         "transport": endpoint.tape.wire(http, settings, endpoint.base_url),
     }
+
+
+def _limits(http: Any, endpoint: Endpoint) -> Any:
+    """Room for as many calls as the run makes at once; so many connections are kept for the next.
+
+    The connection's own settings bound the calls, and say so when one waits: a bound here would let
+    calls queue where nobody sees it.
+    """
+    encrypted = endpoint.base_url.lower().startswith("https:")
+    return http.Limits(
+        max_connections=None,
+        max_keepalive_connections=None,
+        keepalive_expiry=_IDLE_TLS_S if encrypted else _IDLE_S,
+    )
 
 
 def ambient_headers(

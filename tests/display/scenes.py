@@ -5,8 +5,12 @@ from __future__ import annotations
 import io
 from typing import Any
 
+from rich.console import Console
+
 from massgen_bridge.agent import AnswerRef, Turn, TurnResult, Usage
 from massgen_bridge.api import run
+from massgen_bridge.display.base import Meter
+from massgen_bridge.display.frame import Frame
 from massgen_bridge.display.state import RunView
 from massgen_bridge.events import (
     Answered,
@@ -26,6 +30,7 @@ from massgen_bridge.events import (
     Voted,
 )
 from massgen_bridge.messages import assistant, user
+from massgen_bridge.testing.servers import Disconnect, ModelServer, Reply, Text
 
 START = 1_000.0
 HOSTILE = (
@@ -36,6 +41,10 @@ HOSTILE = (
     + " "
     + "日本語" * 60
 )
+
+
+ANSWER = "Otters, since they hold hands."
+THOUGHT = "Perhaps the ones that swim."
 
 
 class Scene:
@@ -130,6 +139,39 @@ def real_run(*scripts: dict[str, Any], strategy: str = "consensus") -> list[Reco
     records: list[Record] = []
     config = {"version": 1, "agents": agents, "strategy": {"type": strategy}}
     run(config, "Which?", keep=False, on_record=records.append)
+    return records
+
+
+def drawn(
+    view: RunView, width: int = 80, height: int = 24, meters: tuple[Meter, ...] = ()
+) -> list[str]:
+    file = io.StringIO()
+    console = Console(
+        file=file, width=width, height=height, force_terminal=True, color_system=None, emoji=False
+    )
+    console.print(Frame(view=view, now=view.last_at, meters=meters))
+    return file.getvalue().splitlines()
+
+
+def broken_run() -> list[Record]:
+    """The records of a run whose first stream breaks off; the second says the same to its end."""
+    told = Text(ANSWER, reasoning=THOUGHT)
+    # More than its reasoning came, less than its text.
+    replies: list[Reply] = [Disconnect(after=len(THOUGHT.split()) + 2, answer=told), told]
+    with ModelServer(replies) as server:
+        model = {
+            "provider": "vllm",
+            "model": "m",
+            "base_url": server.url,
+            "retry": {"base_s": 0.001},
+        }
+        config = {
+            "version": 1,
+            "models": {"m": model},
+            "agents": [{"id": "a1", "backend": {"type": "openai", "model": "m"}}],
+        }
+        records: list[Record] = []
+        run(config, "Which?", keep=False, on_record=records.append)
     return records
 
 

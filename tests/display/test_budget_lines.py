@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from display.scenes import Scene
-from display.test_frame import drawn
+from display.scenes import Scene, drawn
 from display.test_plain import lines_of
 
 from massgen_bridge.display.summary import render_summary

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import time
 
 import pytest
-from display.scenes import HOSTILE, START, Scene
+from display.scenes import HOSTILE, START, Scene, drawn
 from rich.cells import cell_len
-from rich.console import Console
 
 from massgen_bridge.display.base import Meter
-from massgen_bridge.display.frame import Frame
 from massgen_bridge.display.state import RunView
 from massgen_bridge.events import (
     AnswerInfo,
@@ -25,17 +22,6 @@ from massgen_bridge.events import (
     VoteInfo,
 )
 from massgen_bridge.messages import ToolCall
-
-
-def drawn(
-    view: RunView, width: int = 80, height: int = 24, meters: tuple[Meter, ...] = ()
-) -> list[str]:
-    file = io.StringIO()
-    console = Console(
-        file=file, width=width, height=height, force_terminal=True, color_system=None, emoji=False
-    )
-    console.print(Frame(view=view, now=view.last_at, meters=meters))
-    return file.getvalue().splitlines()
 
 
 def busy_scene(agents: int, text: str) -> Scene:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 import pytest
-from display.scenes import HOSTILE, Scene, real_run
+from display.scenes import ANSWER, HOSTILE, Scene, broken_run, real_run
 
 from massgen_bridge.display.live import LiveDisplay
 from massgen_bridge.events import Record, RunFinished, RunResult, TextDelta
@@ -134,6 +134,15 @@ def test_a_piped_stdout_holds_the_answer_alone() -> None:
     assert stdout == "the answer\n"
     assert "answer of" not in written
     assert "Winner: a1 (agent1)" in OWN_SEQUENCES.sub("", written)
+
+
+def test_the_answer_of_a_stream_that_broke_and_came_again_is_printed_once() -> None:
+    stdout, written = show(broken_run())
+    _, alone = show(broken_run(), piped=False)
+
+    assert stdout == f"{ANSWER}\n"
+    assert ANSWER.split()[0] not in written[written.rindex(SHOW) :]
+    assert alone[alone.rindex(SHOW) :].count(ANSWER.split()[0]) == 1
 
 
 def test_a_long_answer_is_printed_whole_and_wrapped() -> None:

@@ -133,18 +133,27 @@ class _Http:
 
 
 @pytest.mark.parametrize(
-    ("url", "trust_env"),
-    [(URL, False), ("https://127.0.0.1:9/v1", True), ("https://api.example.com/v1", True)],
+    ("url", "trust_env", "idle_s"),
+    [
+        (URL, False, 4),
+        ("http://model.example.com/v1", True, 4),
+        ("https://127.0.0.1:9/v1", True, 45),
+        ("HTTPS://api.example.com/v1", True, 45),
+    ],
 )
 def test_proxies_and_certificates_count_but_for_plain_text_on_this_machine(
-    url: str, *, trust_env: bool
+    url: str, idle_s: float, *, trust_env: bool
 ) -> None:
     settings = client_settings(_Http, Endpoint.of(connection_to(url, timeout_s=90)))
     assert settings["trust_env"] is trust_env
     assert isinstance(settings["verify"], ssl.SSLContext) or trust_env
     timeout, limits = settings["timeout"], settings["limits"]
     assert (timeout.whole, timeout.parts) == ((90,), {"connect": 30, "pool": None})
-    assert limits.parts == {"max_connections": None, "max_keepalive_connections": 50}
+    assert limits.parts == {
+        "max_connections": None,
+        "max_keepalive_connections": None,
+        "keepalive_expiry": idle_s,
+    }
 
 
 def test_headers_of_the_environment_are_left_out() -> None:

@@ -95,6 +95,11 @@ class HttpServer:
             server.close()
             await self._cut_connections()
 
+    def close_idle(self) -> None:
+        """Close the connections that wait for a request, as servers do after a while."""
+        for connection in tuple(self._connections):
+            connection.close_if_idle()
+
     async def _cut_connections(self) -> None:
         self._emptied = anyio.Event()
         # The loop opens and closes transports one turn late, also while this task is cancelled.
@@ -193,6 +198,11 @@ class _Connection(asyncio.Protocol):
         with self._lock:
             self._end(self._outcome_of_loss)
             self._left(self)
+
+    def close_if_idle(self) -> None:
+        """Close the connection unless an answer is under way."""
+        if self._exchange is None:
+            self._transport.close()
 
     def abort(self) -> None:
         """Cut the connection because the server ends."""

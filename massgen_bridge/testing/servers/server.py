@@ -216,6 +216,14 @@ class ModelServer:
         """Add replies that are given, once each, before anything else is."""
         self._selector.enqueue(*replies)
 
+    def close_idle(self) -> None:
+        """Close the connections that wait for a request, as servers do after some idle seconds.
+
+        Raises:
+            RuntimeError: the server does not run.
+        """
+        self._running_portal().call(self._http.close_idle)
+
     def wait_until(
         self, holds: Callable[[], bool], *, what: str, timeout_s: float = _TIMEOUT_S
     ) -> None:
@@ -230,8 +238,7 @@ class ModelServer:
             TimeoutError: it did not come to hold in time.
             RuntimeError: the server does not run.
         """
-        if self._portal is None:
-            raise RuntimeError("the model server does not run; use it inside its `with` block")
+        portal = self._running_portal()
 
         async def wait() -> bool:
             with anyio.move_on_after(timeout_s):
@@ -239,12 +246,17 @@ class ModelServer:
                 return True
             return False
 
-        if not self._portal.call(wait):
+        if not portal.call(wait):
             raise TimeoutError(
                 f"waited {timeout_s:g} s for {what}; the server has {self.calls} calls, "
                 f"{self.running_calls} running, {self.closed_early} closed early, "
                 f"{self.open_connections} open connections"
             )
+
+    def _running_portal(self) -> BlockingPortal:
+        if self._portal is None:
+            raise RuntimeError("the model server does not run; use it inside its `with` block")
+        return self._portal
 
     def wait_for_calls(self, count: int = 1, *, timeout_s: float = _TIMEOUT_S) -> None:
         """Block until so many calls have arrived.
