@@ -9,15 +9,13 @@ pool looks at all its connections for each request, so one client is slow with a
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 from benchmarks.bare_sdk import ask_all, new_client
 from benchmarks.measuring import figure, in_turns, own_data_folder, ratios
+from benchmarks.memory import grown
 from benchmarks.model_server import model_server
 
 import massgen_bridge
@@ -25,7 +23,6 @@ from massgen_bridge.testing.agents import TEST_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from multiprocessing.connection import Connection
 
     from benchmarks.measuring import Figure
     from benchmarks.model_server import ServerHandle
@@ -128,8 +125,8 @@ def _memory(server: ServerHandle, pairs: int, agents: int) -> Figure:
     body = server.bodies()[-1]
     ours, bare = [], []
     for _ in range(pairs):
-        ours.append(_in_process("ours", server.url, body, agents))
-        bare.append(_in_process("bare", server.url, body, agents))
+        ours.append(grown(_ours, agents, server.url))
+        bare.append(grown(_by_sdk, agents, server.url, body))
     return figure(
         "memory_an_agent",
         f"MB an agent of {agents:,} openai agents at once, beyond the bare SDK's",
@@ -140,37 +137,9 @@ def _memory(server: ServerHandle, pairs: int, agents: int) -> Figure:
     )
 
 
-def _in_process(side: str, url: str, body: dict[str, Any], agents: int) -> int:
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_grow, args=(there, side, url, body, agents))
-    process.start()
-    there.close()
-    grown: int = here.recv()
-    process.join()
-    return grown
+async def _ours(count: int, url: str) -> None:
+    await _run(_openai_config(url, count), count)
 
 
-def _grow(pipe: Connection, side: str, url: str, body: dict[str, Any], agents: int) -> None:
-    pipe.send(anyio.run(_growth, side, url, body, agents))
-
-
-async def _growth(side: str, url: str, body: dict[str, Any], agents: int) -> int:
-    async def work(count: int) -> None:
-        if side == "ours":
-            await _run(_openai_config(url, count), count)
-        else:
-            await _bare(url, body, clients=_clients(count), agents=count)
-
-    await work(2)
-    before = _bytes("VmRSS")
-    await work(agents)
-    return _bytes("VmHWM") - before
-
-
-def _bytes(name: str) -> int:
-    """A figure of this process, as Linux tells it: memory held now, or the most there was."""
-    status = Path("/proc/self/status").read_text()
-    found = re.search(rf"^{name}:\s+([0-9]+) kB$", status, re.MULTILINE)
-    assert found is not None  # Linux always tells it
-    return int(found[1]) * 1024
+async def _by_sdk(count: int, url: str, body: dict[str, Any]) -> None:
+    await _bare(url, body, clients=_clients(count), agents=count)

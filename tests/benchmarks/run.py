@@ -36,6 +36,8 @@ BENCHMARKS = (
     "staged",
     "live_display",
     "many_agents",
+    "streams",
+    "faults",
     "scripted_agents",
     "journal",
     "sessions",
