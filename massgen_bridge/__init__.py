@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     )
     from massgen_bridge.events import (
         Abstained,
+        AgentUse,
         Answered,
         AnswerInfo,
         AnswerListed,
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
         BudgetName,
         BudgetReached,
         Conversation,
+        Cost,
         DeadlinePassed,
         Dissent,
         ErrorInfo,
@@ -129,6 +131,7 @@ if TYPE_CHECKING:
         TurnIdle,
         TurnLost,
         TurnStarted,
+        Use,
         Voted,
         VoteInfo,
     )
@@ -213,6 +216,7 @@ __all__ = [
     "AgentContext",
     "AgentCrashed",
     "AgentError",
+    "AgentUse",
     "Announce",
     "AnswerInfo",
     "AnswerListed",
@@ -242,6 +246,7 @@ __all__ = [
     "Connection",
     "ContextOverflow",
     "Conversation",
+    "Cost",
     "DeadlinePassed",
     "Declined",
     "Desk",
@@ -365,6 +370,7 @@ __all__ = [
     "TurnStarted",
     "UnsupportedContent",
     "Usage",
+    "Use",
     "VideoPart",
     "VoteInfo",
     "Voted",

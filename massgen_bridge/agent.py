@@ -76,6 +76,11 @@ class Usage(Frozen):
             calls=self.calls + other.calls,
         )
 
+    def __sub__(self, other: Usage) -> Usage:
+        """What is left without `other`; no figure falls below zero."""
+        names = type(self).model_fields
+        return Usage(**{name: max(0, getattr(self, name) - getattr(other, name)) for name in names})
+
 
 class Capabilities(Frozen):
     """What an agent can do; the host never asks for more.

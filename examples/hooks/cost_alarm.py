@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
-from massgen_bridge import LimitReached, ModelCallFinished, ToolVerdict, hookimpl, price_of
+from massgen_bridge import LimitReached, ModelCallFinished, ToolVerdict, hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from massgen_bridge import Record, RunStarted, Turn, Usage
+    from massgen_bridge import Record, Turn
 
 T = TypeVar("T")
 
@@ -33,24 +33,22 @@ class _Bill:
 
     most_usd: Decimal | None
     most_tokens: int | None
-    providers: Mapping[str | None, str | None]
     usd: Decimal = Decimal(0)
     tokens: int = 0
     uncounted: set[str] = field(default_factory=set)
     alarm: str | None = None
 
-    def add(self, agent_id: str | None, model: str, usage: Usage | None) -> None:
+    def add(self, call: ModelCallFinished) -> None:
         """Add one model call."""
-        if usage is None:
-            self.uncounted.add(model)
+        if call.usage is None:
+            self.uncounted.add(call.model)
             return
-        self.tokens += usage.input_tokens + usage.output_tokens
+        self.tokens += call.usage.input_tokens + call.usage.output_tokens
         if self.most_usd is not None:
-            price = price_of(usage, provider=self.providers.get(agent_id), model=model)
-            if price is None:
-                self.uncounted.add(model)
+            if call.cost_usd is None:
+                self.uncounted.add(call.model)
             else:
-                self.usd += price
+                self.usd += Decimal(str(call.cost_usd))
 
     @property
     def excess(self) -> str | None:
@@ -67,16 +65,12 @@ _bills: dict[str, _Bill] = {}
 
 
 @hookimpl
-def bridge_run_started(run_id: str, started: RunStarted) -> None:
+def bridge_run_started(run_id: str) -> None:
     """Open the bill of a run."""
     usd = _limit("COST_ALARM_USD", Decimal, "a number of dollars, such as 0.50")
     tokens = _limit("COST_ALARM_TOKENS", int, "a whole number of tokens, such as 50000")
     if usd is not None or tokens is not None:
-        _bills[run_id] = _Bill(
-            most_usd=usd,
-            most_tokens=tokens,
-            providers={seat.agent_id: seat.provider for seat in started.seats},
-        )
+        _bills[run_id] = _Bill(most_usd=usd, most_tokens=tokens)
 
 
 @hookimpl
@@ -86,9 +80,8 @@ def bridge_events(run_id: str, records: Sequence[Record]) -> None:
     if bill is None:
         return
     for record in records:
-        event = record.event
-        if isinstance(event, ModelCallFinished):
-            bill.add(record.agent_id, event.model, event.usage)
+        if isinstance(record.event, ModelCallFinished):
+            bill.add(record.event)
     if bill.excess and bill.alarm is None:
         bill.alarm = f"run {run_id} has used {bill.excess}"
         _tell(bill.alarm)

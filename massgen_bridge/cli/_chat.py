@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from massgen_bridge.cli._conversation import entered, told
+from massgen_bridge.cli._conversation import entered, told, total
 from massgen_bridge.cli._options import Output
 from massgen_bridge.cli._output import DONE, FAILED, INTERRUPTED, BadUsage, Stopped
 from massgen_bridge.cli._question import with_files
@@ -48,6 +48,7 @@ has a space before it.
   /new [NAME]  another conversation: a new one, or the session NAME
   /image PATH  a picture for the next question: a file, or an address
   /file PATH   a file of any kind for the next question
+  /cost        what the conversation has used so far
   /team        who takes part
   /help        this list
   /quit        leave; so do Ctrl-D and Ctrl-C at the prompt"""
@@ -152,6 +153,8 @@ class Chat:
                 self._is_left = True
             case "/history":
                 _tell(told(self._session.all_turns).rstrip("\n") or "Nothing was asked yet.")
+            case "/cost":
+                _tell(total(self._session.all_turns))
             case "/team":
                 _tell(self._team().rstrip("\n"))
             case "/image" | "/file":
@@ -223,6 +226,7 @@ class Chat:
     def _say_where_it_is(self) -> None:
         if self._session.name is not None and self._session.turns:
             name = self._session.name
+            _tell(total(self._session.all_turns))
             _tell(f"To go on: massgen-bridge chat {self._config} --session {name}")
 
     # --- elsewhere ------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ import typer
 
 from massgen_bridge.cli._output import DONE, Stopped
 from massgen_bridge.display.text import clean, clip, one_line
-from massgen_bridge.display.words import moment, saved_words
+from massgen_bridge.display.words import count, moment, saved_words, use_words
+from massgen_bridge.events import Use
 from massgen_bridge.messages import MediaPart
 from massgen_bridge.runtime.sessions import Session
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from massgen_bridge.messages import Message
     from massgen_bridge.runtime.sessions import SessionTurn
 
-__all__ = ["SessionName", "entered", "note_unfinished", "told", "turn_lines"]
+__all__ = ["SessionName", "entered", "note_unfinished", "told", "total", "turn_lines"]
 
 SessionName = Annotated[
     str | None,
@@ -71,6 +72,13 @@ def entered(session: Session | None, turn: Callable[[], int]) -> int:
 def told(turns: Iterable[SessionTurn]) -> str:
     """Turns as a person reads them, safe for a terminal."""
     return "\n".join(line for turn in turns for line in (*turn_lines(turn), ""))
+
+
+def total(turns: Iterable[SessionTurn]) -> str:
+    """What all turns have used together, in a line."""
+    asked = tuple(turns)
+    used = sum((turn.used for turn in asked if turn.used is not None), Use())
+    return f"In all: {count(len(asked), 'question')} · {use_words(used)}"
 
 
 def turn_lines(turn: SessionTurn) -> list[str]:

@@ -8,7 +8,7 @@ import typer
 
 from massgen_bridge.cli._app import COMMANDS
 from massgen_bridge.cli._asking import confirm
-from massgen_bridge.cli._conversation import told
+from massgen_bridge.cli._conversation import told, total
 from massgen_bridge.cli._options import AsJson, Debug, new_app
 from massgen_bridge.cli._output import print_json, say
 from massgen_bridge.cli._tables import table
@@ -61,9 +61,11 @@ def show(
     session = _existing(name)
     turns = session.all_turns
     if as_json:
-        print_json({"name": name, "turns": [_turn(turn) for turn in turns]})
+        used = session.used.model_dump(mode="json")
+        print_json({"name": name, "turns": [_turn(turn) for turn in turns], "used": used})
     elif turns:
-        say(told(turns).rstrip("\n"))
+        say(told(turns))
+        say(total(turns))
     else:
         typer.echo("Nothing was asked yet.", err=True)
 
@@ -126,4 +128,5 @@ def _turn(turn: SessionTurn) -> dict[str, Any]:
         "status": turn.status,
         "question": {"text": turn.question.text, "media": [part.type for part in media]},
         "answer": turn.answer,
+        "used": None if turn.used is None else turn.used.model_dump(mode="json"),
     }

@@ -110,13 +110,14 @@ class Frame:
         view = self.view
         if view.started is None:
             return
+        used = self.view.used()
         parts = [
             "massgen-bridge",
             one_line(view.started.strategy),
             *([f"round {view.round}"] if view.round else []),
             _short_time(max(0.0, self.now - view.started_at)),
-            count(view.calls(), "model call"),
-            tokens(view.usage()),
+            count(used.calls, "model call"),
+            tokens(used.usage),
         ]
         yield _line(_fitted(parts, width), "bold")
         if room >= _TALL:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, assert_never
 
-from massgen_bridge.agent import AnswerRef, Usage
+from massgen_bridge.agent import AnswerRef
 from massgen_bridge.display.voices import Voices
 from massgen_bridge.events import (
     Abstained,
@@ -50,6 +50,7 @@ from massgen_bridge.events import (
     TurnIdle,
     TurnLost,
     TurnStarted,
+    Use,
     Voted,
 )
 from massgen_bridge.runtime.recorder import Ledger
@@ -416,13 +417,9 @@ class RunView:
             for author in agent.ballot.authors
         )
 
-    def usage(self) -> Usage:
-        """Tokens of all agents so far."""
-        return sum((agent.ledger.usage for agent in self.agents.values()), Usage())
-
-    def calls(self) -> int:
-        """Model calls of all agents so far."""
-        return sum(agent.ledger.calls for agent in self.agents.values())
+    def used(self) -> Use:
+        """What all agents have used so far."""
+        return sum((agent.ledger.used for agent in self.agents.values()), Use())
 
     # --- taking in ------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from massgen_bridge.display.text import clean, clip, one_line
 from massgen_bridge.display.words import (
     ADVICE,
     answer_words,
+    cost_words,
     count,
     listing,
     made_of,
@@ -22,6 +23,7 @@ from massgen_bridge.display.words import (
     stage_words,
     tie_breaker,
     tokens,
+    use_words,
 )
 
 if TYPE_CHECKING:
@@ -69,14 +71,12 @@ def outcome(view: RunView) -> Iterator[Line]:
 
 
 def totals(view: RunView) -> Line:
-    """Calls, tokens, time and the run's id."""
+    """Calls, tokens, cost, time and the run's id."""
     result = view.result
-    usage = view.usage() if result is None else result.usage
-    calls = view.calls() if result is None else result.calls
+    used = view.used() if result is None else result.used
     duration = view.last_at - view.started_at if result is None else result.duration_s
     parts = (
-        count(calls, "model call"),
-        f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out",
+        use_words(used),
         seconds(duration),
         f"run {one_line(view.run_id)}",
     )
@@ -104,6 +104,7 @@ def _agents(view: RunView) -> Iterator[Line]:
     for agent in view.agents.values():
         what = made_of(agent.seat)
         facts = [phase_of(agent), count(votes[agent.id], "vote"), tokens(agent.ledger.usage)]
+        facts += cost_words(agent.ledger.cost, names=False)
         facts.append(seconds(agent.elapsed_s(view.last_at)))
         yield Line(f"{name_of(view, agent.id)}, {what}: {', '.join(facts)}", indent=2)
     yield Line("")

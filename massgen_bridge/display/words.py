@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from massgen_bridge.agent import Source, Usage
     from massgen_bridge.display.state import AgentView, RunView
     from massgen_bridge.errors import ErrorKind
-    from massgen_bridge.events import RunResult, Seat, StageInfo, StageStanding
+    from massgen_bridge.events import Cost, RunResult, Seat, StageInfo, StageStanding, Use
     from massgen_bridge.messages import Message
 
 __all__ = [
     "ADVICE",
     "answer_words",
+    "cost_words",
     "count",
     "dollars",
     "listing",
@@ -39,6 +40,7 @@ __all__ = [
     "stage_words",
     "tie_breaker",
     "tokens",
+    "use_words",
 ]
 
 ADVICE: dict[ErrorKind, str] = {
@@ -65,6 +67,7 @@ _MINUTE = 60
 _KILO = 1000
 _FOREMOST = 5
 _LONGEST_ADDRESS = 100
+_LONGEST_NAME = 60
 
 
 def count(number: int, noun: str) -> str:
@@ -98,6 +101,36 @@ def dollars(usd: float | None, unpriced_calls: int) -> str:
         return "free"
     shown = money(usd)
     return f"at least {shown}" if unpriced_calls else shown
+
+
+def cost_words(cost: Cost, *, names: bool = True) -> list[str]:
+    """What calls cost, for a list of facts; nothing of what is free, or where none was made.
+
+    Args:
+        cost: What they cost.
+        names: Whether models without a price are named.
+    """
+    told = [money(cost.usd)] if cost.usd else []
+    if not cost.unpriced_calls:
+        return told
+    told = [f"at least {one}" for one in told]
+    if not names:
+        return told or ["cost unknown"]
+    some = [f"model {clip(one_line(name), _LONGEST_NAME)}" for name in cost.unpriced[:_FOREMOST]]
+    rest = len(cost.unpriced) - _FOREMOST
+    whose = listing([*some, f"{rest} more"] if rest > 0 else some)
+    return [*told, f"cost unknown for {whose}"]
+
+
+def use_words(used: Use) -> str:
+    """Calls, tokens and cost in one line."""
+    usage = used.usage
+    facts = (
+        count(used.calls, "model call"),
+        f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out",
+        *cost_words(used.cost),
+    )
+    return " · ".join(facts)
 
 
 def tokens(usage: Usage) -> str:

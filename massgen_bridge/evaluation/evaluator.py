@@ -12,10 +12,8 @@ from anyio import to_thread
 from massgen_bridge.errors import JournalError
 from massgen_bridge.evaluation.results import Begun, Cell, Graded
 from massgen_bridge.events import RunFinished
-from massgen_bridge.export import export_of
 from massgen_bridge.runtime.execution import execute, resume
 from massgen_bridge.runtime.index import RunIndex, new_run_id
-from massgen_bridge.runtime.journal import read_run
 from massgen_bridge.runtime.journal_file import read_ends
 from massgen_bridge.runtime.stopped import StoppedRun
 
@@ -167,11 +165,11 @@ def _stopped(path: Path) -> StoppedRun | None:
 
 
 def _graded(task: Task, path: Path) -> Graded:
-    records = list(read_run(path))
-    last = records[-1].event
+    ends = read_ends(path)
+    last = None if ends is None else ends[1].event
     if not isinstance(last, RunFinished):
         raise JournalError(f"the run {path.stem!r} has no end in its journal")
-    result, cost = last.result, export_of(records).cost
+    result = last.result
     return Graded(
         question=task.cell.question,
         repeat=task.repeat,
@@ -185,8 +183,8 @@ def _graded(task: Task, path: Path) -> Graded:
         calls=result.calls,
         input_tokens=result.usage.input_tokens,
         output_tokens=result.usage.output_tokens,
-        cost_usd=cost.usd,
-        unpriced_calls=cost.unpriced_calls,
+        cost_usd=result.cost.usd,
+        unpriced_calls=result.cost.unpriced_calls,
         duration_s=result.duration_s,
     )
 

@@ -77,11 +77,13 @@ from massgen_bridge.events._turns import (
     TurnStarted,
     WaitReason,
 )
+from massgen_bridge.events._used import AgentUse, Cost, Use
 from massgen_bridge.messages import Frozen
 
 __all__ = [
     "SCHEMA_VERSION",
     "Abstained",
+    "AgentUse",
     "AnswerInfo",
     "AnswerListed",
     "AnswerRejected",
@@ -91,6 +93,7 @@ __all__ = [
     "BudgetName",
     "BudgetReached",
     "Conversation",
+    "Cost",
     "DeadlinePassed",
     "Dissent",
     "ErrorInfo",
@@ -137,6 +140,7 @@ __all__ = [
     "TurnIdle",
     "TurnLost",
     "TurnStarted",
+    "Use",
     "VoteInfo",
     "Voted",
     "WaitReason",

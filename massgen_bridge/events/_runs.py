@@ -10,6 +10,7 @@ from pydantic import Field
 from massgen_bridge.agent import AnswerRef, Source, StopReason, Usage
 from massgen_bridge.budget import BudgetName
 from massgen_bridge.errors import ErrorKind, RunFailed
+from massgen_bridge.events._used import AgentUse, Cost, Use
 from massgen_bridge.messages import Frozen, JsonValue, MediaPart, Message
 
 TeamRole = Literal["propose", "vote", "break_ties"]
@@ -156,7 +157,10 @@ class RunResult(Frozen):
         winning: Label and version of the winning answer.
         tie_broken_by: What decided a tie, None where there was none.
         stages: Of a vote by rankings, in order; `votes` are then the rankings of the run-off.
+        usage: Tokens of all turns.
         calls: Model calls made, retries and failures included.
+        cost: What they cost, as far as it is known.
+        agents: What each agent has used, in the order of the configuration.
         duration_s: Wall time in seconds.
     """
 
@@ -176,8 +180,15 @@ class RunResult(Frozen):
     tie_broken_by: str | None = None
     usage: Usage = Usage()
     calls: int = 0
+    cost: Cost = Cost()
+    agents: tuple[AgentUse, ...] = ()
     duration_s: float = 0.0
     message: str | None = None
+
+    @property
+    def used(self) -> Use:
+        """Calls, tokens and cost of the whole run."""
+        return Use(calls=self.calls, usage=self.usage, cost=self.cost)
 
     @property
     def dissent(self) -> tuple[Dissent, ...]:

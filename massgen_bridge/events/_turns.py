@@ -81,11 +81,16 @@ class ModelCallStarted(Frozen):
 
 
 class ModelCallFinished(Frozen):
-    """A model call ended well; `usage` covers this call alone and is None where unknown."""
+    """A model call ended well; `usage` covers this call alone and is None where unknown.
+
+    `cost_usd` is what it cost in US dollars, None where the price is not known. The host fills it
+    in by its price list; an agent that knows better says so itself.
+    """
 
     type: Literal["model_call_finished"] = "model_call_finished"
     model: str
     usage: Usage | None = None
+    cost_usd: float | None = Field(default=None, ge=0)
     source: str | None = None
 
 
@@ -228,10 +233,14 @@ class TurnStarted(Frozen):
 
 
 class TurnDone(Frozen):
-    """The turn's one terminal event, when it went well."""
+    """The turn's one terminal event, when it went well.
+
+    `cost_usd` is what the tokens cost that none of its calls told, as far as that is known.
+    """
 
     type: Literal["turn_done"] = "turn_done"
     result: TurnResult
+    cost_usd: float | None = Field(default=None, ge=0)
 
 
 class TurnFailed(Frozen):

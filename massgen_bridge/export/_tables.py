@@ -53,7 +53,7 @@ def money(run: RunExport) -> Html:
             scrolling(table, "Cost and tokens"),
             el(
                 "p",
-                "Prices are list prices on the day of the export, in US dollars.",
+                "Prices are list prices on the day of the run, in US dollars.",
                 class_="note",
             ),
         )

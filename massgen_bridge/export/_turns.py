@@ -35,6 +35,7 @@ from massgen_bridge.events import (
     VoteInfo,
 )
 from massgen_bridge.export.model import ModelCall, Refusal, TeamWork, ToolUse, TurnPart, Wait
+from massgen_bridge.runtime.spending import TurnSpending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,7 @@ class _Open:
     waits: list[Wait] = field(default_factory=list)
     tools: list[ToolUse] = field(default_factory=list)
     team: TeamWork | None = None
-    providers: dict[str | None, str | None] = field(default_factory=dict)
+    spent: TurnSpending = field(default_factory=TurnSpending)
 
     def part(self) -> TurnPart:
         counted = [call.usage for call in self.calls if call.usage is not None]
@@ -92,6 +93,7 @@ class _Open:
             waits=tuple(self.waits),
             tools=tuple(self.tools),
             usage=self.usage or sum(counted, Usage()),
+            cost=self.spent.cost,
             team=self.team,
         )
 
@@ -148,22 +150,20 @@ class _Open:
                 self._tool(result.call_id, ended)
 
     def _call(self, event: ModelCallStarted | ModelCallFinished, at_s: float) -> None:
-        whose = {"source": event.source, "provider": self.providers.get(event.source)}
         if isinstance(event, ModelCallStarted):
-            self.calls.append(ModelCall(model=event.model, start_s=at_s, **whose))
+            self.calls.append(ModelCall(model=event.model, source=event.source, start_s=at_s))
             return
-        done = {"model": event.model, "end_s": at_s, "usage": event.usage}
+        self.spent.called(event)
+        done = event.model_dump(include={"model", "cost_usd"})
+        done |= {"end_s": at_s, "usage": event.usage}
         last = [number for number, one in enumerate(self.calls) if one.source == event.source][-1:]
         if last and self.calls[last[0]].end_s is None:
             self.calls[last[0]] = self.calls[last[0]].model_copy(update=done)
         else:
-            self.calls.append(ModelCall(start_s=at_s, **done, **whose))
+            self.calls.append(ModelCall(start_s=at_s, source=event.source, **done))
 
     def _inner(self, event: InnerRunStarted | InnerRunFinished) -> None:
         """Take in what a team began or ended; what teams within it do is told by its own run."""
-        if isinstance(event, InnerRunStarted):
-            at = "" if event.source is None else f"{event.source}/"
-            self.providers |= {f"{at}{seat.agent_id}": seat.provider for seat in event.seats}
         if event.source is not None:
             return
         if isinstance(event, InnerRunStarted):
@@ -234,6 +234,7 @@ class TurnLog:
         match event:
             case TurnDone(result=result):
                 turn.ended, turn.outcome = True, "done"
+                turn.spent.done(event, turn.agent_id)
                 turn.usage, turn.text = result.usage, result.message.text
             case TurnFailed(kind=kind, message=message) | TurnLost(kind=kind, message=message):
                 turn.ended, turn.outcome, turn.said = True, "failed", f"{kind}: {message}"

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from massgen_bridge.agent import AnswerRef
-    from massgen_bridge.export.model import Cost, GivenAnswer, RunExport, TurnPart, VoteCast
+    from massgen_bridge.events import Cost
+    from massgen_bridge.export.model import GivenAnswer, RunExport, TurnPart, VoteCast
 
 __all__ = [
     "answer_name",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from decimal import Decimal
-from functools import cache
 from math import isclose
 from typing import TYPE_CHECKING
 
-from massgen_bridge.agent import AnswerRef, Usage
+from massgen_bridge.agent import AnswerRef
 from massgen_bridge.display.state import RunView
 from massgen_bridge.display.words import ADVICE, saved_words, source_words
 from massgen_bridge.events import (
@@ -23,7 +21,6 @@ from massgen_bridge.export._turns import TurnLog
 from massgen_bridge.export.model import (
     AgentPart,
     Break,
-    Cost,
     EarlierTurn,
     Failure,
     GivenAnswer,
@@ -34,14 +31,13 @@ from massgen_bridge.export.model import (
     VoteCast,
 )
 from massgen_bridge.messages import MediaPart
-from massgen_bridge.models.prices import price_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from massgen_bridge.agent import Source
     from massgen_bridge.display.state import AgentView
-    from massgen_bridge.events import AnswerListed, Exchange, Record, RunResult, Seat, VoteInfo
+    from massgen_bridge.events import AnswerListed, Exchange, Record, RunResult, VoteInfo
     from massgen_bridge.export.model import Standing, TurnPart
     from massgen_bridge.messages import MediaPart, Message
 
@@ -51,7 +47,7 @@ __all__ = ["export_of"]
 def export_of(records: Iterable[Record]) -> RunExport:
     """The whole of a run.
 
-    The same records give the same value, but for the prices, which are those of today's list.
+    The same records give the same value.
 
     Args:
         records: All records of one run, in order, as the journal has them: without secrets.
@@ -101,8 +97,8 @@ class _Story:
     def told(self) -> RunExport:
         """Everything."""
         view, result = self._view, self._view.result
-        seats = {agent.id: agent.seat for agent in view.agents.values()}
-        turns = tuple(_priced(turn, seats.get(turn.agent_id)) for turn in self._log.turns())
+        used = result.used if result else view.used()
+        turns = tuple(self._log.turns())
         rounds = tuple(self._rounds(turns))
         started = view.started
         last_s = round(view.last_at - view.started_at, 3)
@@ -139,9 +135,9 @@ class _Story:
             deadline_s=self._deadline,
             budgets=tuple(self._budgets),
             breaks=tuple(self._breaks),
-            calls=result.calls if result else view.calls(),
-            usage=result.usage if result else view.usage(),
-            cost=_sum(turn.cost for turn in turns),
+            calls=used.calls,
+            usage=used.usage,
+            cost=used.cost,
         )
 
     # --- its parts ------------------------------------------------------------------------------
@@ -155,7 +151,7 @@ class _Story:
                 calls=agent.ledger.calls,
                 busy_s=round(sum(turn.end_s - turn.start_s for turn in own), 3),
                 usage=agent.ledger.usage,
-                cost=_sum(turn.cost for turn in own),
+                cost=agent.ledger.cost,
             )
 
     def _answers(self, turns: tuple[TurnPart, ...]) -> Iterable[GivenAnswer]:
@@ -343,41 +339,6 @@ def _attachments(question: Message) -> tuple[str, ...]:
         f"{part.type} {part.name}" if part.name else part.type
         for part in question.parts
         if isinstance(part, MediaPart)
-    )
-
-
-# --- money --------------------------------------------------------------------------------------
-
-
-def _priced(turn: TurnPart, seat: Seat | None) -> TurnPart:
-    """The turn with its cost: that of each call, or of the whole where only that is counted."""
-    provider = seat.provider if seat else None
-    counted = [
-        (call.model, call.usage, call.provider or provider)
-        for call in turn.calls
-        if call.usage is not None
-    ]
-    if not counted and turn.usage != Usage():
-        model = turn.calls[-1].model if turn.calls else (seat.model or "" if seat else "")
-        counted = [(model, turn.usage, provider)]
-    prices = [_price(usage, whose, model) for model, usage, whose in counted]
-    known = [price for price in prices if price is not None]
-    usd = float(sum(known, Decimal())) if known else None
-    cost = Cost(usd=usd, unpriced_calls=len(prices) - len(known))
-    return turn.model_copy(update={"cost": cost})
-
-
-@cache
-def _price(usage: Usage, provider: str | None, model: str) -> Decimal | None:
-    return price_of(usage, provider=provider, model=model)
-
-
-def _sum(costs: Iterable[Cost]) -> Cost:
-    given = tuple(costs)
-    known = [Decimal(str(cost.usd)) for cost in given if cost.usd is not None]
-    return Cost(
-        usd=float(sum(known, Decimal())) if known else None,
-        unpriced_calls=sum(cost.unpriced_calls for cost in given),
     )
 
 

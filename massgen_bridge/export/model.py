@@ -13,14 +13,13 @@ from pydantic import Field
 from massgen_bridge.agent import AnswerRef, StopReason, Usage
 from massgen_bridge.budget import BudgetName
 from massgen_bridge.errors import ErrorKind
-from massgen_bridge.events import Dissent, Purpose, RunResult, RunStatus, Seat, StageInfo
+from massgen_bridge.events import Cost, Dissent, Purpose, RunResult, RunStatus, Seat, StageInfo
 from massgen_bridge.messages import Frozen, JsonValue
 
 __all__ = [
     "EXPORT_VERSION",
     "AgentPart",
     "Break",
-    "Cost",
     "EarlierTurn",
     "Failure",
     "GivenAnswer",
@@ -56,30 +55,19 @@ Outcome = Literal[
 Standing = Literal["winner", "standing", "replaced", "late", "step"]
 
 
-class Cost(Frozen):
-    """What model calls cost.
-
-    Attributes:
-        usd: Dollars of the calls whose price is known; null where no call's is.
-        unpriced_calls: Calls that used tokens and whose price is not known.
-    """
-
-    usd: float | None = None
-    unpriced_calls: int = 0
-
-
 class ModelCall(Frozen):
     """One request to a model; `end_s` and `usage` are null where it failed or was stopped.
 
-    `source` is the member that made it, with its `provider`, where the agent is a team.
+    `source` is the member that made it, where the agent is a team. `cost_usd` is null where the
+    price is not known.
     """
 
     model: str
     source: str | None = None
-    provider: str | None = None
     start_s: float
     end_s: float | None = None
     usage: Usage | None = None
+    cost_usd: float | None = None
 
 
 class Wait(Frozen):
@@ -335,7 +323,7 @@ class RunExport(Frozen):
         breaks: Where the run was broken off, and resumed later.
         calls: Model calls, failed ones and repeated ones included.
         usage: Tokens of all turns.
-        cost: By list prices on the day of the export.
+        cost: By list prices on the day of the run.
     """
 
     v: Literal[1] = EXPORT_VERSION

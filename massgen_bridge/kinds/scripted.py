@@ -236,7 +236,7 @@ class ScriptedAgent:
             if isinstance(part, TextPart)
         )
         usage = Usage(input_tokens=prompt, output_tokens=len(text.split()), calls=1)
-        await emit(ModelCallFinished(model=_MODEL, usage=usage))
+        await emit(ModelCallFinished(model=_MODEL, usage=usage, cost_usd=0.0))
         return usage
 
 

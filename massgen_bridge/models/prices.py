@@ -68,6 +68,10 @@ def price_of(
     spec = next((spec for spec in providers if spec.name == provider), None)
     if spec is None:
         return None
+    return _listed(usage, spec, model)
+
+
+def _listed(usage: Usage, spec: ProviderSpec, model: str) -> Decimal | None:
     if spec.prices_id is None:
         return Decimal(0)
     import genai_prices  # noqa: PLC0415 - a long list that most commands never ask for
@@ -103,7 +107,8 @@ class PriceList:
         self, connections: Mapping[str, Connection], providers: Sequence[ProviderSpec] = PROVIDERS
     ) -> None:
         self.connections = connections
-        self._providers = providers
+        self._providers = {spec.name: spec for spec in reversed(providers)}
+        self._is_read = False
 
     def unknown(self, agent_id: str) -> Connection | None:
         """A model of an agent, or of a member of it, whose price is not known.
@@ -117,30 +122,49 @@ class PriceList:
                     return way
         return None
 
-    def __call__(self, agent: str, model: str | None, usage: Usage) -> Decimal:
-        """US dollars of a call.
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether asking takes no time worth mentioning: the list was read, or is not needed."""
+        return self._is_read or not any(
+            self._charges(way)
+            for connection in self.connections.values()
+            for way in (connection, *connection.fallback)
+        )
+
+    def __call__(self, agent: str, model: str | None, usage: Usage | None) -> Decimal | None:
+        """US dollars of a call; None where they are not known.
 
         Args:
             agent: The id of the agent that made it, or `team/member`. What one without a model of
-                its own asks by its own code has no price that is known here: it counts as nothing.
+                its own asks by its own code has no price that is known here.
             model: What the call's record names. The price of the agent's own model counts where
                 that one's is not known.
-            usage: The tokens of the call.
+            usage: The tokens of the call; None where they are not told.
         """
         connection = self.connections.get(agent)
         while connection is None and "/" in agent:
             agent = agent.rpartition("/")[0]
             connection = self.connections.get(agent)
         if connection is None:
-            return Decimal(0)
+            return None
         connection = _answering(connection, model)
+        if usage is None:
+            return None if self._charges(connection) else Decimal(0)
         price = self._of(connection, model, usage) if model else None
-        if price is None:
+        if price is None and model != connection.model:
             price = self._of(connection, connection.model, usage)
-        return price or Decimal(0)
+        return price
 
     def _of(self, connection: Connection, model: str, usage: Usage) -> Decimal | None:
-        return price_of(usage, provider=connection.provider, model=model, providers=self._providers)
+        spec = self._providers.get(connection.provider)
+        if spec is None:
+            return None
+        self._is_read |= spec.prices_id is not None
+        return _listed(usage, spec, model)
+
+    def _charges(self, connection: Connection) -> bool:
+        spec = self._providers.get(connection.provider)
+        return spec is None or spec.prices_id is not None
 
 
 def _answering(connection: Connection, model: str | None) -> Connection:

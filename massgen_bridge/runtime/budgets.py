@@ -23,12 +23,8 @@ __all__ = ["Budgets", "ledger_for"]
 
 
 def ledger_for(prepared: Prepared) -> Ledger:
-    """A ledger that counts whatever the budgets of a run are about."""
-    plan = prepared.plan
-    budgets = (plan.budget, *(agent.budget for agent in plan.agents))
-    costs = any(budget.cost_usd is not None for budget in budgets)
-    limited = (agent.seat.agent_id for agent in plan.agents if agent.budget)
-    return Ledger(limited, price=prepared.prices if costs else None)
+    """A ledger of a run and of each of its agents."""
+    return Ledger(agent.seat.agent_id for agent in prepared.plan.agents)
 
 
 class Budgets:

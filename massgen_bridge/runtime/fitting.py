@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from massgen_bridge.agent import Limits, Turn
+from massgen_bridge.agent import Limits, Turn, Usage
 from massgen_bridge.errors import AgentError, MediaError, UnsupportedContent
 from massgen_bridge.events import (
     LogLine,
@@ -67,9 +67,10 @@ class FittingExecutor:
         if not turn.tools and not _has_media(turn):
             return await self._executor.run_turn(setup, turn, emit)
         under_way = self._under_way[turn.turn_id] = _UnderWay()
+        described = _Counted(emit)
         try:
             with under_way.scope:
-                turn = await self._fitted(agent, turn, emit)
+                turn = await self._fitted(agent, turn, described)
         except AgentError as error:
             return TurnFailed(kind=error.kind, message=str(error), retryable=error.retryable)
         finally:
@@ -77,7 +78,8 @@ class FittingExecutor:
             under_way.ended.set()
         if under_way.reason is not None:
             return TurnCancelled(reason=under_way.reason)
-        return await self._executor.run_turn(setup, turn, emit)
+        outcome = await self._executor.run_turn(setup, turn, emit)
+        return described.added_to(outcome)
 
     def cancel(self, turn_id: str, reason: str) -> None:
         """Stop a turn."""
@@ -162,6 +164,27 @@ class FittingExecutor:
             return outcome.result.text.strip()
         why = outcome.message if isinstance(outcome, TurnFailed) else "it said nothing"
         raise MediaError(f"the model {describer.model!r} did not describe the picture: {why}")
+
+
+class _Counted:
+    """Passes on what is told beside an agent's own work, and counts what it uses."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._usage = Usage()
+
+    async def __call__(self, event: TurnEvent, /) -> None:
+        if isinstance(event, ModelCallFinished) and event.usage is not None:
+            self._usage += event.usage
+        await self._emit(event)
+
+    def added_to(self, outcome: TurnOutcome) -> TurnOutcome:
+        """The end of the turn with all that it used, where the agent counts for itself alone."""
+        if not isinstance(outcome, TurnDone) or outcome.result.usage is None:
+            return outcome
+        usage = outcome.result.usage + self._usage
+        result = outcome.result.model_copy(update={"usage": usage})
+        return outcome.model_copy(update={"result": result})
 
 
 class _UnderWay:

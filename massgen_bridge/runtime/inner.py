@@ -35,7 +35,6 @@ from massgen_bridge.runtime.inner_turns import (
     conversation_of,
     deadline_within,
     for_turn,
-    less,
     question_of,
     vote_of,
 )
@@ -220,7 +219,7 @@ class InnerTeam:
             result = await go_on(again, found, past, crew, wrap=told)
         else:
             result = found
-        return result, less(result.usage, counted)
+        return result, result.usage - counted
 
 
 class _Telling:

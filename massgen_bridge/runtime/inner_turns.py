@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from massgen_bridge import ballots
-from massgen_bridge.agent import TurnResult, Usage
+from massgen_bridge.agent import TurnResult
 from massgen_bridge.errors import AgentCrashed, ProtocolFailed, error_of_kind
 from massgen_bridge.events import Conversation, Exchange, OuterTurn
 from massgen_bridge.messages import (
@@ -22,7 +22,7 @@ from massgen_bridge.runtime.rewrite import media_name
 from massgen_bridge.strategies.poll import POLL, Poll, majority_of, order_of
 
 if TYPE_CHECKING:
-    from massgen_bridge.agent import Turn
+    from massgen_bridge.agent import Turn, Usage
     from massgen_bridge.events import RunResult
     from massgen_bridge.messages import JsonValue
     from massgen_bridge.runtime.plan import PlannedAgent
@@ -34,7 +34,6 @@ __all__ = [
     "conversation_of",
     "deadline_within",
     "for_turn",
-    "less",
     "question_of",
     "vote_of",
 ]
@@ -188,13 +187,3 @@ def _failure(result: RunResult) -> Exception:
     text = f"the team came to no answer: {said or result.message or result.status}"
     kinds = {one.kind for one in result.errors}
     return error_of_kind(kinds.pop())(text) if len(kinds) == 1 else AgentCrashed(text)
-
-
-def less(usage: Usage, counted: Usage) -> Usage:
-    """What is not counted yet."""
-    return Usage(
-        **{
-            name: max(0, getattr(usage, name) - getattr(counted, name))
-            for name in Usage.model_fields
-        }
-    )

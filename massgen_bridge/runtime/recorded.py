@@ -187,6 +187,7 @@ async def _run(
             marks=None if tape is None else marks_of(tape),
             attached=started.attached,
             gallery=Gallery(crew.workspaces),
+            price=prepared.prices,
         )
         try:
             return await runner.run()
@@ -207,7 +208,8 @@ def _end_turn(session: Session, result: RunResult, secrets: Iterable[str]) -> No
     forms = SecretForms(secrets)
     answer = None if result.answer is None else forms.mask(result.answer)
     try:
-        session.finish(result.run_id, result.status, answer, _without(forms, result.media))
+        media = _without(forms, result.media)
+        session.finish(result.run_id, result.status, answer, media, used=result.used)
     except JournalError as error:
         # The answer is there, and whoever opens the session next takes it from the journal.
         _logger.warning("%s", error)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from massgen_bridge.agent import Usage
 from massgen_bridge.events import (
+    AgentUse,
     ErrorInfo,
     Event,
     InnerRunFinished,
@@ -20,15 +20,18 @@ from massgen_bridge.events import (
     TurnFailed,
     TurnLost,
     TurnStarted,
+    Use,
 )
 from massgen_bridge.runtime.histories import Histories
+from massgen_bridge.runtime.spending import Spending, TurnSpending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from decimal import Decimal
 
-    from massgen_bridge.events import RunResult
+    from massgen_bridge.events import Cost, RunResult
 
-__all__ = ["JournalWriter", "Ledger", "Price", "Recorder"]
+__all__ = ["JournalWriter", "Ledger", "Recorder"]
 
 
 class JournalWriter(Protocol):
@@ -45,13 +48,6 @@ class JournalWriter(Protocol):
         """Return when everything that was appended is durable."""
 
 
-class Price(Protocol):
-    """What model calls cost."""
-
-    def __call__(self, agent: str, model: str | None, usage: Usage) -> Decimal:
-        """US dollars of a call by an agent or `team/member`; its model is None where not told."""
-
-
 @dataclass
 class _OpenTurn:
     """What a turn has used so far; `usage` is None until a call has told of some."""
@@ -59,7 +55,16 @@ class _OpenTurn:
     since: float
     until: float
     usage: Usage | None = None
-    cost: Decimal = Decimal(0)
+    spent: TurnSpending = field(default_factory=TurnSpending)
+
+
+@dataclass
+class _Tally:
+    """What one of those within an agent has used."""
+
+    calls: int = 0
+    usage: Usage = field(default_factory=Usage)
+    spent: Spending = field(default_factory=Spending)
 
 
 class Ledger:
@@ -69,7 +74,6 @@ class Ledger:
 
     Args:
         agents: Whose use is also to be known by itself, by agent id.
-        price: What calls cost; nothing where it is not given.
 
     Attributes:
         calls: Model calls that have begun.
@@ -77,13 +81,13 @@ class Ledger:
         agents: The ledger of each agent that was asked for.
     """
 
-    def __init__(self, agents: Iterable[str] = (), *, price: Price | None = None) -> None:
+    def __init__(self, agents: Iterable[str] = ()) -> None:
         self.calls = 0
         self.errors: list[ErrorInfo] = []
-        self.agents = {agent_id: Ledger(price=price) for agent_id in agents}
-        self._price = price
+        self.agents = {agent_id: Ledger() for agent_id in agents}
         self._done = Usage()
-        self._cost = Decimal(0)
+        self._spent = Spending()
+        self._within: dict[str, _Tally] = {}
         self._turns_s = 0.0
         self._open: dict[str, _OpenTurn] = {}
 
@@ -94,8 +98,36 @@ class Ledger:
 
     @property
     def cost_usd(self) -> Decimal:
-        """Dollars of all turns."""
-        return sum((turn.cost for turn in self._open.values()), self._cost)
+        """Dollars of all turns, as far as they are known."""
+        return sum((turn.spent.usd for turn in self._open.values()), self._spent.usd)
+
+    @property
+    def cost(self) -> Cost:
+        """What all turns cost."""
+        spent = Spending()
+        for one in (self._spent, *(turn.spent for turn in self._open.values())):
+            spent.merge(one)
+        return spent.cost
+
+    @property
+    def used(self) -> Use:
+        """Calls, tokens and cost together."""
+        return Use(calls=self.calls, usage=self.usage, cost=self.cost)
+
+    def used_by(self, agent_id: str) -> AgentUse:
+        """What this is the ledger of: an agent."""
+        members = tuple(
+            AgentUse(
+                agent_id=f"{agent_id}/{name}",
+                calls=one.calls,
+                usage=one.usage,
+                cost=one.spent.cost,
+            )
+            for name, one in self._within.items()
+        )
+        return AgentUse(
+            agent_id=agent_id, calls=self.calls, usage=self.usage, cost=self.cost, members=members
+        )
 
     @property
     def turns_s(self) -> float:
@@ -116,14 +148,12 @@ class Ledger:
                 # What an earlier attempt at this turn has used stays counted.
                 self._close(turn_id)
                 self._open[turn_id] = _OpenTurn(record.at, record.at)
-            case ModelCallStarted():
-                self.calls += 1
-            case ModelCallFinished():
-                self._called(record, event)
+            case ModelCallStarted() | ModelCallFinished():
+                self._call(record, event)
             case InnerRunFinished(result=inner):
                 self._fail_within(record, inner)
-            case TurnDone(result=result):
-                self._done_with(record, result.usage)
+            case TurnDone():
+                self._done_with(record, event)
             case TurnFailed() | TurnCancelled() | TurnLost():
                 self._close(turn_id)
                 if not isinstance(event, TurnCancelled):
@@ -131,31 +161,38 @@ class Ledger:
             case _:
                 pass
 
-    def _called(self, record: Record, event: ModelCallFinished) -> None:
+    def _call(self, record: Record, event: ModelCallStarted | ModelCallFinished) -> None:
+        if isinstance(event, ModelCallStarted):
+            self.calls += 1
+            if event.source is not None:
+                self._member(event.source).calls += 1
+            return
+        turn_id = record.turn_id or ""
+        turn = self._open.setdefault(turn_id, _OpenTurn(record.at, record.at))
+        turn.spent.called(event)
         if event.usage is not None:
-            turn_id = record.turn_id or ""
-            turn = self._open.setdefault(turn_id, _OpenTurn(record.at, record.at))
             turn.usage = event.usage if turn.usage is None else turn.usage + event.usage
-            within = "" if event.source is None else f"/{event.source}"
-            turn.cost += self._cost_of(f"{record.agent_id}{within}", event.model, event.usage)
+        if event.source is not None:
+            member = self._member(event.source)
+            member.spent.add(event.model, event.cost_usd)
+            member.usage += event.usage or Usage()
 
-    def _done_with(self, record: Record, usage: Usage | None) -> None:
-        """End a turn that says itself what it has used, where it does."""
+    def _done_with(self, record: Record, event: TurnDone) -> None:
         turn = self._open.get(record.turn_id or "")
-        if turn is not None and turn.usage is None and usage is not None:
-            turn.cost = self._cost_of(record.agent_id or "", None, usage)
-        self._close(record.turn_id or "", usage)
+        if turn is not None:
+            turn.spent.done(event, record.agent_id or "")
+        self._close(record.turn_id or "", event.result.usage)
+
+    def _member(self, source: str) -> _Tally:
+        return self._within.setdefault(source, _Tally())
 
     def _close(self, turn_id: str, usage: Usage | None = None) -> None:
         turn = self._open.pop(turn_id, None)
         counted = None if turn is None else turn.usage
         self._done += usage or counted or Usage()
         if turn is not None:
-            self._cost += turn.cost
+            self._spent.merge(turn.spent)
             self._turns_s += turn.until - turn.since
-
-    def _cost_of(self, agent: str, model: str | None, usage: Usage) -> Decimal:
-        return Decimal(0) if self._price is None else self._price(agent, model, usage)
 
     def _fail_within(self, record: Record, inner: RunResult) -> None:
         """What failed in a team; a turn that was started again tells it again."""

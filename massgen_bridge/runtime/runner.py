@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from massgen_bridge.runtime.executor import Executor
     from massgen_bridge.runtime.plan import RunPlan
     from massgen_bridge.runtime.recorder import Recorder
+    from massgen_bridge.runtime.spending import Price
 
 __all__ = ["Runner", "opening"]
 
@@ -78,6 +79,7 @@ class Runner:
         marks: What the marks on ballots are made from; a new secret by default.
         attached: What single agents get with every task, by agent id.
         gallery: Takes care of the pictures of answers; in temporary folders by default.
+        price: What model calls cost.
 
     Attributes:
         result: What the run gave, also after a cancellation; None while it runs.
@@ -96,6 +98,7 @@ class Runner:
         marks: str | None = None,
         attached: Mapping[str, tuple[MediaPart, ...]] | None = None,
         gallery: Gallery | None = None,
+        price: Price | None = None,
     ) -> None:
         self._plan = plan
         self._conversation = conversation
@@ -111,6 +114,7 @@ class Runner:
             earlier=_earlier(plan, conversation),
             attached=attached or {},
             gallery=gallery or Gallery(Workspaces()),
+            price=price,
             ends_at=min(
                 (self._started + s for s in (plan.deadline_s, plan.budget.wall_s) if s is not None),
                 default=None,
@@ -340,6 +344,8 @@ class Runner:
             tie_broken_by=finish.tie_broken_by,
             usage=ledger.usage,
             calls=ledger.calls,
+            cost=ledger.cost,
+            agents=tuple(one.used_by(agent_id) for agent_id, one in ledger.agents.items()),
             duration_s=round(time.monotonic() - self._started, 3),
             message=finish.message,
         )

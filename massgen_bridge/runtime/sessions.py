@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from massgen_bridge.errors import ConfigError, JournalError
-from massgen_bridge.events import Exchange, RunFinished, RunResult, RunStatus
+from massgen_bridge.events import Exchange, RunFinished, RunResult, RunStatus, Use
 from massgen_bridge.messages import Frozen, MediaPart, Message
 from massgen_bridge.runtime.index import RunIndex, data_path
 from massgen_bridge.runtime.journal_file import read_ends, sync_directory
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "SessionTurn"]
 
-_FORMAT = 2
+_FORMAT = 3
 _APPLICATION_ID = 0x4D474253
 _BUSY_S = 10.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -40,13 +40,14 @@ _TABLE = """
 CREATE TABLE turns (
     number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, asked_at REAL NOT NULL,
     status TEXT NOT NULL, question TEXT NOT NULL, answer TEXT,
-    owner TEXT NOT NULL, media TEXT
+    owner TEXT NOT NULL, media TEXT, used TEXT
 )
 """
+_ADDED = ("media", "used")
 _MEDIA: TypeAdapter[tuple[MediaPart, ...]] = TypeAdapter(
     tuple[MediaPart, ...], config=ConfigDict(defer_build=True)
 )
-_COLUMNS = "number, run_id, asked_at, status, question, answer, owner, media"
+_COLUMNS = "number, run_id, asked_at, status, question, answer, owner, media, used"
 
 
 class SessionTurn(Frozen):
@@ -59,6 +60,7 @@ class SessionTurn(Frozen):
         question: The user's message.
         answer: What the user saw; None without one: then it is no part of the conversation.
         media: The pictures and the like that belong to the answer.
+        used: What the run has used; None as long as that is not known.
         status: How the run ended; `running` while it does; `interrupted` where its process ended
             without saying how: resuming the run completes the turn.
     """
@@ -69,6 +71,7 @@ class SessionTurn(Frozen):
     question: Message
     answer: str | None = None
     media: tuple[MediaPart, ...] = ()
+    used: Use | None = None
     status: RunStatus | Literal["running", "interrupted"] = "running"
 
 
@@ -96,7 +99,7 @@ class _Entry(NamedTuple):
         result = _result_in(journal)
         if result is not None:
             ended = {"status": result.status, "answer": result.answer, "media": result.media}
-            return self.turn.model_copy(update=ended)
+            return self.turn.model_copy(update={**ended, "used": result.used})
         if self.is_alive:
             return self.turn
         return self.turn.model_copy(update={"status": "interrupted"})
@@ -166,6 +169,15 @@ class Session:
         return tuple(turn for turn in self.all_turns if turn.answer is not None)
 
     @property
+    def used(self) -> Use:
+        """What the runs of all turns have used together, as far as they have ended.
+
+        Raises:
+            JournalError: The session cannot be read.
+        """
+        return sum((turn.used for turn in self.all_turns if turn.used is not None), Use())
+
+    @property
     def conversation(self) -> tuple[Exchange, ...]:
         """What the next question goes on from, the oldest first.
 
@@ -211,7 +223,13 @@ class Session:
             return done.rowcount > 0
 
     def finish(
-        self, run_id: str, status: RunStatus, answer: str | None, media: Iterable[MediaPart] = ()
+        self,
+        run_id: str,
+        status: RunStatus,
+        answer: str | None,
+        media: Iterable[MediaPart] = (),
+        *,
+        used: Use | None = None,
     ) -> None:
         """Enter how the run of a turn has ended; for whoever made it.
 
@@ -220,13 +238,14 @@ class Session:
             status: How it ended.
             answer: What the user saw, without secrets.
             media: What belongs to the answer, without secrets.
+            used: What the run has used.
 
         Raises:
             JournalError: The session cannot be read or written.
         """
         if self.exists:  # it may have been deleted meanwhile
             with self._transaction() as file:
-                _write_end(file, run_id, status, answer, media)
+                _write_end(file, run_id, status, answer, media=media, used=used)
 
     def delete(self) -> None:
         """Forget the conversation for good; the journals of its runs stay.
@@ -256,7 +275,7 @@ class Session:
             if now.status == "running":
                 raise JournalError(self._in_use(entry))
             if now != entry.turn:
-                _write_end(file, now.run_id, now.status, now.answer, now.media)
+                _write_end(file, now.run_id, now.status, now.answer, media=now.media, used=now.used)
             settled.append(now)
         return settled
 
@@ -326,8 +345,9 @@ class Session:
             file.execute(_TABLE)
             file.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             file.execute(f"PRAGMA user_version = {_FORMAT}")
-        elif written == 1 and application == _APPLICATION_ID:
-            file.execute("ALTER TABLE turns ADD COLUMN media TEXT")
+        elif 0 < written < _FORMAT and application == _APPLICATION_ID:
+            for column in _ADDED[written - 1 :]:
+                file.execute(f"ALTER TABLE turns ADD COLUMN {column} TEXT")
             file.execute(f"PRAGMA user_version = {_FORMAT}")
         elif application != _APPLICATION_ID:
             raise JournalError(
@@ -389,7 +409,7 @@ def _connect(where: str) -> sqlite3.Connection:
 
 def _read(file: sqlite3.Connection) -> Iterator[_Entry]:
     rows = file.execute(f"SELECT {_COLUMNS} FROM turns ORDER BY number").fetchall()  # noqa: S608 - a constant
-    for number, run_id, asked_at, status, question, answer, owner, media in rows:
+    for number, run_id, asked_at, status, question, answer, owner, media, used in rows:
         turn = SessionTurn(
             number=number,
             run_id=run_id,
@@ -398,6 +418,7 @@ def _read(file: sqlite3.Connection) -> Iterator[_Entry]:
             question=Message.model_validate_json(question),
             answer=answer,
             media=() if media is None else _MEDIA.validate_json(media),
+            used=None if used is None else Use.model_validate_json(used),
         )
         yield _Entry(turn, Owner.model_validate_json(owner))
 
@@ -407,11 +428,19 @@ def _write_end(
     run_id: str,
     status: str,
     answer: str | None,
+    *,
     media: Iterable[MediaPart],
+    used: Use | None,
 ) -> None:
     file.execute(
-        "UPDATE turns SET status = ?, answer = ?, media = ? WHERE run_id = ?",
-        (status, answer, _MEDIA.dump_json(tuple(media)).decode(), run_id),
+        "UPDATE turns SET status = ?, answer = ?, media = ?, used = ? WHERE run_id = ?",
+        (
+            status,
+            answer,
+            _MEDIA.dump_json(tuple(media)).decode(),
+            None if used is None else used.model_dump_json(),
+            run_id,
+        ),
     )
 
 

@@ -33,6 +33,7 @@ from massgen_bridge.events import (
     Voted,
 )
 from massgen_bridge.messages import with_media
+from massgen_bridge.runtime.spending import Meter
 from massgen_bridge.tools.desk import ToolDesk
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from massgen_bridge.runtime.gallery import Gallery
     from massgen_bridge.runtime.plan import PlannedAgent
     from massgen_bridge.runtime.recorder import Recorder
+    from massgen_bridge.runtime.spending import Price
     from massgen_bridge.strategy import StartTurn
     from massgen_bridge.verdicts import ToolVerdict
 
@@ -66,6 +68,7 @@ class Stage:
         earlier: What each agent is shown of the conversation before; nothing by default.
         attached: What single agents get with every task.
         gallery: Takes care of the pictures of answers.
+        price: What model calls cost; nothing is said of it where it is None.
         ends_at: When the time of the run is up, on the monotonic clock; None if it never is.
     """
 
@@ -78,6 +81,7 @@ class Stage:
     gallery: Gallery
     earlier: Mapping[str, ballots.Earlier] = field(default_factory=dict)
     attached: Mapping[str, tuple[MediaPart, ...]] = field(default_factory=dict)
+    price: Price | None = None
     ends_at: float | None = None
 
     def task_of(self, agent_id: str) -> Message:
@@ -197,8 +201,10 @@ class TurnTask:
     _vote: ballots.Choice | None = field(default=None, init=False)
     _spent: BudgetReached | None = field(default=None, init=False)
     _desk: ToolDesk = field(init=False)
+    _meter: Meter = field(init=False)
 
     def __post_init__(self) -> None:
+        self._meter = Meter(self.turn.agent_id, self.stage.price)
         self._desk = ToolDesk(
             self.turn,
             {tool.definition.name: tool for tool in self.agent.tools},
@@ -210,6 +216,8 @@ class TurnTask:
         turn, recorder = self.turn, self.stage.recorder
         try:
             outcome = await self._within_time(tell)
+            if isinstance(outcome, TurnDone):
+                outcome = await self._meter.done(outcome)
         except anyio.get_cancelled_exc_class():
             cancelled = TurnCancelled(reason="the run ended")
             recorder.record(cancelled, agent_id=turn.agent_id, turn_id=turn.turn_id)
@@ -229,6 +237,7 @@ class TurnTask:
                 refused = self.stage.budgets.refusal(turn.agent_id)
                 if refused is not None:
                     await self._refuse(refused, tell)
+            event = await self._meter.priced(event)
             self.stage.recorder.record(event, agent_id=turn.agent_id, turn_id=turn.turn_id)
             if self.stage.recorder.is_crowded or self.stage.budgets.count(event, turn.agent_id):
                 await self.stage.recorder.commit()

@@ -12,6 +12,7 @@ from cli.conftest import DATA
 from pictures import png
 
 from massgen_bridge import Session
+from massgen_bridge.display.words import use_words
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.journal_file import read_ends
 
@@ -108,12 +109,16 @@ def test_sessions_are_listed_shown_and_deleted(commands: Commands) -> None:
 
     shown = commands("sessions", "show", "trip").stdout.splitlines()
     (turn,) = Session("trip").turns
+    assert turn.used is not None
+    assert turn.used.cost.usd == 0
     assert shown[0].startswith("1. 20")
     assert shown[0].endswith(f", run {turn.run_id}")
-    assert shown[1:] == ["You: First", "     line?", "Team: Paris is the capital."]
+    assert shown[1:4] == ["You: First", "     line?", "Team: Paris is the capital."]
+    assert shown[4:] == ["", f"In all: 1 question · {use_words(turn.used)}"]
     as_json = json.loads(commands("sessions", "show", "trip", "--json").stdout)
     assert (as_json["name"], as_json["turns"][0]["answer"]) == ("trip", "Paris is the capital.")
     assert as_json["turns"][0]["question"]["media"] == []
+    assert as_json["used"] == as_json["turns"][0]["used"] == turn.used.model_dump(mode="json")
 
     done = commands("sessions", "delete", "trip", "school", "--yes")
     assert done.stderr == "Session 'trip' deleted.\nSession 'school' deleted.\n"

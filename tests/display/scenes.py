@@ -98,9 +98,11 @@ class Scene:
             self.add(TextDelta(text=piece), turn_id)
         return self
 
-    def done(self, turn_id: str, text: str = "", tokens: int = 10) -> Scene:
+    def done(
+        self, turn_id: str, text: str = "", tokens: int = 10, *, cost_usd: float | None = 0.0
+    ) -> Scene:
         usage = Usage(input_tokens=tokens, output_tokens=tokens, calls=1)
-        self.add(ModelCallFinished(model="m", usage=usage), turn_id)
+        self.add(ModelCallFinished(model="m", usage=usage, cost_usd=cost_usd), turn_id)
         return self.add(TurnDone(result=TurnResult(message=assistant(text), usage=usage)), turn_id)
 
     def answer(self, turn_id: str, text: str) -> Scene:

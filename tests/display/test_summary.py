@@ -68,6 +68,27 @@ def test_a_finished_run_in_full() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("prices", "each", "together"),
+    [
+        ((0.0, 0.0), ("", ""), ""),
+        ((0.5, 0.0123), ("$0.50, ", "$0.01, "), " · $0.51"),
+        ((0.0011, None), ("$0.0011, ", "cost unknown, "), " · at least $0.0011 · {unknown}"),
+        ((None, None), ("cost unknown, ", "cost unknown, "), " · {unknown}"),
+    ],
+)
+def test_costs_are_told_of_each_agent_and_together_with_the_models_without_a_price(
+    prices: tuple[float | None, ...], each: tuple[str, ...], together: str
+) -> None:
+    scene = Scene(2)
+    for number, price in enumerate(prices, 1):
+        scene.start(f"a{number}.1").done(f"a{number}.1", cost_usd=price)
+    lines = render_summary(scene.records).splitlines()
+    assert [line.partition("20 tok, ")[2] for line in lines[2:4]] == [f"{one}1.5 s" for one in each]
+    told = together.format(unknown="cost unknown for model m")
+    assert lines[-1] == f"2 model calls · 20 tokens in, 20 out{told} · 4.0 s · run run-1"
+
+
 def test_who_dissented_is_named_with_the_reason() -> None:
     votes = (vote("a1", "a1"), vote("a2", "a2", "more\nexact"), vote("a3", "a2"))
     lines = told(Scene(3).finish(**won(votes=votes)))

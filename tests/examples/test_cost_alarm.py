@@ -26,6 +26,18 @@ def _told(capfd: pytest.CaptureFixture[str]) -> list[str]:
     return [line.removeprefix("cost alarm: ") for line in lines if line.startswith("cost alarm: ")]
 
 
+def _at(server: ModelServer, name: str) -> dict[str, Any]:
+    """One agent with a model at a server."""
+    model = {"provider": "openai", "model": name, "base_url": server.url, "api_key": "${A_KEY}"}
+    return {
+        "version": 1,
+        "plugins": [str(ROOT / "examples" / "hooks" / "cost_alarm.py")],
+        "models": {"priced": model},
+        "agents": [{"id": "ada", "backend": {"type": "openai", "model": "priced"}}],
+        "strategy": "single",
+    }
+
+
 def test_without_a_limit_nothing_is_told(capfd: pytest.CaptureFixture[str]) -> None:
     assert _run().status == "answered"
     assert _told(capfd) == []
@@ -106,21 +118,7 @@ def test_it_adds_up_what_models_cost(
     told = servers.Usage(input_tokens=3000, output_tokens=500)
     with ModelServer([Text("It is easy to read.", usage=told)], api_key="a-key") as server:
         monkeypatch.setenv("A_KEY", "a-key")
-        model = {
-            "provider": "openai",
-            "model": "gpt-4o-mini",
-            "base_url": server.url,
-            "api_key": "${A_KEY}",
-        }
-        result = _run(
-            {
-                "version": 1,
-                "plugins": [str(ROOT / "examples" / "hooks" / "cost_alarm.py")],
-                "models": {"priced": model},
-                "agents": [{"id": "ada", "backend": {"type": "openai", "model": "priced"}}],
-                "strategy": "single",
-            }
-        )
+        result = _run(_at(server, "gpt-4o-mini"))
     assert result.answer == "It is easy to read."
     expected = [f"run {result.run_id} has used ${price:.4f} of ${limit}"]
     assert _told(capfd) == (expected if price > Decimal(limit) else [])
@@ -130,9 +128,13 @@ def test_it_says_what_it_cannot_price(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COST_ALARM_USD", "1")
-    result = _run()
+    assert _run().status == "answered"
+    assert _told(capfd) == []  # what nobody charges for has a price, too
+    monkeypatch.setenv("A_KEY", "a-key")
+    with ModelServer([Text("It is easy to read.")], api_key="a-key") as server:
+        result = _run(_at(server, "of-nobody"))
     assert _told(capfd) == [
-        f"run {result.run_id}: the calls of scripted are not counted; no usage or price is known"
+        f"run {result.run_id}: the calls of of-nobody are not counted; no usage or price is known"
     ]
 
 

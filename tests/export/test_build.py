@@ -16,14 +16,13 @@ from massgen_bridge.events import (
     AnswerInfo,
     AnswerRejected,
     BallotSpoiled,
+    Cost,
     ErrorInfo,
     HostedToolCall,
     ModelCallFinished,
     ModelRetried,
     Record,
     RunResumed,
-    RunStarted,
-    Seat,
     TieBroken,
     ToolCallFinished,
     ToolCallJudged,
@@ -32,8 +31,7 @@ from massgen_bridge.events import (
     VoteInfo,
 )
 from massgen_bridge.export import RunExport, as_html, as_markdown, export_of
-from massgen_bridge.export.model import Cost
-from massgen_bridge.messages import ToolCall, ToolResult, user
+from massgen_bridge.messages import ToolCall, ToolResult
 
 
 def vote(voter: str, label: str, reason: str = "", version: int = 1) -> VoteInfo:
@@ -224,37 +222,30 @@ def test_a_cancelled_run_keeps_its_answers() -> None:
     assert (run.winner, run.votes, len(run.rounds[-1].votes)) == (None, (), 2)
 
 
-def priced(provider: str | None, *usages: Usage | None, model: str = "gpt-5-mini") -> RunExport:
+def priced(*prices: float | None) -> RunExport:
     scene = Scene(1)
-    seat = Seat(agent_id="a1", label="agent1", kind="openai", model=model, provider=provider)
-    first = scene.records[0]
-    started = RunStarted(bridge_version="0", question=user("q"), seats=(seat,), strategy="single")
-    scene.records[0] = Record(run_id="run-1", seq=1, at=first.at, event=started)
     scene.start("a1.1")
-    for usage in usages:
-        scene.add(ModelCallFinished(model=model, usage=usage), "a1.1")
+    for price in prices:
+        usage = Usage(input_tokens=10, calls=1)
+        scene.add(ModelCallFinished(model="some-model", usage=usage, cost_usd=price), "a1.1")
     return export_of(scene.records)
 
 
 @pytest.mark.parametrize(
-    ("provider", "cost"),
+    ("prices", "cost"),
     [
-        ("openai", Cost(usd=0.5, unpriced_calls=0)),
-        ("local", Cost(usd=0.0, unpriced_calls=0)),
-        ("somebody", Cost(usd=None, unpriced_calls=2)),
-        (None, Cost(usd=None, unpriced_calls=2)),
+        ((0.1, 0.2), Cost(usd=0.3)),
+        ((0.0, 0.0), Cost(usd=0.0)),
+        ((None, 0.2), Cost(usd=0.2, unpriced_calls=1, unpriced=("some-model",))),
+        ((None, None), Cost(usd=None, unpriced_calls=2, unpriced=("some-model",))),
     ],
 )
-def test_cost_is_that_of_all_calls_by_list_price(provider: str | None, cost: Cost) -> None:
-    usage = Usage(input_tokens=1_000_000, calls=1)
-    run = priced(provider, usage, usage)
-    assert run.cost == run.agents[0].cost == cost
-
-
-def test_a_price_that_is_not_known_is_counted_and_no_zero() -> None:
-    run = priced("openai", Usage(input_tokens=10), model="nobody-knows")
-    assert run.cost == Cost(usd=None, unpriced_calls=1)
-    assert priced("openai", None).cost == Cost()
+def test_cost_is_that_of_all_calls_as_they_were_recorded(
+    prices: tuple[float | None, ...], cost: Cost
+) -> None:
+    run = priced(*prices)
+    assert run.cost == run.agents[0].cost == run.turns[0].cost == cost
+    assert [call.cost_usd for call in run.turns[0].calls] == [*prices]
 
 
 def test_a_real_run_survives_the_round_trip_through_json() -> None:
