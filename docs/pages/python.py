@@ -25,10 +25,15 @@ The names that `massgen_bridge` offers. How to use them:
 _SECTIONS = (
     ("Running", "", ("api.run", "api.arun", "api.stream", "team.Team: add, run, arun, stream")),
     (
+        "What was used",
+        "See [limits and costs](../how-to/limits-and-costs.md#what-was-used-and-what-it-cost).",
+        ("events.Use", "events.AgentUse", "events.Cost"),
+    ),
+    (
         "Conversations",
         "See [keep a conversation](../how-to/keep-a-conversation.md).",
         (
-            "runtime.sessions.Session: turns, all_turns, exists, kept, delete",
+            "runtime.sessions.Session: turns, all_turns, used, exists, kept, delete",
             "runtime.sessions.SessionTurn",
         ),
     ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import massgen_bridge
 from massgen_bridge import Cost, Session, Usage, price_of, run
 from massgen_bridge.export import export_of
 from massgen_bridge.testing import servers
@@ -126,6 +127,24 @@ def test_a_session_adds_up_its_runs_and_remembers_it() -> None:
     assert (used.calls, used.usage.output_tokens) == (2, 2 * MADE)
     assert used.cost == Cost(usd=round(2 * price("gpt-5-mini"), 10))
     assert [turn.used and turn.used.calls for turn in Session("trip").turns] == [1, 1]
+
+
+@pytest.mark.anyio
+async def test_a_run_that_goes_on_counts_what_it_had_used_before() -> None:
+    with ModelServer(SAID) as server:
+        config = team({"ada": model(server, "gpt-5-mini")}, strategy=TALK)
+        stream = massgen_bridge.stream(config, "?")
+        async for record in stream:
+            if record.event.type == "answered":
+                break
+        await stream.aclose()  # type: ignore[attr-defined]  # an async generator
+        result = await massgen_bridge.aresume(record.run_id)
+        sent = server.calls
+    each = Usage(input_tokens=READ, output_tokens=MADE)
+    assert (result.status, result.usage.calls) == ("answered", 3)
+    assert sent >= 3
+    assert result.agents[0].usage == result.usage == each + each + each + Usage(calls=3)
+    assert result.cost == Cost(usd=round(3 * price("gpt-5-mini"), 10))
 
 
 def test_a_replay_costs_what_the_recorded_calls_cost(tmp_path: Path) -> None:

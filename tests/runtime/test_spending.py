@@ -125,10 +125,9 @@ def test_usage_that_is_left_never_falls_below_zero() -> None:
 
 def test_a_ledger_tells_what_each_agent_used_and_who_within_it() -> None:
     ledger = Ledger(["ada", "lin"])
+    turn = Turn(run_id="r", turn_id="1", agent_id="ada", messages=())
     events = (
-        TurnStarted(
-            purpose="answer", turn=Turn(run_id="r", turn_id="1", agent_id="ada", messages=())
-        ),
+        TurnStarted(purpose="answer", round=0, turn=turn),
         ModelCallStarted(model="m", source="one"),
         called(usd=0.1, source="one"),
         ModelCallStarted(model="new", source="two"),
@@ -148,13 +147,18 @@ def test_a_ledger_tells_what_each_agent_used_and_who_within_it() -> None:
     assert (lin.calls, lin.cost, lin.members) == (0, Cost(), ())
 
 
+def at(provider: str, model: str) -> Connection:
+    where = "http://127.0.0.1:1"
+    return Connection(name="m", protocol="chat", base_url=where, provider=provider, model=model)
+
+
 def test_what_nobody_charges_for_needs_no_list_and_no_usage() -> None:
-    free = PriceList({"ada": Connection(provider="vllm", protocol="chat", model="m")})
+    free = PriceList({"ada": at("vllm", "m")})
     assert free.is_at_hand
     assert free("ada", "m", ONE) == free("ada/member", None, None) == 0
     assert free("somebody", "m", ONE) is None
 
-    paid = PriceList({"ada": Connection(provider="openai", protocol="chat", model="gpt-5-mini")})
+    paid = PriceList({"ada": at("openai", "gpt-5-mini")})
     assert not paid.is_at_hand
     assert paid("ada", "gpt-5-mini", None) is None
     price = paid("ada", "gpt-5-mini", ONE)
