@@ -114,14 +114,18 @@ def test_the_core_alone_reads_a_configuration_of_kinds_that_are_not_installed(
     tmp_path: Path,
 ) -> None:
     kinds = sorted(set(NAMES) - {"core"})
-    models = dict.fromkeys(kinds, "openai/gpt-5-mini") | {"anthropic": "anthropic/claude-haiku-4-5"}
+    models = dict.fromkeys(kinds, "openai/gpt-5-mini") | {
+        "anthropic": "anthropic/claude-haiku-4-5",
+        "gemini": "gemini/gemini-3-flash",
+    }
     agents = [
         f"  - {{id: {kind}, backend: {{type: {kind}, model: {models[kind]}}}}}\n" for kind in kinds
     ]
     (tmp_path / "team.yaml").write_text("version: 1\nagents:\n" + "".join(agents))
     _run("core", "massgen-bridge", "config", "validate", "team.yaml", cwd=tmp_path)
     command = ("massgen-bridge", "run", "team.yaml", "q", "--dry-run", "--output", "json")
-    keys = dict.fromkeys(("OPENAI_API_KEY", "ANTHROPIC_API_KEY"), "of-nobody")
+    named = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY")
+    keys = dict.fromkeys(named, "of-nobody")
     plan = json.loads(_run("core", *command, cwd=tmp_path, **keys))
     assert [one["kind"] for one in plan["environments"]] == kinds
     assert {one["isolation"] for one in plan["agents"]} == {"environment"}
