@@ -45,7 +45,7 @@ ToolOutput: TypeAlias = "str | MediaPart | Sequence[str | TextPart | MediaPart]"
 class NoOptions(BaseModel):
     """The options of something that has none; base of options models: unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def _no_workspace() -> Path:
