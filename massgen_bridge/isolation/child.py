@@ -11,6 +11,7 @@ a frame of JSON with `paths`, the worker's `sys.path`, or where it `keeps_paths`
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import select
@@ -64,8 +65,11 @@ def _work(link: int) -> None:
     boot = _first_words(link)
     sys.path[:] = [*boot["paths"], *(sys.path if boot["keeps_paths"] else ())]
     sys.argv[:] = [sys.argv[0]]
+    gc.disable()  # modules stay: looking for garbage among them again and again finds none
     from massgen_bridge.isolation.worker import serve  # noqa: PLC0415 - found from here on
 
+    gc.freeze()
+    gc.enable()
     serve(link)
 
 
