@@ -46,7 +46,8 @@ async def test_an_example_gives_an_answer(
     result = await arun(data, "Is it worth doing?", keep=False)
     assert result.status == "answered"
     assert result.answer is not None
-    assert server.calls >= 3
+    # Who answers first may spare the others a turn, but each has to vote or answer.
+    assert server.calls >= len(data["agents"])
 
 
 def test_there_is_one_for_each_use() -> None:
