@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from massgen_bridge.testing.servers.delivery import Delivery
-from massgen_bridge.testing.servers.http_response import Response, Send
+from massgen_bridge.testing.servers.http_response import whole_response
 from massgen_bridge.testing.servers.model_request import api_key
 from massgen_bridge.testing.servers.protocol import RefusedRequest
 from massgen_bridge.testing.servers.script import HttpError, Reply
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from massgen_bridge.testing.servers.files import FileStore
     from massgen_bridge.testing.servers.gemini_files import GeminiFiles
     from massgen_bridge.testing.servers.http_request import HttpRequest
+    from massgen_bridge.testing.servers.http_response import Response
     from massgen_bridge.testing.servers.model_request import ModelRequest
     from massgen_bridge.testing.servers.protocol import WireProtocol
     from massgen_bridge.testing.servers.recorder import Recorder
@@ -197,7 +198,7 @@ class ModelApplication:
         if request.path.endswith("/models") and not self._has_key(request):
             return _Plan(delivery.error(HttpError(status=401)))
         if document is not None and request.method in {"GET", "HEAD"}:
-            return _Plan(_document(document()))
+            return _Plan(whole_response(document()))
         if document is not None:
             return _Plan(self._not_allowed(delivery, request, "GET"))
         message = (
@@ -268,12 +269,3 @@ def _parsed(body: bytes) -> Any:
         return json.loads(body)
     except ValueError:
         return None
-
-
-def _document(body: bytes) -> Response:
-    return Response(
-        status=200,
-        headers=(("content-type", "application/json"),),
-        steps=(Send(body),),
-        length=len(body),
-    )

@@ -10,15 +10,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from massgen_bridge.testing.servers.anthropic_messages import AnthropicMessages
-from massgen_bridge.testing.servers.http_response import Response, Send
+from massgen_bridge.testing.servers.http_response import json_response, whole_response
 from massgen_bridge.testing.servers.protocol import RefusedRequest
 from massgen_bridge.testing.servers.script import HttpError
-from massgen_bridge.testing.servers.wire_values import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from massgen_bridge.testing.servers.http_request import HttpRequest
+    from massgen_bridge.testing.servers.http_response import Response
     from massgen_bridge.testing.servers.protocol import WireProtocol
 
 __all__ = ["FILES_PATH", "FileStore", "StoredFile"]
@@ -86,10 +86,10 @@ class FileStore:
         """
         path = request.path
         if path == FILES_PATH and request.method == "POST":
-            return _json(_document(self._sent(request), protocol))
+            return json_response(_document(self._sent(request), protocol))
         if path == FILES_PATH and request.method == "GET":
             listed = [_document(file, protocol) for file in self.files]
-            return _json({"object": "list", "data": listed, "has_more": False})
+            return json_response({"object": "list", "data": listed, "has_more": False})
         file_id, _, rest = path.removeprefix(f"{FILES_PATH}/").partition("/")
         if not path.startswith(f"{FILES_PATH}/") or rest not in {"", "content"}:
             return None
@@ -98,13 +98,13 @@ class FileStore:
             raise RefusedRequest(HttpError(status=404, message=f"there is no file {file_id}"))
         match request.method, rest:
             case "GET", "content":
-                return _response(file.data, file.media_type)
+                return whole_response(file.data, file.media_type)
             case "GET", _:
-                return _json(_document(file, protocol))
+                return json_response(_document(file, protocol))
             case "DELETE", "":
                 self.remove(file_id)
                 kind = {"type": "file_deleted", "object": "file", "deleted": True}
-                return _json({"id": file_id, **kind})
+                return json_response({"id": file_id, **kind})
             case _:
                 return None
 
@@ -152,16 +152,3 @@ def _parts(request: HttpRequest) -> list[Message]:
     form = BytesParser(policy=HTTP).parsebytes(head + request.body)
     parts = form.get_payload()
     return [part for part in parts if isinstance(part, Message)] if isinstance(parts, list) else []
-
-
-def _json(document: Mapping[str, Any]) -> Response:
-    return _response(encoded(document), "application/json")
-
-
-def _response(body: bytes, content_type: str) -> Response:
-    return Response(
-        status=200,
-        headers=(("content-type", content_type),),
-        steps=(Send(body),),
-        length=len(body),
-    )

@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from massgen_bridge.testing.servers.http_response import Response, Send
+from massgen_bridge.testing.servers.http_response import json_response
 from massgen_bridge.testing.servers.protocol import RefusedRequest
 from massgen_bridge.testing.servers.script import HttpError
-from massgen_bridge.testing.servers.wire_values import encoded
 
 if TYPE_CHECKING:
     from massgen_bridge.testing.servers.files import FileStore, StoredFile
     from massgen_bridge.testing.servers.http_request import HttpRequest
+    from massgen_bridge.testing.servers.http_response import Response
 
 __all__ = ["GeminiFiles"]
 
@@ -59,9 +59,9 @@ class GeminiFiles:
             raise RefusedRequest(HttpError(status=403, message=message))
         if request.method == "DELETE":
             self._store.remove(file.file_id)
-            return _json({})
+            return json_response({})
         self._processing.discard(file.file_id)
-        return _json(self._document(file, request))
+        return json_response(self._document(file, request))
 
     def _taken(self, request: HttpRequest, upload_id: str | None) -> Response:
         """One step of an upload: its beginning, or some of the bytes."""
@@ -73,20 +73,20 @@ class GeminiFiles:
                 headers.get("x-goog-upload-file-name", ""),
             )
             url = f"http://{headers.get('host', '')}{request.path}/{upload_id}"
-            return _json({}, ("x-goog-upload-url", url), ("x-goog-upload-status", "active"))
+            return json_response({}, ("x-goog-upload-url", url), ("x-goog-upload-status", "active"))
         upload = self._uploads.get(upload_id)
         if upload is None or int(headers.get("x-goog-upload-offset", -1)) != len(upload.data):
             message = "There is no such upload, or it is not at this offset."
             raise RefusedRequest(HttpError(status=400, message=message))
         upload.data += request.body
         if "finalize" not in headers.get("x-goog-upload-command", ""):
-            return _json({}, ("x-goog-upload-status", "active"))
+            return json_response({}, ("x-goog-upload-status", "active"))
         file = self._store.put(upload.name, upload.media_type, bytes(upload.data))
         del self._uploads[upload_id]
         if file.media_type.startswith("video/"):
             self._processing.add(file.file_id)
         told = {"file": self._document(file, request)}
-        return _json(told, ("x-goog-upload-status", "final"))
+        return json_response(told, ("x-goog-upload-status", "final"))
 
     def _document(self, file: StoredFile, request: HttpRequest) -> dict[str, Any]:
         name = f"files/{file.file_id}"
@@ -97,13 +97,3 @@ class GeminiFiles:
             "state": "PROCESSING" if file.file_id in self._processing else "ACTIVE",
             "uri": f"http://{request.headers.get('host', '')}/v1beta/{name}",
         }
-
-
-def _json(document: Any, *headers: tuple[str, str]) -> Response:
-    body = encoded(document)
-    return Response(
-        status=200,
-        headers=(("content-type", "application/json"), *headers),
-        steps=(Send(body),),
-        length=len(body),
-    )

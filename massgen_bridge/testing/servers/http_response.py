@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from massgen_bridge.testing.servers.wire_values import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Drop", "Observer", "Outcome", "Pause", "Response", "Send", "Stall", "Step"]
+__all__ = [
+    "Drop",
+    "Observer",
+    "Outcome",
+    "Pause",
+    "Response",
+    "Send",
+    "Stall",
+    "Step",
+    "json_response",
+    "whole_response",
+]
+
+_JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +95,20 @@ class Response:
     steps: Iterable[Step]
     length: int | None
     observer: Observer | None = None
+
+
+def whole_response(
+    body: bytes, content_type: str = _JSON, *, headers: tuple[tuple[str, str], ...] = ()
+) -> Response:
+    """A document, at once and whole."""
+    return Response(
+        status=200,
+        headers=(("content-type", content_type), *headers),
+        steps=(Send(body),),
+        length=len(body),
+    )
+
+
+def json_response(value: Any, *headers: tuple[str, str]) -> Response:
+    """A value as a JSON document, with further header lines."""
+    return whole_response(encoded(value), headers=headers)

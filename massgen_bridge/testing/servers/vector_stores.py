@@ -7,16 +7,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from massgen_bridge.testing.servers.http_response import Response, Send
+from massgen_bridge.testing.servers.http_response import json_response, whole_response
 from massgen_bridge.testing.servers.protocol import RefusedRequest
 from massgen_bridge.testing.servers.script import HttpError
-from massgen_bridge.testing.servers.wire_values import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from massgen_bridge.testing.servers.files import FileStore
     from massgen_bridge.testing.servers.http_request import HttpRequest
+    from massgen_bridge.testing.servers.http_response import Response
 
 __all__ = ["VectorStore", "VectorStores"]
 
@@ -72,7 +72,7 @@ class VectorStores:
             RefusedRequest: there is no such store or file.
         """
         if request.method == "POST" and request.path == _STORES:
-            return _json(self._make(json.loads(request.body or b"{}")))
+            return json_response(self._make(json.loads(request.body or b"{}")))
         if request.path.startswith(f"{_STORES}/"):
             return self._stored(request.method, request.path.removeprefix(f"{_STORES}/"))
         made = _MADE.fullmatch(request.path)
@@ -81,15 +81,17 @@ class VectorStores:
         data = self.made.get((made[1], made[2]))
         if data is None:
             raise _missing(made[2])
-        return _response(data, "application/octet-stream")
+        return whole_response(data, "application/octet-stream")
 
     def _stored(self, method: str, store_id: str) -> Response:
         if store_id not in self._stores:
             raise _missing(store_id)
         if method == "DELETE":
             del self._stores[store_id]
-            return _json({"id": store_id, "object": "vector_store.deleted", "deleted": True})
-        return _json(self._document(store_id))
+            return json_response(
+                {"id": store_id, "object": "vector_store.deleted", "deleted": True}
+            )
+        return json_response(self._document(store_id))
 
     def _make(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         file_ids = tuple(body.get("file_ids") or ())
@@ -125,16 +127,3 @@ class VectorStores:
 
 def _missing(name: str) -> RefusedRequest:
     return RefusedRequest(HttpError(status=404, message=f"there is no {name}"))
-
-
-def _json(document: Mapping[str, Any]) -> Response:
-    return _response(encoded(document), "application/json")
-
-
-def _response(body: bytes, content_type: str) -> Response:
-    return Response(
-        status=200,
-        headers=(("content-type", content_type),),
-        steps=(Send(body),),
-        length=len(body),
-    )
