@@ -89,6 +89,50 @@ def test_what_a_linter_is_told_to_overlook_has_a_reason(path: Path) -> None:
     assert bare == [], "give the reason after the code"
 
 
+def _broad_catches(tree: ast.AST) -> Iterator[int]:
+    """The lines where any exception at all is caught, or suppressed."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.ExceptHandler(type=None, lineno=line):
+                yield line
+            case ast.ExceptHandler(type=ast.expr() as caught, lineno=line) if _is_broad([caught]):
+                yield line
+            case ast.Call(func=ast.Name(id="suppress"), args=args, lineno=line) if _is_broad(args):
+                yield line
+            case _:
+                pass
+
+
+def _is_broad(caught: Iterable[ast.expr]) -> bool:
+    names = {getattr(n, "id", "") for one in caught for n in ast.walk(one)}
+    return bool(names & {"BaseException", "Exception"})
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "try:\n    f()\nexcept:\n    raise",
+        "try:\n    f()\nexcept (Exception, SystemExit):\n    raise",
+        "with suppress(BaseException):\n    f()",
+    ],
+)
+def test_a_broad_catch_is_seen(code: str) -> None:
+    assert list(_broad_catches(ast.parse(code)))
+    assert not list(_broad_catches(ast.parse("try:\n    f()\nexcept OSError:\n    raise")))
+
+
+def test_where_anything_at_all_is_caught_the_line_says_why() -> None:
+    bare = []
+    for path in SHIPPED:
+        text = path.read_text()
+        lines = text.splitlines()
+        for number in _broad_catches(ast.parse(text)):
+            comment = re.sub(r"noqa: \w+", "", lines[number - 1].partition("#")[2])
+            if not comment.strip(" -"):
+                bare.append(f"{_name(path)}:{number}")
+    assert bare == [], "say on the line why no narrower exception will do"
+
+
 def _is_stored(node: ast.AST) -> TypeGuard[ast.Name]:
     return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 

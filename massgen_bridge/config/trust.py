@@ -244,6 +244,6 @@ def _write(trusted: Mapping[str, Any]) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text + "\n")
         Path(name).replace(path)
-    except BaseException:
+    except BaseException:  # stopped, too: nobody else knows the temporary file
         Path(name).unlink(missing_ok=True)
         raise

@@ -276,7 +276,7 @@ class Environments:
             )
             made = _described(request, venv, python, installer.name)
             _write(folder, made)
-        except BaseException:
+        except BaseException:  # stopped, too: half an environment must not be found
             shutil.rmtree(venv, ignore_errors=True)
             with suppress(OSError):
                 folder.rmdir()

@@ -89,7 +89,7 @@ class Worker:
         worker._process = await WorkerProcess.start(launch, worker)
         try:
             await worker._create(params)
-        except BaseException:
+        except BaseException:  # cancelled, too: nobody else knows the process
             await worker.kill()
             raise
         return worker

@@ -186,7 +186,7 @@ class Installer:
                 raise EnvironmentFailed(f"{command[0]!r} cannot be started: {error}") from error
             try:
                 _watch(process, log, tell)
-            except BaseException:
+            except BaseException:  # stopped, too: no installer may outlive its wait
                 _kill(process)
                 raise
         if process.returncode:

@@ -179,7 +179,7 @@ class Traffic:
                 await self._room.acquire_on_behalf_of(passage)
         try:
             await self._start(passage, patience, tell)
-        except BaseException:
+        except BaseException:  # cancelled, too: the room is for the next call
             self.leave(passage)
             raise
         return passage

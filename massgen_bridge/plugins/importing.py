@@ -181,7 +181,7 @@ def _load_file(target: str, path: Path) -> ModuleType:
         except (Exception, SystemExit) as error:  # a plugin boundary: any code ran
             del sys.modules[name]
             raise _broken(target, error) from error
-        except BaseException:
+        except BaseException:  # stopped: what is half imported must not be found
             del sys.modules[name]
             raise
     return module

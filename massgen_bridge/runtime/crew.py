@@ -127,8 +127,7 @@ class Crew:
         """Make one agent of each kind that was not imported yet."""
         for setup in setups:
             if not (setup.place.is_remote or self._imports.knows(setup.kind)):
-                # What is wrong with it is told when it gets a turn, which makes it again.
-                with suppress(Exception):
+                with suppress(Exception):  # told when it gets a turn, which makes it again
                     await self._made(setup)
 
     async def agent(self, setup: AgentSetup) -> Agent:

@@ -96,7 +96,7 @@ def create_file(path: Path, run_id: str, setup: str | None = None) -> sqlite3.Co
             connection.execute("INSERT INTO about VALUES ('setup', ?)", (setup,))
         connection.execute("COMMIT")
         sync_directory(path.parent)
-    except BaseException:
+    except BaseException:  # whatever it was: nobody else can close the file
         connection.close()
         raise
     return connection
@@ -116,7 +116,7 @@ def open_file(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(_MEDIA_TABLE)
         connection.execute(f"PRAGMA user_version = {FORMAT}")
-    except BaseException:
+    except BaseException:  # whatever it was: nobody else can close the file
         connection.close()
         raise
     return connection
@@ -184,7 +184,7 @@ def insert_rows(
         for chunk in chunks:
             _insert_chunk(connection, chunk)
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # whatever it was: half a batch must not stay
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise

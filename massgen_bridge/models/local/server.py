@@ -209,7 +209,7 @@ class LocalServer:
             with anyio.CancelScope(shield=True):
                 self._running = running = await _spawn()
             self._url = await self._load(running, weights)
-        except BaseException:
+        except BaseException:  # cancelled, too: no server may run that was not started
             await self.aclose()
             raise
 

@@ -185,7 +185,7 @@ class ConformanceBase(ABC):
             try:
                 # The time limits of turns are for what the agent does.
                 await apart.get_ready()
-            except BaseException:
+            except BaseException:  # cancelled, too: nobody else has the agent yet
                 await apart.aclose()
                 raise
             return apart

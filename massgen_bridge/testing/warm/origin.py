@@ -69,8 +69,7 @@ def _import(module: str) -> None:
     _imported("massgen_bridge.isolation.worker")
     adapter = _imported(module)
     for found in pkgutil.walk_packages(getattr(adapter, "__path__", ()), f"{module}."):
-        # What cannot be imported is for the workers that need it.
-        with suppress(Exception):
+        with suppress(Exception):  # it fails again in the worker that needs it
             _imported(found.name)
 
 
