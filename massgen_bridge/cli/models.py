@@ -25,7 +25,7 @@ from massgen_bridge.models.settings import ModelConfig
 from massgen_bridge.plugins.records import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from massgen_bridge.cli._work import Stop
     from massgen_bridge.specs import ProviderSpec
@@ -50,6 +50,7 @@ class _Asked:
     config: ModelConfig
     provider: ProviderSpec
     wanted: str | None
+    known: Collection[ProviderSpec] = ()
     is_guess: bool = False
 
 
@@ -136,7 +137,9 @@ def _named(
 def _of_config(name: str, config: ModelConfig, providers: Mapping[str, ProviderSpec]) -> _Asked:
     provider = find_provider(name, config, providers)
     wanted = config.model or provider.default_model
-    return _Asked(name=name, config=config, provider=provider, wanted=wanted)
+    return _Asked(
+        name=name, config=config, provider=provider, wanted=wanted, known=providers.values()
+    )
 
 
 def _of_provider(provider: ProviderSpec, *, is_guess: bool = False) -> _Asked:
@@ -171,7 +174,7 @@ async def _list(found: _Found) -> None:
         found.where = connection.base_url
         found.models = await offered_models(connection, patience_s=_PATIENCE_S)
     except (AgentError, ConfigError) as error:
-        found.error = error.message if isinstance(error, ConfigError) else str(error)
+        found.error = str(error) if isinstance(error, AgentError) else _own_words(error, found)
 
 
 def _connection(asked: _Asked) -> Connection:
@@ -180,7 +183,20 @@ def _connection(asked: _Asked) -> Connection:
         config = config.model_copy(update={"model": _ANY})
     config = config.model_copy(update={"seed": None})
     protocols: tuple[Protocols, ...] = get_args(Protocols)
-    return resolve(asked.name, config, asked.provider, protocols, os.environ, agent_id=asked.name)
+    return resolve(
+        asked.name,
+        config,
+        asked.provider,
+        protocols,
+        os.environ,
+        agent_id=asked.name,
+        known=asked.known,
+    )
+
+
+def _own_words(error: ConfigError, found: _Found) -> str:
+    name = found.asked.name  # stands before it already; no agent has to do with it
+    return error.message.removeprefix(f"agent {name!r}, model connection {name!r}: ")
 
 
 def _plain(found: _Found) -> dict[str, Any]:

@@ -18,6 +18,7 @@ __all__ = [
     "is_loopback",
     "is_plain_loopback",
     "no_proxy_for_loopback",
+    "origin_of",
     "within_url",
 ]
 
@@ -67,6 +68,14 @@ def no_proxy_for_loopback(environ: Mapping[str, str]) -> dict[str, str]:
         return {}
     value = ",".join([*hosts, *missing])
     return {"NO_PROXY": value, "no_proxy": value}
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of `url`: what of an address is no secret and says who is meant."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}" + (f":{parts.port}" if parts.port else "")
 
 
 def within_url(url: str) -> Iterator[str]:

@@ -165,7 +165,15 @@ class ConnectionPool:
         if self._hosts is not None:
             host = self._hosts.get(agent_id, "")
             return _Way(resolve_offline(name, config, provider, protocols, host, agent_id=agent_id))
-        connection = resolve(name, config, provider, protocols, self._environ, agent_id=agent_id)
+        connection = resolve(
+            name,
+            config,
+            provider,
+            protocols,
+            self._environ,
+            agent_id=agent_id,
+            known=self._providers.values(),
+        )
         self._shared.secrets |= secret_values(config, connection, self._environ)
         if provider.name == LOCAL:
             self._shared.local_configs.append(config)

@@ -1,10 +1,11 @@
-"""Model calls whose errors say what there is instead, where a model is not there."""
+"""Model calls whose errors say what helps: which models there are, where no server answers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from massgen_bridge.errors import NotFound
+from massgen_bridge.errors import NetworkFailed, NotFound
+from massgen_bridge.models.addresses import is_loopback, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,7 +38,8 @@ class ExplainedCalls:
             emit: Takes what the retry policy tells.
 
         Raises:
-            AgentError: As the calls raise it; that of a missing model names those that are there.
+            AgentError: As the calls raise it; that of a missing model names those that are there,
+                that of the network where the server was looked for.
         """
         try:
             return await self._calls(attempt, emit)
@@ -45,3 +47,15 @@ class ExplainedCalls:
             from massgen_bridge.models.listing import with_offered  # noqa: PLC0415 - imports HTTP
 
             raise await with_offered(error, self._connection) from error
+        except NetworkFailed as error:
+            raise NetworkFailed(
+                f"{error} ({_where(self._connection)})",
+                agent_id=error.agent_id,
+                retry_after_s=error.retry_after_s,
+            ) from error
+
+
+def _where(connection: Connection) -> str:
+    url = connection.base_url
+    hint = ", on this machine: is a server running there?" if is_loopback(url) else ""
+    return f"the address is {origin_of(url)}{hint}"

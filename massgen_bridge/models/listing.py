@@ -11,6 +11,7 @@ import anyio
 import httpx2
 
 from massgen_bridge.errors import AgentError, NotFound, ProtocolFailed, TimedOut
+from massgen_bridge.models.addresses import origin_of
 from massgen_bridge.models.gateway.upstream import headers_to_model
 from massgen_bridge.models.sdk_clients import Endpoint, client_settings
 from massgen_bridge.models.sdk_errors import model_call_error, refused_call_error
@@ -43,7 +44,7 @@ async def offered_models(connection: Connection, *, patience_s: float = 15.0) ->
     Raises:
         AgentError: The server cannot be reached, refuses, or gives no such list.
     """
-    where = f"{connection.name!r}, its list of models"
+    where = f"{connection.name!r}, the list of models at {origin_of(connection.base_url)}"
     with anyio.move_on_after(patience_s):
         try:
             return await _all_pages(connection, where)

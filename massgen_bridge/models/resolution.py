@@ -149,6 +149,7 @@ class _Case:
     provider: ProviderSpec
     environ: Mapping[str, str]
     agent_id: str
+    known: Collection[ProviderSpec] = ()
 
     def wrong(self, message: str) -> ConfigError:
         return ConfigError(f"agent {self.agent_id!r}, model connection {self.name!r}: {message}")
@@ -162,6 +163,14 @@ class _Case:
             )
         return value
 
+    def part_of_address(self, variable: str) -> str:
+        if self.config.base_url is None and not self.environ.get(variable, "").strip():
+            raise self.wrong(
+                f"provider {self.provider.name!r} takes its address from the environment variable "
+                f"{variable}, which is not set or empty: set it, or give 'base_url'"
+            )
+        return self.value_of(variable).rstrip("/")
+
 
 def resolve(
     name: str,
@@ -171,6 +180,7 @@ def resolve(
     environ: Mapping[str, str],
     *,
     agent_id: str,
+    known: Collection[ProviderSpec] = (),
 ) -> Connection:
     """Work out one agent's connection to one model.
 
@@ -184,12 +194,21 @@ def resolve(
         protocols: The wire protocols that the agent's kind speaks.
         environ: The environment variables.
         agent_id: The agent, for errors.
+        known: The providers beside those that come with massgen-bridge; their keys go to their
+            own hosts alone, too.
 
     Raises:
         ConfigError: A variable is not set, no protocol is common to both sides, the protocol lacks
             what is set, the usual key would go to a foreign host, or no model is named.
     """
-    case = _Case(name=name, config=config, provider=provider, environ=environ, agent_id=agent_id)
+    case = _Case(
+        name=name,
+        config=config,
+        provider=provider,
+        environ=environ,
+        agent_id=agent_id,
+        known=known,
+    )
     protocol = _protocol(case, protocols)
     quirks = _overridden(provider.quirks, config.quirks)
     if config.seed is not None:
@@ -326,7 +345,10 @@ def _base_url(case: _Case, protocol: Protocols) -> str:
     if case.provider.name == LOCAL:
         return ASSIGNED_AT_RUN_TIME
     template = case.config.base_url or case.provider.base_urls[protocol]
-    url = expand(template, lambda variable: case.value_of(variable).rstrip("/"))
+    url = expand(template, case.part_of_address)
+    path = template.rpartition("}")[2]
+    if "${" in template and path and url.endswith(path * 2):
+        url = url.removesuffix(path)  # the variable has it already
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise case.wrong(
@@ -373,20 +395,35 @@ def _named_variables(config: ModelConfig) -> Iterator[str]:
 
 
 def _check_owner(case: _Case, variable: str, base_url: str) -> None:
-    """See that the usual key of a hosted provider goes to its own hosts alone.
+    """See that the usual key of a provider goes to its own hosts alone.
 
     Raises:
-        ConfigError: It would go elsewhere.
+        ConfigError: It would go elsewhere, or that of a hosted one in clear text.
     """
     if is_loopback(base_url) or base_url == ASSIGNED_AT_RUN_TIME:
         return
-    owners = [one for one in PROVIDERS if variable in one.key_variables and trusted_hosts(one)]
+    hosted = _owners(variable, PROVIDERS)
+    owners = hosted or _owners(variable, case.known)
     is_own = case.provider in owners and case.config.base_url is None
     host = urlsplit(base_url).hostname or ""
     if owners and not is_own and not any(host_within(host, trusted_hosts(one)) for one in owners):
         raise case.wrong(
             f"the variable {variable} holds the key of provider {owners[0].name!r}, which is not "
             f"sent to the host {host!r}: put the key for that host into a variable of another name"
+        )
+    if hosted:
+        _check_encrypted(case, hosted[0], base_url)
+
+
+def _owners(variable: str, providers: Iterable[ProviderSpec]) -> list[ProviderSpec]:
+    return [one for one in providers if variable in one.key_variables and trusted_hosts(one)]
+
+
+def _check_encrypted(case: _Case, owner: ProviderSpec, base_url: str) -> None:
+    if not base_url.startswith("https://"):
+        raise case.wrong(
+            f"the key of provider {owner.name!r} would go to {base_url!r} in clear text: "
+            "expected an address that begins with 'https://'"
         )
 
 
@@ -413,11 +450,7 @@ def _may_have_usual_key(case: _Case, base_url: str) -> bool:
             f"not sent there: {advice}name the key for it with 'api_key: ${{MY_API_KEY}}'; a "
             "server of your own that needs none is 'provider: vllm'"
         )
-    if not base_url.startswith("https://"):
-        raise case.wrong(
-            f"the key of provider {provider.name!r} would go to {base_url!r} in clear text: "
-            "expected an address that begins with 'https://'"
-        )
+    _check_encrypted(case, provider, base_url)
     return True
 
 

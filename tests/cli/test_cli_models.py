@@ -78,6 +78,22 @@ def test_a_refused_key_is_told(
     assert "another" not in done.stdout
 
 
+def test_a_server_that_is_not_there_is_told_with_its_address(
+    commands: Commands, tmp_path: Path
+) -> None:
+    file = tmp_path / "team.yaml"
+    file.write_text(
+        "version: 1\nmodels: {far: {provider: vllm, base_url: 'http://127.0.0.1:1/v1', model: m},"
+        " keyless: {provider: openai, model: gpt-5}}\n"
+        "agents: [{id: ada, backend: {type: openai, model: far}}]\nstrategy: single\n",
+        encoding="utf-8",
+    )
+    done = commands("models", "--config", str(file))
+    assert done.returncode == 1
+    assert "far (vllm): 'far', the list of models at http://127.0.0.1:1: " in done.stdout
+    assert "keyless (openai): provider 'openai' needs a key" in done.stdout
+
+
 def test_a_misspelt_name_is_told(commands: Commands) -> None:
     done = commands("models", "olama")
     assert done.returncode == 2

@@ -4,7 +4,12 @@ from urllib.request import proxy_bypass
 
 import pytest
 
-from massgen_bridge.models.addresses import host_within, is_loopback, no_proxy_for_loopback
+from massgen_bridge.models.addresses import (
+    host_within,
+    is_loopback,
+    no_proxy_for_loopback,
+    origin_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +40,13 @@ def test_this_machine_is_loopback(url: str) -> None:
 )
 def test_everything_else_is_not(url: str) -> None:
     assert not is_loopback(url)
+
+
+def test_the_origin_of_an_address_holds_no_secret() -> None:
+    assert origin_of("https://me:secret@api.example.com/v1/secret?key=secret") == (
+        "https://api.example.com"
+    )
+    assert origin_of("http://[::1]:8000/v1") == "http://[::1]:8000"
 
 
 def test_a_host_is_within_itself_and_within_its_parents() -> None:

@@ -11,7 +11,7 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from massgen_bridge.errors import ConfigError, LocalModelError, RateLimited
+from massgen_bridge.errors import ConfigError, LocalModelError, NetworkFailed, RateLimited
 from massgen_bridge.models.connections import ConnectionPool
 from massgen_bridge.models.local import install_weights
 from massgen_bridge.models.settings import ModelConfig
@@ -166,6 +166,24 @@ async def test_a_caller_retries_as_its_connection_says(pool: ConnectionPool) -> 
     with pytest.raises(RateLimited):
         await pool.caller("a")(attempt, emit)
     assert calls == 3
+
+
+async def test_a_failure_of_the_network_says_where_a_server_was_looked_for(
+    pool: ConnectionPool,
+) -> None:
+    pool.add("a", ModelConfig(provider="ollama", model="m"), protocols=_CHAT)
+    pool.add("b", "groq/m", protocols=_CHAT)
+
+    async def attempt() -> None:
+        raise NetworkFailed("nobody is there", retry_after_s=1000)
+
+    async def emit(event: TurnEvent) -> None:
+        pass
+
+    with pytest.raises(NetworkFailed, match=r"http://localhost:11434, on this machine: is a serv"):
+        await pool.caller("a")(attempt, emit)
+    with pytest.raises(NetworkFailed, match=r"address is https://api\.groq\.com\)"):
+        await pool.caller("b")(attempt, emit)
 
 
 @pytest.mark.usefixtures("weights")

@@ -9,6 +9,7 @@ import pytest
 
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.models.addresses import is_loopback
+from massgen_bridge.models.connections import ConnectionPool
 from massgen_bridge.models.provider_rows import ProviderConfig
 from massgen_bridge.models.providers import PROVIDERS, provider_for_url, trusted_hosts
 from massgen_bridge.models.resolution import resolve
@@ -120,3 +121,35 @@ def test_a_variable_of_another_name_is_the_user_s_own_matter() -> None:
     assert connection.api_key is not None
     assert connection.api_key.get_secret_value() == "for the gate"
     assert urlsplit(connection.base_url).hostname == "gate.example"
+
+
+def test_the_key_of_a_provider_of_the_file_goes_to_its_own_host_alone() -> None:
+    row = ProviderConfig(base_url="https://gate.example/v1", api_key_env="GATE_KEY").spec("gate")
+    (vllm,) = (one for one in PROVIDERS if one.name == "vllm")
+    foreign = ModelConfig(
+        provider="vllm", model="m", base_url="https://evil.example/v1", api_key_env="GATE_KEY"
+    )
+    own = foreign.model_copy(update={"base_url": "https://eu.gate.example/v1"})
+    environ = {"GATE_KEY": "for the gate"}
+    assert resolve("main", own, vllm, ["chat"], environ, agent_id="a", known=[row]).api_key
+    with pytest.raises(ConfigError, match="the key of provider 'gate', which is not sent to"):
+        resolve("main", foreign, vllm, ["chat"], environ, agent_id="a", known=[row])
+    pool = ConnectionPool({"main": foreign}, {"vllm": vllm, "gate": row}, environ)
+    with pytest.raises(ConfigError, match="the key of provider 'gate', which is not sent to"):
+        pool.add("a", "main", protocols=["chat"])
+
+
+def test_the_usual_key_goes_nowhere_in_clear_text_however_it_is_named() -> None:
+    (openai,) = (one for one in PROVIDERS if one.name == "openai")
+    (azure,) = (one for one in PROVIDERS if one.name == "azure")
+    url = "http://api.openai.com/v1"
+    assert _key(openai, base_url=url, api_key_env="OPENAI_API_KEY") is None
+    with pytest.raises(ConfigError, match="in clear text"):
+        resolve(
+            "main",
+            ModelConfig(provider="azure", model="m"),
+            azure,
+            ["chat"],
+            {**ENVIRON, "AZURE_OPENAI_ENDPOINT": "http://res.openai.azure.com"},
+            agent_id="a",
+        )

@@ -330,11 +330,12 @@ def test_azure_takes_its_address_from_the_environment() -> None:
         "AZURE_OPENAI_API_KEY": "azure-key",
         "AZURE_OPENAI_ENDPOINT": "https://mine.openai.azure.com/",
     }
-    connection = _resolve(provider="azure", environ=environ)
-    assert connection.base_url == "https://mine.openai.azure.com/openai/v1"
-    assert "AZURE_OPENAI_ENDPOINT" in _refusal(
-        provider="azure", environ={"AZURE_OPENAI_API_KEY": "azure-key"}
-    )
+    for end in ("", "/", "/openai/v1", "/openai/v1/"):
+        environ["AZURE_OPENAI_ENDPOINT"] = f"https://mine.openai.azure.com{end}"
+        connection = _resolve(provider="azure", environ=environ)
+        assert connection.base_url == "https://mine.openai.azure.com/openai/v1"
+    said = _refusal(provider="azure", environ={"AZURE_OPENAI_API_KEY": "azure-key"})
+    assert "takes its address from the environment variable AZURE_OPENAI_ENDPOINT" in said
 
 
 def test_an_address_that_is_none_once_filled_in_is_an_error() -> None:
