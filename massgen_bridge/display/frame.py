@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderableType
 
+    from massgen_bridge.display.agent_view import AgentView, Phase
     from massgen_bridge.display.base import Meter
-    from massgen_bridge.display.state import AgentView, Phase, RunView
+    from massgen_bridge.display.state import RunView
 
 __all__ = ["Frame"]
 

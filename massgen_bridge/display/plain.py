@@ -60,8 +60,9 @@ from massgen_bridge.events import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from massgen_bridge.display.agent_view import AgentEvent, Phase
     from massgen_bridge.display.base import Meter
-    from massgen_bridge.display.state import AgentEvent, Phase, RunView
+    from massgen_bridge.display.state import RunView
     from massgen_bridge.display.summary import Line
     from massgen_bridge.events import Event, Purpose, Record
     from massgen_bridge.messages import ToolResult

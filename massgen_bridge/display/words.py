@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
     from massgen_bridge.agent import Source, Usage
-    from massgen_bridge.display.state import AgentView, RunView
+    from massgen_bridge.display.agent_view import AgentView
+    from massgen_bridge.display.state import RunView
     from massgen_bridge.errors import ErrorKind
     from massgen_bridge.events import Cost, RunResult, Seat, StageInfo, StageStanding, Use
     from massgen_bridge.messages import Message

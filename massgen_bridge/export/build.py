@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from massgen_bridge.agent import Source
-    from massgen_bridge.display.state import AgentView
+    from massgen_bridge.display.agent_view import AgentView
     from massgen_bridge.events import AnswerListed, Exchange, Record, RunResult, VoteInfo
     from massgen_bridge.export.model import Standing, TurnPart
     from massgen_bridge.messages import MediaPart, Message

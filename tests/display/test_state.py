@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_bridge.agent import AnswerRef, Usage
-from massgen_bridge.display.state import Phase, RunView
+from massgen_bridge.display.agent_view import Phase
+from massgen_bridge.display.state import RunView
 from massgen_bridge.display.words import phase_of
 from massgen_bridge.events import (
     Abstained,

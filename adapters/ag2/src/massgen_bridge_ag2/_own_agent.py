@@ -63,12 +63,11 @@ class OwnAgent:
                 )
             self._access = ModelAccess(context, context.connection)
         found = context.load(path)
-        self._own = found if isinstance(found, ag2.Agent) else None
-        self._factory: OwnFactory | None = None
-        if self._own is None:
-            self._factory = OwnFactory(
-                found, option=self._option, expected=_EXPECTED, makes="an agent"
-            )
+        self._source: ag2.Agent[Any] | OwnFactory = (
+            found
+            if isinstance(found, ag2.Agent)
+            else OwnFactory(found, option=self._option, expected=_EXPECTED, makes="an agent")
+        )
         self._lock = anyio.Lock()
 
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
@@ -98,16 +97,15 @@ class OwnAgent:
 
     async def _agent(self) -> ag2.Agent[Any]:
         async with self._lock:
-            if self._own is None:
-                assert self._factory is not None  # noqa: S101 - narrows: there is no agent yet
-                made = await self._factory.make_in_thread()
+            if isinstance(self._source, OwnFactory):
+                made = await self._source.make_in_thread()
                 if not isinstance(made, ag2.Agent):
                     raise AgentCrashed(
                         f"`{self._option}` returned {made!r}; expected an `ag2.Agent`",
                         agent_id=self._agent_id,
                     )
-                self._own = made
-            return self._own
+                self._source = made
+            return self._source
 
     @asynccontextmanager
     async def _model(

@@ -39,11 +39,11 @@ class Source:
     def __init__(self, found: object, *, path: str, connection: Connection | None) -> None:
         self._option = f"chat: {path}"
         self._connection = connection
-        self._own = found if isinstance(found, _OWN) else None
-        self.is_shared = self._own is not None
-        self._factory: OwnFactory | None = None
-        if self._own is None:
-            self._factory = OwnFactory(
+        self.is_shared = isinstance(found, _OWN)
+        self._source: Own | OwnFactory = (
+            found
+            if isinstance(found, _OWN)
+            else OwnFactory(
                 found,
                 option=self._option,
                 expected=f"{_WANTED}, or a function that makes one",
@@ -51,6 +51,7 @@ class Source:
                 takes=_OFFERED,
                 offered=() if connection is None else _OFFERED,
             )
+        )
 
     def get(self, turn: Turn) -> Own:
         """The agents of a turn; in the turn's thread, for a function may block.
@@ -58,25 +59,27 @@ class Source:
         Raises:
             AgentCrashed: The function raised, or made something else.
         """
-        if self._own is not None:
-            return self._own
-        assert self._factory is not None  # noqa: S101 - narrows: there are no agents yet
-        made = self._factory.make({name: partial(self._offer, name, turn) for name in _OFFERED})
+        if not isinstance(self._source, OwnFactory):
+            return self._source
+        offers = {}
+        if self._connection is not None:
+            connection = turn.connection_for(self._connection)
+            offers = {name: partial(_offer, name, connection) for name in _OFFERED}
+        made = self._source.make(offers)
         if not isinstance(made, _OWN):
             raise AgentCrashed(f"`{self._option}` returned {made!r}; expected {_WANTED}")
         return made
 
-    def _offer(self, name: str, turn: Turn) -> Any:
-        assert self._connection is not None  # noqa: S101 - narrows: it was looked at before
-        connection = turn.connection_for(self._connection)
-        if name == "connection":
-            return connection
-        key = connection.api_key
-        entry = {
-            "api_type": "openai",
-            "model": connection.model,
-            "base_url": connection.base_url,
-            "api_key": key.get_secret_value() if key else "none",
-            "max_retries": connection.retry.attempts - 1,
-        }
-        return {"config_list": [entry], "cache_seed": None}
+
+def _offer(name: str, connection: Connection) -> Any:
+    if name == "connection":
+        return connection
+    key = connection.api_key
+    entry = {
+        "api_type": "openai",
+        "model": connection.model,
+        "base_url": connection.base_url,
+        "api_key": key.get_secret_value() if key else "none",
+        "max_retries": connection.retry.attempts - 1,
+    }
+    return {"config_list": [entry], "cache_seed": None}

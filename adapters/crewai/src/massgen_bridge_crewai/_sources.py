@@ -36,14 +36,13 @@ class Source:
     def __init__(
         self, found: Any, *, path: str, kind: type[Crew | Flow[Any]], has_model: bool
     ) -> None:
-        self._found = found
         self._option = f"{kind.__name__.lower()}: {path}"
         self._kind = kind
         self.is_shared = isinstance(found, kind)
-        self._factory: OwnFactory | None = None
+        self._source = found
         if not self.is_shared:
             name = kind.__name__
-            self._factory = OwnFactory(
+            self._source = OwnFactory(
                 found,
                 option=self._option,
                 expected=f"a {name}, a class that has one, or a function that makes one",
@@ -61,9 +60,9 @@ class Source:
         Raises:
             AgentCrashed: What makes it raised, or made something else.
         """
-        if self._factory is None:
-            return self._found
-        made = self._factory.make(dict.fromkeys(_OF_MODEL, model))
+        if not isinstance(self._source, OwnFactory):
+            return self._source
+        made = self._source.make(dict.fromkeys(_OF_MODEL, model))
         if not isinstance(made, self._kind) and callable(maker := getattr(made, "crew", None)):
             with own_code(self._option):
                 made = maker()  # an instance of a class made with @CrewBase

@@ -39,11 +39,10 @@ class GraphSource:
     ) -> None:
         self._option = f"graph: {path}"
         self._lock = anyio.Lock()
-        self._runnable = _as_runnable(found)
         self._offers = {name: offers[one] for name, one in _OFFERED.items() if one in offers}
-        self._factory: OwnFactory | None = None
-        if self._runnable is None:
-            self._factory = OwnFactory(
+        runnable = _as_runnable(found)
+        self._source: Runnable[Any, Any] | OwnFactory = (
+            OwnFactory(
                 found,
                 option=self._option,
                 expected=f"{_WANTED}, or a function that makes one",
@@ -51,6 +50,9 @@ class GraphSource:
                 takes=_OFFERED,
                 offered=self._offers,
             )
+            if runnable is None
+            else runnable
+        )
 
     async def get(self) -> Runnable[Any, Any]:
         """The graph.
@@ -59,13 +61,13 @@ class GraphSource:
             AgentCrashed: The function that makes it raised, or made something else.
         """
         async with self._lock:
-            if self._runnable is None:
-                assert self._factory is not None  # noqa: S101 - narrows: there is no graph yet
-                made = await self._factory.make_in_thread(self._offers)
-                self._runnable = _as_runnable(made)
-                if self._runnable is None:
+            if isinstance(self._source, OwnFactory):
+                made = await self._source.make_in_thread(self._offers)
+                runnable = _as_runnable(made)
+                if runnable is None:
                     raise AgentCrashed(f"`{self._option}` returned {made!r}; expected {_WANTED}")
-        return self._runnable
+                self._source = runnable
+            return self._source
 
 
 def _as_runnable(found: object) -> Runnable[Any, Any] | None:
