@@ -184,7 +184,8 @@ http://127.0.0.1:8123
 ```
 
 The first line is the base URL for clients of Chat Completions, the second for those of Messages.
-`--help` lists the options, for example `--api-key`, `--latency` and `--tokens-per-second`.
+`--help` lists the options, for example `--api-key`, `--latency`, `--together` and
+`--tokens-per-second`.
 `GET /stats` gives the figures of the server. The model's name chooses the reply:
 
 {scenarios}

@@ -11,6 +11,7 @@ import re
 import secrets as random
 import shutil
 import sqlite3
+import threading
 import time
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -40,6 +41,7 @@ __all__ = ["RunIndex", "RunRow", "data_path", "new_run_id"]
 _FORMAT = 1
 _BUSY_S = 10.0
 _QUESTION_LENGTH = 200
+_TICKS_A_SECOND = 4096
 _LAST = "last"  # no run's id: those begin with a digit
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -90,11 +92,28 @@ def data_path() -> Path:
     return platformdirs.user_data_path("massgen-bridge", appauthor=False)
 
 
+class _Ticks:
+    """Counts the ticks of the clock, none twice: ids of one process can never be the same."""
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._lock = threading.Lock()
+
+    def next(self) -> int:
+        """This tick, or the first that is free."""
+        with self._lock:
+            self._last = max(self._last + 1, int(time.time() * _TICKS_A_SECOND))
+            return self._last
+
+
+_TICKS = _Ticks()
+
+
 def new_run_id() -> str:
     """An id for a run: sorted by it, runs are in the order of their start (to 1/4096 s, in UTC)."""
-    now = time.time()
-    moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%d-%H%M%S")
-    return f"{moment}-{int(now % 1 * 4096):03x}{random.token_hex(3)[1:]}"
+    second, tick = divmod(_TICKS.next(), _TICKS_A_SECOND)
+    moment = datetime.fromtimestamp(second, UTC).strftime("%Y%m%d-%H%M%S")
+    return f"{moment}-{tick:03x}{random.token_hex(3)[1:]}"
 
 
 class RunIndex:

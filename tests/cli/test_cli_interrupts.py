@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cli.conftest import DATA
 
+from massgen_bridge.testing.servers import Hang, ModelServer
+
 if TYPE_CHECKING:
     import subprocess
 
@@ -59,15 +61,15 @@ def test_a_signal_cancels_the_run_and_keeps_its_journal(
 
 
 def test_json_of_a_cancelled_run_is_still_one_object(shell: Shell) -> None:
-    process = shell.start("run", DATA / "slow.yaml", "q", "--output", "json", "--display", "plain")
-    assert process.stderr is not None
-    while "begins" not in process.stderr.readline():
-        pass
-    process.send_signal(signal.SIGINT)
-    stdout, _ = process.communicate(timeout=10)
+    with ModelServer(Hang()) as server:
+        env = {"MODEL_SERVER": server.url, "HOUSE_KEY": "key"}
+        process = shell.start("run", DATA / "three.yaml", "q", "--trust", "--output", "json", **env)
+        server.wait_for_calls(3, timeout_s=30)
+        process.send_signal(signal.SIGINT)
+        stdout, _ = process.communicate(timeout=10)
     found = json.loads(stdout)
     assert (found["status"], found["error"]["kind"]) == ("cancelled", "cancelled")
-    assert found["calls"] == 2
+    assert found["calls"] == 3
 
 
 def test_the_local_model_ends_with_the_run(shell: Shell) -> None:

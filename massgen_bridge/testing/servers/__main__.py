@@ -26,6 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
         reply_by_model,
         default=Echo() if options.tokens is None else Text.of_tokens(options.tokens),
         latency_s=options.latency,
+        together=options.together,
         tokens_per_second=options.tokens_per_second,
         models=tuple(SCENARIOS),
         api_key=options.api_key,
@@ -59,6 +60,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="0 for any that is free (default)")
     parser.add_argument(
         "--latency", type=float, default=0.0, metavar="S", help="seconds before the first byte"
+    )
+    parser.add_argument(
+        "--together",
+        type=int,
+        default=1,
+        metavar="N",
+        help="begin no reply before N calls have run at one time",
     )
     parser.add_argument(
         "--tokens-per-second", type=float, metavar="N", help="pace of streams; default: no pauses"

@@ -12,7 +12,15 @@ from massgen_bridge.testing.servers.answers import (
     Text,
     ToolCalls,
 )
-from massgen_bridge.testing.servers.http_response import Drop, Pause, Response, Send, Stall, Step
+from massgen_bridge.testing.servers.http_response import (
+    Drop,
+    Gate,
+    Pause,
+    Response,
+    Send,
+    Stall,
+    Step,
+)
 from massgen_bridge.testing.servers.schema_values import example_value
 from massgen_bridge.testing.servers.script import (
     AutoToolCall,
@@ -52,11 +60,13 @@ class Delivery:
 
     Attributes:
         protocol: in which they are rendered.
+        gate: where every reply waits before its latency begins.
         latency_s: seconds before the first byte of any reply.
         tokens_per_second: the pace of streams that have none of their own.
     """
 
     protocol: WireProtocol
+    gate: Gate
     latency_s: float = 0.0
     tokens_per_second: float | None = None
 
@@ -92,7 +102,7 @@ class Delivery:
         return Response(
             status=error.status,
             headers=headers,
-            steps=(*_pause(self.latency_s), Send(body)),
+            steps=(*self._start(self.latency_s), Send(body)),
             length=len(body),
         )
 
@@ -174,11 +184,11 @@ class Delivery:
         return None if rate is None else 1 / rate
 
     def _latency(self, answer: Answer) -> tuple[Step, ...]:
-        return _pause(self.latency_s + answer.latency_s)
+        return self._start(self.latency_s + answer.latency_s)
 
-
-def _pause(seconds: float) -> tuple[Step, ...]:
-    return (Pause(seconds),) if seconds > 0 else ()
+    def _start(self, latency_s: float) -> tuple[Step, ...]:
+        """What precedes the first byte."""
+        return (self.gate, Pause(latency_s)) if latency_s > 0 else (self.gate,)
 
 
 def _paced(parts: AnswerParts, pace: float) -> Iterator[Step]:

@@ -26,6 +26,7 @@ import anyio.lowlevel
 from massgen_bridge.testing.servers.http_request import ProtocolViolation, RequestParser
 from massgen_bridge.testing.servers.http_response import (
     Drop,
+    Gate,
     Outcome,
     Pause,
     Response,
@@ -256,6 +257,12 @@ class _Connection(asyncio.Protocol):
                 self._advance(self._exchange)
                 self._serve()
 
+    def _pass(self) -> None:
+        """A gate has opened: the wait there is over, and pauses count from here."""
+        if self._exchange is not None:
+            self._exchange.due = self._loop.time()
+            self._resume()
+
     def _advance(self, exchange: _Exchange) -> None:
         output: list[bytes] = []
         units = 0
@@ -268,6 +275,9 @@ class _Connection(asyncio.Protocol):
                     exchange.due += seconds
                     self._timer = self._loop.call_at(exchange.due, self._resume)
                     break
+                case Gate():
+                    if step.holds(self._pass):
+                        break
                 case Stall():
                     break
                 case Drop(reset):

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from massgen_bridge.testing.servers.wire_values import encoded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = [
     "Drop",
+    "Gate",
     "Observer",
     "Outcome",
     "Pause",
@@ -42,6 +43,25 @@ class Pause:
     seconds: float
 
 
+class Gate:
+    """Wait until it is opened; who comes later passes."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Callable[[], None]] | None = []
+
+    def holds(self, go_on: Callable[[], None]) -> bool:
+        """Whether it is closed; if so, `go_on` is called once it opens."""
+        if self._waiting is not None:
+            self._waiting.append(go_on)
+        return self._waiting is not None
+
+    def open(self) -> None:
+        """Let all pass, now and from now on."""
+        waiting, self._waiting = self._waiting or (), None
+        for go_on in waiting:
+            go_on()
+
+
 @dataclass(frozen=True, slots=True)
 class Stall:
     """Write nothing more and keep the connection open until the client leaves."""
@@ -54,7 +74,7 @@ class Drop:
     reset: bool = False
 
 
-Step = Send | Pause | Stall | Drop
+Step = Send | Pause | Gate | Stall | Drop
 
 
 class Outcome(enum.Enum):

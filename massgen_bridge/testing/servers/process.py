@@ -56,11 +56,19 @@ class ModelServerProcess:
 
     Args:
         latency_s: seconds before the first byte of every reply.
+        together: no reply begins before so many calls have run at one time.
         tokens_per_second: the pace of streams; None: no pauses.
     """
 
-    def __init__(self, *, latency_s: float = 0.0, tokens_per_second: float | None = None) -> None:
-        self._arguments = ["--latency", str(latency_s), "--while-stdin-is-open"]
+    def __init__(
+        self,
+        *,
+        latency_s: float = 0.0,
+        together: int = 1,
+        tokens_per_second: float | None = None,
+    ) -> None:
+        self._arguments = ["--latency", str(latency_s), "--together", str(together)]
+        self._arguments.append("--while-stdin-is-open")
         if tokens_per_second is not None:
             self._arguments += ["--tokens-per-second", str(tokens_per_second)]
         self._process: subprocess.Popen[str] | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from massgen_bridge.testing.servers.http_response import Outcome
+from massgen_bridge.testing.servers.http_response import Gate, Outcome
 from massgen_bridge.testing.servers.model_request import RecordedRequest, RequestState
 
 if TYPE_CHECKING:
@@ -35,14 +35,18 @@ class Recorder:
     Args:
         keep: how many of the last requests to remember; None: all.
         lock: held by the server's thread from a change until what it says is true.
+        together: how many have to run at one time before the gate opens.
 
     Attributes:
+        gate: where replies wait until so many run.
         calls: requests for a model's answer so far, the refused ones included.
         most_running: the most that ever ran at one time.
         closed_early: responses that the client did not wait for.
     """
 
-    def __init__(self, *, keep: int | None, lock: threading.RLock) -> None:
+    def __init__(self, *, keep: int | None, lock: threading.RLock, together: int) -> None:
+        self.gate = Gate()
+        self._together = together
         self._lock = lock
         self.calls = 0
         self._running = 0
@@ -77,6 +81,8 @@ class Recorder:
         self._entries.append(entry)
         self._running += 1
         self.most_running = max(self.most_running, self._running)
+        if self._running >= self._together:
+            self.gate.open()
         self.changed()
         return entry
 

@@ -72,6 +72,8 @@ class ModelServer:
         script: one reply, a queue of replies, replies by model name, or a function of the request.
         default: the reply to whatever the script leaves open.
         latency_s: seconds before the first byte of every reply.
+        together: no reply begins before so many calls have run at one time: proves that they do,
+            however long a busy machine takes to make them.
         tokens_per_second: the pace of streams that have none of their own; None: no pauses, the
             whole stream is one write.
         models: names for the list of models, beside those of the script.
@@ -91,6 +93,7 @@ class ModelServer:
         *,
         default: Reply | ReplyFunction = Echo(),  # noqa: B008 frozen
         latency_s: float = 0.0,
+        together: int = 1,
         tokens_per_second: float | None = None,
         models: Sequence[str] = ("scripted",),
         api_key: str | None = None,
@@ -103,7 +106,7 @@ class ModelServer:
         self._selector = Selector(script, default)
         self.files = FileStore()
         lock = threading.RLock()
-        self._recorder = Recorder(keep=keep_requests, lock=lock)
+        self._recorder = Recorder(keep=keep_requests, lock=lock, together=together)
         self.vector_stores = VectorStores(self.files)
         gemini = Gemini(strict=strict)
         protocols = (
@@ -117,7 +120,10 @@ class ModelServer:
             recorder=self._recorder,
             deliveries=[
                 Delivery(
-                    protocol=protocol, latency_s=latency_s, tokens_per_second=tokens_per_second
+                    protocol=protocol,
+                    gate=self._recorder.gate,
+                    latency_s=latency_s,
+                    tokens_per_second=tokens_per_second,
                 )
                 for protocol in protocols
             ],

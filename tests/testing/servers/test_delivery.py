@@ -6,6 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import openai
 import pytest
 from openai import AsyncOpenAI
@@ -323,6 +324,26 @@ async def test_the_servers_latency_delays_every_reply(reply: Reply) -> None:
             assert time.monotonic() - started >= 0.1
 
 
+async def test_replies_wait_until_so_many_calls_run_at_one_time() -> None:
+    with ModelServer(ANSWER, together=2) as server:
+        async with AsyncOpenAI(base_url=server.url, api_key="k", max_retries=0) as client:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(read, client, [])
+                await server.await_calls(1)
+                tasks.cancel_scope.cancel()
+            await server.await_close(1)
+
+            read_by = [list[str](), list[str](), list[str]()]
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(read, client, read_by[0])
+                await server.await_calls(2)
+                assert server.running_calls == 1, "one of two was answered"
+                tasks.start_soon(read, client, read_by[1])
+            await read(client, read_by[2])
+            assert ["".join(one) for one in read_by] == [ANSWER.text] * 3
+            assert server.most_running_calls == 2
+
+
 async def test_an_answers_latency_adds_to_the_servers() -> None:
     with ModelServer(Text("a", latency_s=0.1), latency_s=0.1) as server:
         async with AsyncOpenAI(base_url=server.url, api_key="k", max_retries=0) as client:
@@ -332,10 +353,10 @@ async def test_an_answers_latency_adds_to_the_servers() -> None:
 
 
 async def test_an_answers_pace_goes_before_the_servers() -> None:
-    quick = Text("a b c d e", tokens_per_second=1000)
-    with ModelServer([quick, Text("a b c d e")], tokens_per_second=20) as server:
+    quick = Text("a b c d e f g h i j", tokens_per_second=1000)
+    with ModelServer([quick, Text("a")], tokens_per_second=2) as server:
         async with AsyncOpenAI(base_url=server.url, api_key="k", max_retries=0) as client:
-            for least, most in ((0.0, 0.2), (0.25, 5.0)):
+            for least, most in ((0.0, 4.0), (0.5, 5.0)):
                 await read(client, [])
                 request = server.requests[-1]
                 assert request.finished_at is not None
