@@ -23,6 +23,7 @@ OLDEST = [
     nox.param("ag2_classic", ("autogen[openai]==0.12.0",), id="autogen-0.12"),
     nox.param("anthropic", ("anthropic>=1.9,<2",), id="anthropic-1"),
     nox.param("crewai", ("crewai==1.15.24",), id="crewai-1.15.24"),
+    nox.param("gemini", ("google-genai==3.3.0",), id="gemini-3.3"),
     nox.param(
         "langchain",
         (
@@ -271,9 +272,11 @@ def frameworks(session: nox.Session) -> None:
         wanted = f"massgen-bridge[local,testing] @ {core}"
         python = outside.make("frameworks", wanted, locked=locked)
         command = str(python / "bin" / "massgen-bridge")
-        config = str(outside.folder / "configs" / "frameworks" / "all_together.yaml")
         session.run_install(command, "local", "install", env=env, external=True)
-        session.run_install(command, "env", "sync", config, "--yes", env=env, external=True)
+        # Of these kinds, the built-in model speaks to all but Gemini.
+        for name in ("frameworks/all_together.yaml", "providers/gemini.yaml"):
+            config = str(outside.folder / "configs" / name)
+            session.run_install(command, "env", "sync", config, "--yes", env=env, external=True)
         outside.test("test_frameworks.py", **env)
 
 

@@ -75,6 +75,13 @@ def look(
     return run
 
 
+def _most(body: dict[str, Any]) -> int:
+    """The limit of a request's answer, in tokens."""
+    settings = body.get("generationConfig", body)
+    most: int = settings.get("maxOutputTokens", settings.get("max_tokens"))
+    return most
+
+
 def _states(found: dict[str, dict[str, Any]]) -> dict[str, str]:
     return {name: check["state"] for name, check in found.items()}
 
@@ -85,14 +92,16 @@ def test_all_that_works_is_told_and_costs_a_few_tokens(look: Look, server: Model
         f"provider: vllm, protocol: messages, base_url: '{server.base_url('messages')}', "
         f"model: big, structured: true, {ABLE}"
     )
-    found = look(code=0, own=chat, talk=messages)
+    gemini = f"provider: gemini, base_url: '{server.base_url('gemini')}', model: big, {ABLE}"
+    found = look(code=0, own=chat, talk=messages, google=gemini)
     every = ("configured", "reachable", "key", "model", "streams", "tools", "schema", "images")
-    for name in ("own", "talk"):
+    for name in ("own", "talk", "google"):
         assert _states(found[name]) == dict.fromkeys(every, "ok")
         assert found[name]["tools"]["detail"] == "tools"
+    assert found["google"]["configured"]["detail"] == "by gemini, a key is set"
     calls = [one.body for one in server.requests if one.method == "POST"]
-    assert len(calls) == 2 * 4
-    assert all(body["max_tokens"] <= 64 for body in calls)
+    assert len(calls) == 3 * 4
+    assert all(_most(body) <= 64 for body in calls)
 
 
 def test_what_is_claimed_and_not_so_is_broken(look: Look, server: ModelServer) -> None:

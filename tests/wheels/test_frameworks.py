@@ -1,7 +1,7 @@
 """Every framework in one run, from nothing but the core: each in an environment of its own.
 
 noxfile.py installs the core's wheel and the local model into the environment `frameworks`, and has
-it build what `configs/frameworks/all_together.yaml` needs.
+it build what `configs/frameworks/all_together.yaml` and `configs/providers/gemini.yaml` need.
 """
 
 from __future__ import annotations
@@ -67,9 +67,17 @@ NEWEST = {
     "ag2_classic": ">=0.14,<1",
     "anthropic": ">=2",
     "crewai": ">=1.15",
+    "gemini": ">=3.4",
     "langchain": ">=1.4",
     "openai": ">=3",
 }
+
+# Google's API never shows such arguments: the calls fail instead.
+UNKEPT = {"gemini": "test_arguments_that_are_no_json_are_never_made_up"}
+
+# Each with a model of the test's; the built-in one speaks to all kinds but Gemini.
+WITH_TOOLS = (*AGENTS, "gemini")
+MODELS = {"anthropic": "messages", "gemini": "gemini"}
 
 pytestmark = pytest.mark.timeout(SECONDS + 20)
 
@@ -166,6 +174,8 @@ def test_each_one_is_told_with_the_version_that_it_runs_on(tmp_path: Path) -> No
 @pytest.mark.parametrize("kind", NEWEST)
 def test_each_one_keeps_its_promises_in_its_own_environment(kind: str, tmp_path: Path) -> None:
     groups = [word for group in CORE_OF_THE_SUITE for word in ("--only", group)]
+    if unkept := UNKEPT.get(kind):
+        groups += ["--expect-failure", f"{unkept}=the API shows none"]
     command = ("adapters", "test", kind, "--isolation", "environment", *groups)
     report = run(*command, "--output", "json", home=tmp_path)
     assert {one["name"] for one in report["groups"]} == set(CORE_OF_THE_SUITE)
@@ -208,7 +218,7 @@ def test_ctrl_c_with_tools_in_flight_leaves_nothing(tmp_path: Path) -> None:
             "run", str(config), QUESTION, "--trust", home=tmp_path, A_KEY="any"
         ) as process:
             wait_for(
-                lambda: marks.read_text().count("begun") == len(AGENTS),
+                lambda: marks.read_text().count("begun") == len(WITH_TOOLS),
                 what="a call of the tool by each agent",
             )
             below = descendants(process.pid)
@@ -224,22 +234,23 @@ def test_ctrl_c_with_tools_in_flight_leaves_nothing(tmp_path: Path) -> None:
         time.sleep(0.5)
         assert (server.calls, server.running_calls) == (calls, 0)
     told = marks.read_text().split()
-    assert told == ["begun"] * len(AGENTS) + ["stopped"] * len(AGENTS)
+    assert told == ["begun"] * len(WITH_TOOLS) + ["stopped"] * len(WITH_TOOLS)
 
 
 def _team_with_tools(server: ModelServer) -> str:
-    """The agents of all frameworks, with a model of the test's and a tool that never ends."""
-    kinds = [one.replace("-", "_") for one in AGENTS]
+    """The agents of all frameworks, with models of the test's and a tool that never ends."""
+    kinds = {name: name.replace("-", "_") for name in WITH_TOOLS}
     agents = [
         f"  - {{id: {name}, tools: [slow],"
-        f" backend: {{type: {kind}, model: {'claude' if kind == 'anthropic' else 'chat'}}}}}"
-        for name, kind in zip(AGENTS, kinds, strict=True)
+        f" backend: {{type: {kind}, model: {MODELS.get(kind, 'chat')}}}}}"
+        for name, kind in kinds.items()
     ]
     models = [
         f"  {name}: {{provider: {provider}, model: any, api_key: '${{A_KEY}}', base_url: {url}}}"
         for name, provider, url in (
             ("chat", "openai", server.base_url("chat")),
-            ("claude", "anthropic", server.base_url("messages")),
+            ("gemini", "gemini", server.base_url("gemini")),
+            ("messages", "anthropic", server.base_url("messages")),
         )
     ]
     return "\n".join(

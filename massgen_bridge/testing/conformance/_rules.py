@@ -40,8 +40,8 @@ class RuleTests(ConformanceBase):
 
     def test_the_specification_is_well_formed(self) -> None:
         """The kind is a plain name, the summary one line, and each requirement has a floor:
-        without one, a resolver falls back to versions that are years old. What needs a model has
-        a wire protocol to reach it by.
+        without one, a resolver falls back to versions that are years old. The framework is one of
+        those. What needs a model has a wire protocol to reach it by.
         """
         spec = self.adapter()
         assert re.fullmatch(r"[a-z][a-z0-9_-]*", spec.kind), (
@@ -54,6 +54,10 @@ class RuleTests(ConformanceBase):
             assert ">=" in requirement, (
                 f"{requirement!r} has no floor, so it resolves to any age: write {requirement}>=…"
             )
+        names = [re.split(r"[^\w.-]", one)[0] for one in spec.requires]
+        assert spec.framework in {None, *names}, (
+            f"the framework {spec.framework!r} is none of the distributions in 'requires'"
+        )
 
     def test_the_options_forbid_what_they_do_not_know(self) -> None:
         """A misspelt option is an error, and every option has a description: both show in the
