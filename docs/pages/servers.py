@@ -232,14 +232,16 @@ def _names(one: type[Any]) -> list[str]:
 
 
 def _replies(replies: list[type[Any]]) -> str:
-    common = {field.name for field in dataclasses.fields(get_args(answers.Answer)[0].__mro__[1])}
+    answer = get_args(answers.Answer)[0].__mro__[1]
     return table(
         ("reply", "what happens", "arguments"),
-        [(_call(one, common), docstring(one).text, _arguments(one)) for one in replies],
+        [(_call(one, answer), docstring(one).text, _arguments(one)) for one in replies],
     )
 
 
-def _call(one: type[Any], common: set[str]) -> str:
+def _call(one: type[Any], answer: type[Any]) -> str:
+    # What each answer takes is told once, for all of them.
+    common = _names(answer) if issubclass(one, answer) else []
     parameters = [
         str(parameter.replace(annotation=inspect.Parameter.empty))
         for name, parameter in inspect.signature(one).parameters.items()

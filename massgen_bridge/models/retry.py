@@ -83,7 +83,7 @@ class ModelCalls:
             provider_s=self._policy.max_retry_after_s,
         )
         while True:
-            watch = CallWatch(self._connection) if self._waits else None
+            watch = CallWatch(self._connection, self._pause) if self._waits else None
             passage = await self._enter(patience, emit)
             try:
                 await emit(self._started)
@@ -106,6 +106,11 @@ class ModelCalls:
             await emit(retried)
             await anyio.sleep(retried.delay_s if self._waits else 0)
             number += 1
+
+    def _pause(self, seconds: float) -> None:
+        """Heed a quota that is used up; the provider has refused nothing yet, so no call fails."""
+        if self._traffic is not None and seconds <= self._policy.max_retry_after_s:
+            self._traffic.pause(seconds)
 
     async def _enter(self, patience: Patience, emit: Emit) -> Passage | None:
         if self._traffic is None:

@@ -23,7 +23,7 @@ from anyio.lowlevel import RunVar
 from massgen_bridge.certificates import trusted_certificates
 from massgen_bridge.models.addresses import is_plain_loopback
 from massgen_bridge.models.tape import Tape, current_tape
-from massgen_bridge.models.watching import first_token_hook
+from massgen_bridge.models.watching import first_token_hook, hear_quota
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -206,7 +206,7 @@ class ClientPool(Generic[C]):
 
 
 def transport(sdk: Any, endpoint: Endpoint) -> dict[str, Any]:
-    """What the HTTP client below an SDK's client is made with.
+    """What the HTTP client below an SDK's client is made with, as `client_settings` has it.
 
     Args:
         sdk: The SDK's module.
@@ -218,7 +218,7 @@ def transport(sdk: Any, endpoint: Endpoint) -> dict[str, Any]:
 
 
 def client_settings(http: Any, endpoint: Endpoint) -> dict[str, Any]:
-    """What an HTTP client is made with.
+    """What an HTTP client is made with: an asynchronous one, for its hooks are.
 
     Args:
         http: The HTTP library: `httpx`, or its successor.
@@ -234,13 +234,14 @@ def client_settings(http: Any, endpoint: Endpoint) -> dict[str, Any]:
         # Loading the certificates costs most of the time, and here nobody shows one.
         "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else trusted_certificates(),
     }
-    hooks: dict[str, Any] = {}
+    heard: list[Callable[[Any], Awaitable[None]]] = [hear_quota]
     if endpoint.watches_first_token:
-        hooks["event_hooks"] = {"response": [first_token_hook(http)]}
+        heard.append(first_token_hook(http))
+    settings["event_hooks"] = {"response": heard}
     if endpoint.tape is None:
-        return settings | hooks
+        return settings
     return {
-        **hooks,
+        "event_hooks": settings.pop("event_hooks"),
         "timeout": settings["timeout"],
         "trust_env": False,  # whatever sends in its place sees to proxies
         "follow_redirects": False,

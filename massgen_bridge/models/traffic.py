@@ -201,10 +201,13 @@ class Traffic:
         self._breaker.failed(error, probing=passage.probing)
         passage.probing = False
         if error.retry_after_s is not None and error.kind in {"rate_limit", "server"}:
-            until = time.monotonic() + error.retry_after_s
-            self._paused_until = max(self._paused_until, until)
+            self.pause(error.retry_after_s)
         if error.kind not in _COSTLY:
             self._refund(passage)
+
+    def pause(self, seconds: float) -> None:
+        """Let no call begin for so long, since the provider wants it so."""
+        self._paused_until = max(self._paused_until, time.monotonic() + seconds)
 
     async def _start(
         self,

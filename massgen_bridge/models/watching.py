@@ -1,4 +1,4 @@
-"""The time limits of one model call, and when its first token is there."""
+"""The time limits of one model call, and what is heard of it meanwhile below the SDK."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import anyio
 
 from massgen_bridge.errors import AgentError, TimedOut
+from massgen_bridge.models.quotas import quota_wait_s
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from massgen_bridge.connection import Connection
 
-__all__ = ["CallWatch", "current_watch", "first_token_hook"]
+__all__ = ["CallWatch", "current_watch", "first_token_hook", "hear_quota"]
 
 T = TypeVar("T")
 
@@ -33,13 +34,18 @@ class CallWatch:
 
     Args:
         connection: Has the limits.
+        pause: Told, in seconds, how long the provider has no room for a further call.
 
     Attributes:
         is_passed_on: Whether a part of the answer is with somebody who cannot give it back.
+        pause: As it was given.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(
+        self, connection: Connection, pause: Callable[[float], None] | None = None
+    ) -> None:
         self.is_passed_on = False
+        self.pause = pause
         self._connection = connection
         self._scope = anyio.CancelScope()
         self._ends = math.inf
@@ -86,6 +92,19 @@ _WATCH: ContextVar[CallWatch | None] = ContextVar("massgen_bridge_call_watch", d
 def current_watch() -> CallWatch | None:
     """What watches the model call that is being made here."""
     return _WATCH.get()
+
+
+async def hear_quota(response: Any) -> None:
+    """Take note of what a response says of the quota; what the responses of a client go through.
+
+    Args:
+        response: The HTTP library's.
+    """
+    watch = current_watch()
+    if watch is not None and watch.pause is not None:
+        seconds = quota_wait_s(response.headers.raw)
+        if seconds > 0:
+            watch.pause(seconds)
 
 
 def _is_silence(error: BaseException | None) -> bool:

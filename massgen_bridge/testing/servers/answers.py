@@ -110,6 +110,7 @@ class _Answer:
         reasoning: what the model thinks before it answers; empty: it shows none.
         hosted: what the provider's own tools did before the answer.
         sources: what the text is said to rest on.
+        headers: further headers of the response, such as those of a quota.
     """
 
     tokens_per_second: float | None = None
@@ -119,6 +120,7 @@ class _Answer:
     reasoning: str = ""
     hosted: tuple[HostedCall, ...] = ()
     sources: tuple[Cited, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.tokens_per_second is not None and self.tokens_per_second <= 0:

@@ -113,7 +113,7 @@ class Delivery:
             body: Iterator[Step] = _paced(rendered.split(), pace)
         else:
             body = iter((Send(rendered.whole, rendered.count),))
-        return self._response(rendered, (*self._latency(answer), *body))
+        return self._response(rendered, (*self._latency(answer), *body), more=answer.headers)
 
     def _faulty(self, request: ModelRequest, fault: _Fault) -> Response:
         latency = self._latency(fault.answer)
@@ -161,16 +161,17 @@ class Delivery:
             yield Send(token, 1)
 
     def _response(
-        self, rendered: Rendered, steps: tuple[Step, ...], *, length: int | None = None
+        self,
+        rendered: Rendered,
+        steps: tuple[Step, ...],
+        *,
+        length: int | None = None,
+        more: tuple[tuple[str, str], ...] = (),
     ) -> Response:
-        if rendered.streamed:
-            headers = (*_STREAM_HEADERS, *self.protocol.headers)
-            return Response(status=200, headers=headers, steps=steps, length=None)
+        kind = _STREAM_HEADERS if rendered.streamed else _DOCUMENT_HEADERS
+        size = None if rendered.streamed else len(rendered.whole) if length is None else length
         return Response(
-            status=200,
-            headers=(*_DOCUMENT_HEADERS, *self.protocol.headers),
-            steps=steps,
-            length=len(rendered.whole) if length is None else length,
+            status=200, headers=(*kind, *self.protocol.headers, *more), steps=steps, length=size
         )
 
     def _malformed_document(self, latency: tuple[Step, ...], fault: MalformedSSE) -> Response:

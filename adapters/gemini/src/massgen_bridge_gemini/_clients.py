@@ -59,10 +59,11 @@ def _new_client(endpoint: Endpoint) -> GeminiClient:
         if opened is not None:
             opened.append(response)
 
+    hooks = settings.pop("event_hooks", {})
+    hooks["request"] = [complete]
+    hooks["response"] = [remember, *hooks.get("response", ())]
     # Redirects are not followed: the key's header would go along to any host.
-    http = httpx2.AsyncClient(
-        **settings, event_hooks={"request": [complete], "response": [remember]}
-    )
+    http = httpx2.AsyncClient(**settings, event_hooks=hooks)
     options = types.HttpOptions(
         base_url=endpoint.base_url,
         api_version=_VERSION,

@@ -289,6 +289,7 @@ class GraphClients:
         endpoint = Endpoint.of(connection)
         http = transport(openai, endpoint)
         self.asynchronous = _new_client(endpoint)
+        http.pop("event_hooks", None)  # asynchronous ones
         # The graph's own code may block. The retry policy does not, so there the SDK itself sends
         # a failed request again, as often.
         self.synchronous = _ours(
