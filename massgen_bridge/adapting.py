@@ -19,7 +19,7 @@ from massgen_bridge.models.chat_forms import (
     chat_tools,
 )
 from massgen_bridge.models.chat_loop import ChatLoop
-from massgen_bridge.models.chat_messages import chat_assistant, chat_messages
+from massgen_bridge.models.chat_messages import chat_assistant, chat_messages, shown_by_tool
 from massgen_bridge.models.chat_quirks import chat_as_understood
 from massgen_bridge.models.chat_sdk import ChatSdk
 from massgen_bridge.models.chat_stream import ChatAnswer, read_chat_answer
@@ -88,6 +88,7 @@ __all__ = [
     "read_chat_answer",
     "retry_after_s",
     "sdk_error",
+    "shown_by_tool",
     "structured_answer",
     "tool_call_from_json",
     "transport",

@@ -11,7 +11,16 @@ from pages.markdown import table
 
 __all__ = ["ABILITIES", "abilities", "page"]
 
-ABILITIES = ("streams", "tools", "schema", "history", "media", "group", "stopped")
+ABILITIES = (
+    "streams",
+    "tools",
+    "schema",
+    "history",
+    "media",
+    "media of tools",
+    "group",
+    "stopped",
+)
 """The columns of a table of what kinds can do."""
 
 _PAGE = """\
@@ -25,8 +34,9 @@ cannot carry is refused before a model is called, and it votes in a way that it 
 - *Streams*: its text arrives while it is made. *Tools*: its model can call the tools that the
   configuration gives it. *Schema*: its answer can be held to a JSON Schema, as a ballot is.
 - *History*: what was said before reaches the model as messages; elsewhere the question tells it.
-- *Media*: what reaches the model unchanged. *Group*: the agent is made of several, whose words and
-  tool calls are told with the member's name.
+- *Media*: what reaches the model unchanged. *Media of tools*: what of that reaches it from the
+  results of tools, too; elsewhere a line of text stands for it.
+- *Group*: the agent is made of several, whose words and tool calls are told with the member's name.
 - *Stopped*: how a turn ends that is cancelled. *At once*: within the process that it runs in. *With
   its process*: what the framework has begun cannot be stopped in any other way.
 
@@ -97,6 +107,7 @@ def abilities(able: Capabilities) -> tuple[str, ...]:
     return (
         *("yes" if flag else "no" for flag in flags),
         ", ".join(sorted(able.inputs)) or "none",
+        ", ".join(sorted(able.tool_media)) or "none",
         "yes" if able.group else "no",
         "at once" if able.cancellation == "cooperative" else "with its process",
     )

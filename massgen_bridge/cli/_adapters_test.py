@@ -39,7 +39,7 @@ __all__ = ["Form", "SuiteIsolation", "adapters_test", "app"]
 
 app = new_app()
 
-_NEEDED = ("pytest", "blockbuster")
+_NEEDED = ("pytest", "blockbuster", "PIL")
 _EXPECTED = re.compile(r"(?P<check>[^=\[\]]+(?:\[.*?\])?)=(?P<reason>.*)", re.DOTALL)
 _USUAL_TIMEOUT_S = 60.0
 

@@ -25,7 +25,14 @@ if TYPE_CHECKING:
     from massgen_bridge.agent import InputKind
     from massgen_bridge.messages import Part
 
-__all__ = ["call_arguments", "chat_assistant", "chat_messages", "data_url", "in_order"]
+__all__ = [
+    "call_arguments",
+    "chat_assistant",
+    "chat_messages",
+    "data_url",
+    "in_order",
+    "shown_by_tool",
+]
 
 _CARRIER = "Chat Completions"
 
@@ -89,8 +96,13 @@ def _carried(message: Message) -> Iterator[Message]:
     """A user's message with the media of each result."""
     for part in message.parts:
         if isinstance(part, ToolResult) and part.media:
-            told = f"[What the tool {part.name!r} gave for the call {part.call_id!r}:]"
+            told = shown_by_tool(part.name, part.call_id)
             yield Message(role="user", parts=(TextPart(text=told), *part.media))
+
+
+def shown_by_tool(name: str, call_id: str) -> str:
+    """What a user's message says of media that belong to the result of a tool."""
+    return f"[What the tool {name!r} gave for the call {call_id!r}:]"
 
 
 def _convert(message: Message, inputs: Collection[InputKind]) -> Iterator[dict[str, Any]]:

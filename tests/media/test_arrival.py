@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from media.pictures import KINDS, make, shows
 
 import massgen_bridge
 from massgen_bridge.messages import ImagePart, Message, TextPart
+from massgen_bridge.testing.pictures import PICTURES, make, unlike
 from massgen_bridge.testing.servers import ModelRequest, ModelServer, SentMedia, Text
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ async def test_every_kind_of_picture_arrives_as_it_was_meant(
         arrived.extend(media for message in request.messages for media in message.media)
         return Text("Four quarters.")
 
-    pictures = [ImagePart(media_type="image/png", data=make(one), name=one.name) for one in KINDS]
+    pictures = [
+        ImagePart(media_type="image/png", data=make(one), name=one.name) for one in PICTURES
+    ]
     question = Message(role="user", parts=(TextPart(text="What is it?"), *pictures))
     with ModelServer(answer) as server:
         model: dict[str, Any] = {
@@ -57,8 +59,8 @@ async def test_every_kind_of_picture_arrives_as_it_was_meant(
         }
         result = await massgen_bridge.arun(config, question, keep=False)
     assert result.answer == "Four quarters."
-    assert len(arrived) == len(KINDS)
-    for one, media in zip(KINDS, arrived, strict=True):
-        assert shows(media.data or b"", one), one.name
+    assert len(arrived) == len(PICTURES)
+    for one, media in zip(PICTURES, arrived, strict=True):
+        assert not unlike(media.data or b"", one, max_side=1000), one.name
         assert media.media_type in {"image/gif", "image/jpeg", "image/png", "image/webp"}
         assert b"SECRET" not in (media.data or b"")

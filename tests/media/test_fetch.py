@@ -10,18 +10,18 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
-from media.pictures import KINDS, make
 
 from massgen_bridge.errors import MediaError
 from massgen_bridge.media.fetch import Address, fetch, is_public
 from massgen_bridge.messages import ImagePart
+from massgen_bridge.testing.pictures import PICTURES, make
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.anyio
 
-PNG = make(KINDS[0])
+PNG = make(PICTURES[0])
 
 
 class _Files(BaseHTTPRequestHandler):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from media.pictures import KINDS, make
 
 from massgen_bridge.agent import ToolDefinition, Turn
 from massgen_bridge.connection import ImageLimits
@@ -22,10 +21,11 @@ from massgen_bridge.messages import (
     TextPart,
     ToolResult,
 )
+from massgen_bridge.testing.pictures import PICTURES, make
 
 pytestmark = pytest.mark.anyio
 
-BY_NAME = {kind.name: kind for kind in KINDS}
+BY_NAME = {kind.name: kind for kind in PICTURES}
 SEES = frozenset({"image"})
 SOUND = AudioPart(media_type="audio/wav", data=b"RIFF\x04\x00\x00\x00WAVE", name="s.wav")
 LOOK = ToolDefinition(name="look", description="", input_schema={"type": "object"})

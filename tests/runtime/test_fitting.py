@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from media.pictures import KINDS, make, shows
 
 import massgen_bridge
 from massgen_bridge import api
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.events import LogLine, ModelCallFinished, Record, TurnLost
 from massgen_bridge.messages import ImagePart, Message, TextPart
+from massgen_bridge.testing.pictures import PICTURES, make, shows
 from massgen_bridge.testing.servers import ModelRequest, ModelServer, Text
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-BY_NAME = {kind.name: kind for kind in KINDS}
+BY_NAME = {kind.name: kind for kind in PICTURES}
 BLIND: dict[str, Any] = {"model": "blind", "inputs": []}
 
 

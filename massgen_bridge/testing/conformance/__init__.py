@@ -47,10 +47,12 @@ pytest.register_assert_rewrite(
             "model_life",
             "model_rules",
             "parts",
+            "pictures",
             "retries",
             "rules",
             "sent",
             "stopping",
+            "tool_media",
             "tools",
             "turns",
             "usage",
@@ -69,9 +71,11 @@ from massgen_bridge.testing.conformance._life import LifeTests
 from massgen_bridge.testing.conformance._model_life import ModelLifeTests
 from massgen_bridge.testing.conformance._model_rules import ModelRuleTests
 from massgen_bridge.testing.conformance._parts import PartTests
+from massgen_bridge.testing.conformance._pictures import PictureTests
 from massgen_bridge.testing.conformance._retries import RetryTests
 from massgen_bridge.testing.conformance._rules import RuleTests
 from massgen_bridge.testing.conformance._stopping import StoppingTests
+from massgen_bridge.testing.conformance._tool_media import ToolMediaTests
 from massgen_bridge.testing.conformance._tools import ToolTests
 from massgen_bridge.testing.conformance._turns import LOOKUP, TurnTests
 from massgen_bridge.testing.conformance._usage import UsageTests
@@ -94,7 +98,9 @@ class ModelAgentConformance(
     UsageTests,
     ContentTests,
     PartTests,
+    PictureTests,
     ToolTests,
+    ToolMediaTests,
     DeskTests,
     FailureTests,
     KindTests,

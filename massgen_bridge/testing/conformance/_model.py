@@ -88,8 +88,10 @@ class ModelConformanceBase(ConformanceBase):
 
     def capabilities(self) -> Capabilities:
         """What agents made with `options()` and a model without limits can do."""
-        able = super().capabilities()
-        return able.model_copy(update={"inputs": able.inputs & self._carried()})
+        able, carried = super().capabilities(), self._carried()
+        return able.model_copy(
+            update={"inputs": able.inputs & carried, "tool_media": able.tool_media & carried}
+        )
 
     def _carried(self) -> frozenset[InputKind]:
         """The kinds of media that the adapter and the test's protocol have a form for."""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import product
 from random import Random
 from typing import Final
@@ -42,8 +42,9 @@ class PartTests(ModelConformanceBase):
 
     async def test_each_part_of_a_history_arrives(self, serve: StartModelServer) -> None:
         """Of histories that are made at random from what the agent claims to carry - texts, media,
-        addresses of pictures, tool calls and their results - every part arrives, once. An agent
-        that claims no `history` still sends the last message, and may refuse earlier media.
+        addresses of pictures, tool calls and their results with media - every part arrives, once.
+        An agent that claims no `history` still sends the last message, and may refuse earlier
+        media.
         """
         server, able = serve(Text("Seen.")), self.capabilities()
         async with self.agent_at(server) as agent:
@@ -152,24 +153,33 @@ class _History:
 
     def _said(self, role: Role) -> Message:
         parts: list[Part] = [TextPart(text=f"Word {self._next()}."), *self._strays(role)]
-        kinds = sorted(self._able.inputs)
-        if role == "user" and kinds:
-            parts += [
-                self._shown(self._random.choice(kinds)) for _ in range(self._random.randrange(3))
-            ]
+        if role == "user":
+            parts += self._some(self._able.inputs)
         self._random.shuffle(parts)
         return Message(role=role, parts=tuple(parts))
 
     def _looked_up(self) -> Iterator[Message]:
-        call_id, query = f"call-{self._next()}", f"{self._next()}"
-        arguments = {"query": query, "limit": 1}
-        call = ToolCall(call_id=call_id, name="lookup", arguments=arguments)
-        yield Message(role="assistant", parts=(call,))
-        found = f"Found {self._next()}."
-        result = ToolResult(
-            call_id=call_id, name="lookup", content=found, media=tuple(self._strays("tool"))
+        calls = tuple(self._called() for _ in range(self._random.randrange(1, 3)))
+        yield Message(role="assistant", parts=calls)
+        yield Message(role="tool", parts=tuple(map(self._found, calls)))
+
+    def _called(self) -> ToolCall:
+        arguments = {"query": f"{self._next()}", "limit": 1}
+        return ToolCall(call_id=f"call-{self._next()}", name="lookup", arguments=arguments)
+
+    def _found(self, call: ToolCall) -> ToolResult:
+        media = [*self._strays("tool"), *self._some(self._able.tool_media)]
+        return ToolResult(
+            call_id=call.call_id,
+            name=call.name,
+            content=f"Found {self._next()}.",
+            media=tuple(media),
         )
-        yield Message(role="tool", parts=(result,))
+
+    def _some(self, kinds: Collection[InputKind]) -> list[MediaPart]:
+        """Two media at the most."""
+        count = self._random.randrange(3) if kinds else 0
+        return [self._shown(self._random.choice(sorted(kinds))) for _ in range(count)]
 
     def _strays(self, role: Role) -> Iterator[MediaPart]:
         """The part that is to stand in one message of a role."""

@@ -104,6 +104,7 @@ class RuleTests(ConformanceBase):
             best = getattr(spec.capabilities, name)
             assert best or not getattr(able, name), f"{name!r} is claimed by refine alone"
         assert able.inputs <= spec.capabilities.inputs
+        assert able.tool_media <= spec.capabilities.tool_media & able.inputs
 
     async def test_the_suite_is_the_one_for_this_agent(self) -> None:
         """An agent that calls a model belongs into `ModelAgentConformance`; here, one that is

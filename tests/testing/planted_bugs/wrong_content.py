@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
 from testing.planted_bugs.faithful import Faithful
 
 from massgen_bridge import ImagePart, Message, TextPart, ToolResult, system
 from massgen_bridge.connection import Sampling
 
 if TYPE_CHECKING:
-    from massgen_bridge import Connection, Part, Turn
+    from massgen_bridge import Connection, Part, ToolCall, Turn
 
 __all__ = ["WRONG"]
+
+_LARGE_BYTES = 4000
 
 
 class _ChangesParts(Faithful):
@@ -40,6 +44,7 @@ class DropsPictures(_ChangesParts):
         "test_media_that_the_model_does_not_take_are_refused",
         "test_each_part_of_a_history_arrives",
         "test_no_part_of_a_history_is_lost",
+        "test_pictures_of_every_kind_arrive_as_they_are_meant",
     )
 
     def part(self, part: Part) -> Part | None:
@@ -59,13 +64,39 @@ class SendsPicturesAsText(_ChangesParts):
         return TextPart(text=base64.b64encode(part.data or b"").decode())
 
 
+class ShrinksPictures(_ChangesParts):
+    """Sends thumbnails of large pictures, on which nobody can read what is written."""
+
+    caught_by = ("test_pictures_of_every_kind_arrive_as_they_are_meant",)
+
+    def part(self, part: Part) -> Part | None:
+        if not isinstance(part, ImagePart) or part.data is None or len(part.data) < _LARGE_BYTES:
+            return part
+        with Image.open(BytesIO(part.data)) as picture:
+            small = picture.convert("RGB")
+        small.thumbnail((256, 256))
+        written = BytesIO()
+        small.save(written, "PNG")
+        return part.model_copy(update={"data": written.getvalue(), "media_type": "image/png"})
+
+
 class ForgetsWhatToolsShowed(_ChangesParts):
-    """Sends the text of a tool's result, without its media."""
+    """Sends the text of a tool's earlier result, without its media."""
 
     caught_by = ("test_no_part_of_a_history_is_lost",)
 
     def part(self, part: Part) -> Part | None:
         return part.model_copy(update={"media": ()}) if isinstance(part, ToolResult) else part
+
+
+class HidesWhatToolsShow(Faithful):
+    """Gives the model the text of a tool's result, without its media."""
+
+    caught_by = ("test_media_of_tools_reach_the_model[image]",)
+
+    async def call_tool(self, turn: Turn, call: ToolCall) -> ToolResult:
+        result = await super().call_tool(turn, call)
+        return result.model_copy(update={"media": ()})
 
 
 class TidiesTheQuestion(_ChangesParts):
@@ -176,7 +207,9 @@ class UsesAnotherModel(Faithful):
 WRONG: tuple[type[Faithful], ...] = (
     DropsPictures,
     SendsPicturesAsText,
+    ShrinksPictures,
     ForgetsWhatToolsShowed,
+    HidesWhatToolsShow,
     TidiesTheQuestion,
     WrapsTheQuestion,
     FlattensTheHistory,

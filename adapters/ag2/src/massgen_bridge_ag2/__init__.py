@@ -63,9 +63,12 @@ def _refine(options: AG2Options, traits: ModelTraits | None) -> Capabilities:
             tools=traits.tools,
             structured=traits.structured,
             inputs=inputs,
+            tool_media=inputs,
             group=True,
         )
-    return Capabilities(tools=traits.tools, structured=traits.structured, inputs=inputs)
+    return Capabilities(
+        tools=traits.tools, structured=traits.structured, inputs=inputs, tool_media=inputs
+    )
 
 
 def _redirects(options: AG2Options) -> bool:
@@ -85,7 +88,13 @@ def bridge_adapters() -> list[AdapterSpec]:
             summary="An AG2 agent or group chat from YAML, or your own",
             factory=_create,
             options=AG2Options,
-            capabilities=Capabilities(tools=True, structured=True, inputs=_ALL_INPUTS, group=True),
+            capabilities=Capabilities(
+                tools=True,
+                structured=True,
+                inputs=_ALL_INPUTS,
+                tool_media=_CHAT_INPUTS,
+                group=True,
+            ),
             refine=_refine,
             requires=("ag2[openai]>=1.2,<2",),
             framework="ag2",

@@ -162,7 +162,8 @@ class Asked(TurnModel):
         tools.results.clear()
         told = Message(role="tool", parts=results)
         self.history.append(told)
-        self._messages += chat_messages((told,), ())
+        inputs = self._calls.access.connection.traits.inputs
+        self._messages += chat_messages((told,), inputs)
 
     def _response(self, answer: ChatAnswer) -> ModelResponse:
         # A refusal stands in place of what the model was about to do.

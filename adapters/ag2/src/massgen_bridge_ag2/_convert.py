@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import assert_never
 
 from ag2.events import (
@@ -24,12 +24,31 @@ from ag2.events import (
 )
 from ag2.events import ToolResult as AG2Result
 
-from massgen_bridge import Message, Part, TextPart, ToolCall, ToolResult
+from massgen_bridge import (
+    AudioPart,
+    DocumentPart,
+    ImagePart,
+    MediaPart,
+    Message,
+    Part,
+    TextPart,
+    ToolCall,
+    ToolResult,
+    VideoPart,
+)
 from massgen_bridge.adapting import misplaced_part, only_text, tool_call_from_json
 
 __all__ = ["from_ag2", "to_ag2", "told_result"]
 
 _CARRIER = "AG2"
+_UNKNOWN = "application/octet-stream"
+_MEDIA: Mapping[BinaryType, type[MediaPart]] = {
+    BinaryType.IMAGE: ImagePart,
+    BinaryType.AUDIO: AudioPart,
+    BinaryType.VIDEO: VideoPart,
+    BinaryType.DOCUMENT: DocumentPart,
+    BinaryType.BINARY: DocumentPart,
+}
 
 
 def to_ag2(messages: Iterable[Message]) -> tuple[list[str], list[BaseEvent]]:
@@ -111,12 +130,27 @@ def _messages(events: Sequence[BaseEvent]) -> Iterator[Message]:
 
 
 def told_result(event: ToolResultEvent) -> ToolResult:
-    """What a tool call gave, as text."""
-    texts = [part.content for part in event.result.parts if isinstance(part, TextInput)]
-    others = [str(getattr(part, "data", part)) for part in event.result.parts]
+    """What a tool call gave."""
+    shown = [(part, _medium(part)) for part in event.result.parts]
+    rest = [part for part, medium in shown if medium is None]
+    texts = [part.content for part in rest if isinstance(part, TextInput)]
+    others = [str(getattr(part, "data", part)) for part in rest]
     return ToolResult(
         call_id=event.parent_id,
         name=event.name or "tool",
         content="\n".join(texts or others),
+        media=tuple(medium for _, medium in shown if medium is not None),
         is_error=isinstance(event, ToolErrorEvent),
     )
+
+
+def _medium(part: Input) -> MediaPart | None:
+    """The picture or the like that a tool gave; None for what is none."""
+    if not isinstance(part, BinaryInput | UrlInput):
+        return None
+    kind = _MEDIA.get(part.kind)
+    if kind is None:
+        return None
+    if isinstance(part, UrlInput):
+        return kind(media_type=_UNKNOWN, url=part.url)
+    return kind(media_type=part.media_type, data=part.data)

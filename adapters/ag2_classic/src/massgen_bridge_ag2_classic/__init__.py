@@ -58,13 +58,15 @@ def _refine(options: ClassicOptions, traits: ModelTraits | None) -> Capabilities
     if options.chat is not None:
         return _OWN
     traits = traits or ModelTraits()
+    inputs = traits.inputs & _CHAT_INPUTS
     group = options.group
     return Capabilities(
         # The words of a group are its answer where the last one's, uncut, are.
         streaming=group is None or (group.answer == "last" and group.termination.phrase is None),
         tools=traits.tools,
         structured=traits.structured,
-        inputs=traits.inputs & _CHAT_INPUTS,
+        inputs=inputs,
+        tool_media=inputs,
         group=group is not None,
     )
 
@@ -91,7 +93,9 @@ def bridge_adapters() -> list[AdapterSpec]:
             summary="An agent or a group chat of classic AG2 (autogen): from YAML, or your own",
             factory=_create,
             options=ClassicOptions,
-            capabilities=Capabilities(tools=True, structured=True, inputs=_CHAT_INPUTS),
+            capabilities=Capabilities(
+                tools=True, structured=True, inputs=_CHAT_INPUTS, tool_media=_CHAT_INPUTS
+            ),
             refine=_refine,
             requires=("autogen[openai]>=0.12,<1",),
             framework="autogen",

@@ -176,7 +176,7 @@ class Member(ConversableAgent):
         asked = chat_assistant(answer.text, answer.calls)
         if answer.reasoning:
             asked["reasoning_content"] = answer.reasoning
-        return [asked, *chat_messages((told,), ())]
+        return [asked, *chat_messages((told,), self._running.inputs)]
 
     def _result(self, call: ToolCall) -> ToolResult:
         if self._running.ended or self.handoff is not None:

@@ -13,6 +13,7 @@ from anyio import from_thread, to_thread
 from massgen_bridge import (
     AgentCrashed,
     Emit,
+    InputKind,
     JsonValue,
     LimitReached,
     Message,
@@ -99,6 +100,11 @@ class Running:
     def usage(self) -> Usage | None:
         """What all model calls took together; None where nobody counted."""
         return sum(self.usages[1:], self.usages[0]) if self.usages else None
+
+    @property
+    def inputs(self) -> frozenset[InputKind]:
+        """Kinds of media that the agent's model takes."""
+        return frozenset() if self._model is None else self._model.connection.traits.inputs
 
     def result(self, *, text: str | None = None, structured: JsonValue | None = None) -> TurnResult:
         """What the turn gave.

@@ -52,8 +52,9 @@ def _refine(options: CrewAIOptions, traits: ModelTraits | None) -> Capabilities:
             cancellation="process" if own else "cooperative",
         )
     traits = traits or ModelTraits()
+    inputs = traits.inputs & _INPUTS
     return Capabilities(
-        tools=traits.tools, structured=traits.structured, inputs=traits.inputs & _INPUTS
+        tools=traits.tools, structured=traits.structured, inputs=inputs, tool_media=inputs
     )
 
 
@@ -70,7 +71,9 @@ def bridge_adapters() -> list[AdapterSpec]:
             summary="A CrewAI agent from YAML, or your own crew or flow",
             factory=_create,
             options=CrewAIOptions,
-            capabilities=Capabilities(tools=True, structured=True, inputs=_INPUTS),
+            capabilities=Capabilities(
+                tools=True, structured=True, inputs=_INPUTS, tool_media=_INPUTS
+            ),
             refine=_refine,
             requires=("crewai>=1.15.24,<2",),
             framework="crewai",

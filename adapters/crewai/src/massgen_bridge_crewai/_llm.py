@@ -133,13 +133,16 @@ class BridgeLLM(BaseLLM):
                 max_output_tokens=self._running.turn.limits.max_output_tokens,
                 max_tokens_parameter=self._max_tokens_parameter,
             ),
-            "messages": [self._wire_message(message) for message in messages],
+            "messages": self._wire_messages(messages),
         }
         if tools:
             request["tools"] = list(tools)
         if response_model is not None and self._traits.structured:
             request["response_format"] = chat_response_format(response_model.model_json_schema())
         return request | connection.sampling.extra
+
+    def _wire_messages(self, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [self._wire_message(message) for message in messages]
 
     def _wire_message(self, message: Mapping[str, Any]) -> dict[str, Any]:
         if message.get("files"):

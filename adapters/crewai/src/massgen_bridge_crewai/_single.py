@@ -10,10 +10,11 @@ from crewai.core.providers.human_input import SyncHumanInputProvider
 from crewai.tools import BaseTool
 from pydantic import BaseModel, PrivateAttr
 
-from massgen_bridge import JsonValue, ToolCall
+from massgen_bridge import JsonValue, Message, ToolCall, ToolResult, UnsupportedContent
 from massgen_bridge.adapting import (
     ChatAnswer,
     chat_assistant,
+    chat_messages,
     chat_response_format,
     chat_tools,
 )
@@ -110,6 +111,28 @@ class AgentLLM(BridgeLLM):
         if answer.reasoning:
             message["reasoning_content"] = answer.reasoning
         self._said[answer.calls[0].call_id] = message
+
+    def _wire_messages(self, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Media that tools gave, which CrewAI knows nothing of, follow their results."""
+        wired: list[dict[str, Any]] = []
+        shown: list[dict[str, Any]] = []
+        for message in messages:
+            if message["role"] != "tool":
+                wired += shown
+                shown = []
+            wired.append(self._wire_message(message))
+            result = self._running.results.get(message.get("tool_call_id", ""))
+            if result is not None and result.media:
+                shown += self._shown(result)
+        return wired + shown
+
+    def _shown(self, result: ToolResult) -> list[dict[str, Any]]:
+        try:
+            told = chat_messages((Message(role="tool", parts=(result,)),), self._traits.inputs)
+        except UnsupportedContent as error:
+            self._fail(error)
+            raise
+        return [message for message in told if message["role"] != "tool"]
 
     def _wire_message(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """What the model said and what the tools gave goes back as it was."""

@@ -53,8 +53,9 @@ def _refine(options: LangChainOptions, traits: ModelTraits | None) -> Capabiliti
             history=messages, inputs=inputs if messages else frozenset(), group=True
         )
     traits = traits or ModelTraits()
+    inputs = traits.inputs & _CHAT_INPUTS
     return Capabilities(
-        tools=traits.tools, structured=traits.structured, inputs=traits.inputs & _CHAT_INPUTS
+        tools=traits.tools, structured=traits.structured, inputs=inputs, tool_media=inputs
     )
 
 
@@ -71,7 +72,9 @@ def bridge_adapters() -> list[AdapterSpec]:
             summary="A LangChain agent from YAML, or your own LangGraph graph or Runnable",
             factory=_create,
             options=LangChainOptions,
-            capabilities=Capabilities(tools=True, structured=True, inputs=_ALL_INPUTS),
+            capabilities=Capabilities(
+                tools=True, structured=True, inputs=_ALL_INPUTS, tool_media=_CHAT_INPUTS
+            ),
             refine=_refine,
             requires=("langchain>=1.4,<2", "langchain-openai>=1.7,<2"),
             framework="langchain",

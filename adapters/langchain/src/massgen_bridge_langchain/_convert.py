@@ -40,6 +40,7 @@ __all__ = [
     "to_langchain",
     "tool_call",
     "tool_message",
+    "tool_result",
     "usage_of",
     "with_ids",
 ]
@@ -100,17 +101,19 @@ def _convert(message: Message) -> Iterator[BaseMessage]:
             for part in message.parts:
                 if not isinstance(part, ToolResult):
                     raise misplaced_part(part, message, carrier=_CARRIER)
-                for media in part.media:  # models behind Chat Completions take none there
-                    raise misplaced_part(media, message, carrier=_CARRIER)
                 yield tool_message(part)
         case _:
             assert_never(message.role)
 
 
 def tool_message(result: ToolResult) -> ToolMessage:
-    """The result of a tool call, as the model sees it."""
+    """The result of a tool call, media as standard content blocks."""
+    content: str | list[str | dict[str, Any]] = result.content
+    if result.media:
+        text = [{"type": "text", "text": result.content}] if result.content else []
+        content = [*text, *map(_media_block, result.media)]
     return ToolMessage(
-        result.content,
+        content,
         tool_call_id=result.call_id,
         name=result.name,
         status="error" if result.is_error else "success",
@@ -135,6 +138,10 @@ def _block(part: Part, message: Message) -> dict[str, Any]:
         return {"type": "text", "text": part.text}
     if isinstance(part, ToolCall | ToolResult):
         raise misplaced_part(part, message, carrier=_CARRIER)
+    return _media_block(part)
+
+
+def _media_block(part: MediaPart) -> dict[str, Any]:
     block: dict[str, Any] = {"type": _BLOCK_TYPES[type(part)], "mime_type": part.media_type}
     if part.data is not None:
         block["base64"] = base64.b64encode(part.data).decode("ascii")
@@ -165,7 +172,8 @@ def from_langchain(
     for message in messages:
         match message:
             case ToolMessage():
-                parts: tuple[Part, ...] = (_tool_result(message, results or {}),)
+                known = (results or {}).get(message.tool_call_id)
+                parts: tuple[Part, ...] = (known or tool_result(message),)
                 if converted and converted[-1].role == "tool":
                     parts = (*converted.pop().parts, *parts)
                 converted.append(Message(role="tool", parts=parts))
@@ -197,11 +205,13 @@ def _calls(message: AIMessage, malformed: Mapping[str, str]) -> Iterator[ToolCal
         )
 
 
-def _tool_result(message: ToolMessage, results: Mapping[str, ToolResult]) -> ToolResult:
-    return results.get(message.tool_call_id) or ToolResult(
+def tool_result(message: ToolMessage) -> ToolResult:
+    """The result of a tool call that is not the turn's."""
+    return ToolResult(
         call_id=message.tool_call_id,
         name=message.name or "",
         content=text_of(message),
+        media=tuple(part for part in _parts(message) if isinstance(part, MediaPart)),
         is_error=message.status == "error",
     )
 

@@ -33,6 +33,7 @@ from massgen_bridge.adapting import (
     check_finish,
     transport,
 )
+from massgen_bridge_langchain._media import media_behind_results
 
 __all__ = [
     "BRIDGE_MODEL",
@@ -121,11 +122,11 @@ class BridgeChatModel(ChatOpenAI):
         turn = _TURN.get()
         if turn is not None:
             turn.may_go_on()
-        payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
+        messages = list(media_behind_results(self._convert_input(input_).to_messages()))
+        payload: dict[str, Any] = super()._get_request_payload(messages, stop=stop, **kwargs)
         self._limit_output(payload, turn)
         if turn is not None and turn.headers:
             payload["extra_headers"] = {**(payload.get("extra_headers") or {}), **turn.headers}
-        messages = self._convert_input(input_).to_messages()
         for message, sent in zip(messages, payload["messages"], strict=True):
             if isinstance(message, AIMessage) and message.tool_calls:
                 # DeepSeek and its like want their reasoning back while a turn goes on.

@@ -146,6 +146,7 @@ class ModelAgent:
             settings=settings,
             tools=chat_tools(turn.tools),
             tool_settings={} if parallel is None else {"parallel_tool_calls": parallel},
+            inputs=self._inputs,
             tool_names=frozenset(tool.name for tool in turn.tools),
         )
 

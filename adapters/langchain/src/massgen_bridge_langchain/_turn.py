@@ -20,6 +20,7 @@ from pydantic import Field, SkipValidation
 
 from massgen_bridge import (
     Emit,
+    InputKind,
     LimitReached,
     ModelCaller,
     ModelCallFinished,
@@ -34,11 +35,12 @@ from massgen_bridge_langchain._answer import read_answer
 from massgen_bridge_langchain._convert import (
     finish_of,
     stop_reason_of,
-    text_of,
     tool_message,
+    tool_result,
     usage_of,
 )
 from massgen_bridge_langchain._errors import agent_error
+from massgen_bridge_langchain._media import portable_result
 from massgen_bridge_langchain._model import BridgeChatModel
 
 __all__ = ["END_ID", "RUNNING", "Running", "TurnModel", "TurnTools"]
@@ -55,6 +57,7 @@ class Running:
         settings: Parameters of each model call.
         tools: The turn's tools in OpenAI's form.
         tool_settings: Further parameters of a call with tools.
+        inputs: Kinds of media that the model takes.
         tool_names: Names of the turn's tools; the agent's middleware may have others.
         malformed: By call id, the text of arguments that were no JSON object.
         results: By call id, what the turn's tools gave.
@@ -66,6 +69,7 @@ class Running:
     settings: dict[str, Any]
     tools: list[dict[str, Any]]
     tool_settings: dict[str, Any]
+    inputs: frozenset[InputKind]
     tool_names: frozenset[str]
     model_calls: int = 0
     own_tool_calls: int = 0
@@ -192,7 +196,7 @@ class TurnTools(AgentMiddleware[AgentState[Any], None]):
             await running.emit(ToolCallFinished(result=result))
             running.results[call.call_id] = result
             running.ended = result.ends_turn
-        return tool_message(result)
+        return tool_message(portable_result(result, running.inputs))
 
     async def _call_own_tool(
         self,
@@ -212,13 +216,10 @@ class TurnTools(AgentMiddleware[AgentState[Any], None]):
             raise
         except Exception as error:  # noqa: BLE001 - a tool may raise anything, the model is told
             output = _failed(call, f"{type(error).__name__}: {error}")
-        told = output if isinstance(output, ToolMessage) else None  # else a change of the state
-        result = ToolResult(
-            call_id=call.call_id,
-            name=call.name,
-            content=text_of(told) if told is not None else "",
-            is_error=told is not None and told.status == "error",
-        )
+        result = ToolResult(call_id=call.call_id, name=call.name, content="")
+        if isinstance(output, ToolMessage):  # else a change of the state
+            given = tool_result(output)
+            result = given.model_copy(update={"call_id": call.call_id, "name": call.name})
         await running.emit(ToolCallFinished(result=result))
         return output
 

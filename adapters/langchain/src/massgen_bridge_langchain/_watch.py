@@ -16,6 +16,7 @@ from langgraph.constants import TAG_NOSTREAM
 from massgen_bridge import (
     LimitReached,
     Limits,
+    MediaPart,
     ModelCallFinished,
     ModelCallStarted,
     ReasoningDelta,
@@ -28,7 +29,13 @@ from massgen_bridge import (
     TurnEvent,
     Usage,
 )
-from massgen_bridge_langchain._convert import finish_of, reasoning_of, text_of, usage_of
+from massgen_bridge_langchain._convert import (
+    finish_of,
+    reasoning_of,
+    text_of,
+    tool_result,
+    usage_of,
+)
 from massgen_bridge_langchain._model import BRIDGE_MODEL
 
 __all__ = ["Watcher"]
@@ -236,23 +243,33 @@ class Watcher(BaseCallbackHandler):
 
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:  # noqa: ARG002 - LangChain's signature
         """One of the graph's own tools returned."""
-        told = isinstance(output, ToolMessage)
-        self._finish_tool(
-            run_id,
-            text_of(output) if told else str(output),
-            is_error=told and output.status == "error",
-        )
+        if isinstance(output, ToolMessage):
+            given = tool_result(output)
+            self._finish_tool(run_id, given.content, media=given.media, is_error=given.is_error)
+        else:
+            self._finish_tool(run_id, str(output))
 
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:  # noqa: ARG002 - LangChain's signature
         """One of the graph's own tools raised; the graph may tell its model of it."""
         self.tool_error = error
         self._finish_tool(run_id, f"{type(error).__name__}: {error}", is_error=True)
 
-    def _finish_tool(self, run_id: UUID, content: str, *, is_error: bool) -> None:
+    def _finish_tool(
+        self,
+        run_id: UUID,
+        content: str,
+        *,
+        media: tuple[MediaPart, ...] = (),
+        is_error: bool = False,
+    ) -> None:
         call = self._tools.pop(run_id, None)
         if call is not None:
             result = ToolResult(
-                call_id=call.call_id, name=call.name, content=content, is_error=is_error
+                call_id=call.call_id,
+                name=call.name,
+                content=content,
+                media=media,
+                is_error=is_error,
             )
             self.events.append(ToolCallFinished(result=result))
 
