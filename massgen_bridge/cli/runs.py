@@ -18,7 +18,7 @@ from massgen_bridge.cli._runs_resume import resume
 from massgen_bridge.cli._tables import table
 from massgen_bridge.display import render_summary
 from massgen_bridge.display.text import clip, one_line
-from massgen_bridge.display.words import count, moment
+from massgen_bridge.display.words import count, dollars, moment
 from massgen_bridge.events import RunFinished
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.journal import read_run
@@ -139,12 +139,13 @@ def _listing(rows: tuple[RunRow, ...]) -> str:
             row.status,
             row.winner or "-",
             str(row.calls),
+            dollars(row.cost.usd, row.cost.unpriced_calls) if row.cost else "-",
             f"{row.duration_s:.1f} s",
             _asked(row),
         )
         for row in rows
     ]
-    return table(("ID", "STARTED", "STATUS", "WINNER", "CALLS", "TIME", "QUESTION"), lines)
+    return table(("ID", "STARTED", "STATUS", "WINNER", "CALLS", "COST", "TIME", "QUESTION"), lines)
 
 
 def _asked(row: RunRow) -> str:

@@ -22,7 +22,7 @@ import platformdirs
 from pydantic import ValidationError
 
 from massgen_bridge.errors import JournalError
-from massgen_bridge.events import RunFinished, RunResult, RunStarted, RunStatus
+from massgen_bridge.events import Cost, RunFinished, RunResult, RunStarted, RunStatus
 from massgen_bridge.messages import Frozen, MediaPart, unbroken
 from massgen_bridge.runtime.journal_file import read_ends, read_header
 from massgen_bridge.runtime.owner import Owner
@@ -60,6 +60,7 @@ class RunRow(Frozen):
             without saying how.
         winner: Agent id.
         tokens: Input and output tokens of all turns.
+        cost: What its calls cost, by list prices; None until it has ended.
         duration_s: Wall time in seconds, 0 until it has ended.
         session: The conversation that it belongs to, where that is kept.
         owner: The process that runs it; None where that is not known.
@@ -77,6 +78,7 @@ class RunRow(Frozen):
     winner: str | None = None
     calls: int = 0
     tokens: int = 0
+    cost: Cost | None = None
     duration_s: float = 0.0
     config_file: str | None = None
     session: str | None = None
@@ -418,6 +420,7 @@ def _end(result: RunResult) -> dict[str, object]:
         "winner": result.winner,
         "calls": result.calls,
         "tokens": result.usage.input_tokens + result.usage.output_tokens,
+        "cost": result.cost,
         "duration_s": result.duration_s,
     }
 

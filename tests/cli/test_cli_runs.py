@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli.conftest import DATA
+from runtime.records import RUN_ID, run_result, run_started
+
+from massgen_bridge.events import Cost
+from massgen_bridge.runtime.index import RunIndex
 
 if TYPE_CHECKING:
     from cli.conftest import Commands, Shell
@@ -31,6 +35,29 @@ def test_runs_are_listed_the_newest_first(commands: Commands) -> None:
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["ID", second, first]
     newest = json.loads(commands("runs", "list", "--json", "--limit", "1").stdout)
     assert [row["run_id"] for row in newest] == [second]
+
+
+@pytest.mark.parametrize(
+    ("cost", "shown"),
+    [
+        (Cost(usd=0.0123), "$0.01"),
+        (Cost(usd=0.0), "free"),
+        (Cost(unpriced_calls=2, unpriced=("house-model",)), "unknown"),
+        (Cost(usd=1.5, unpriced_calls=1, unpriced=("house-model",)), "at least $1.50"),
+        (None, "-"),
+    ],
+)
+def test_the_list_says_what_a_run_cost(
+    commands: Commands, shell: Shell, cost: Cost | None, shown: str
+) -> None:
+    index = RunIndex(shell.home / "data")
+    index.start(RUN_ID, run_started())
+    if cost is not None:
+        index.finish(RUN_ID, run_result().model_copy(update={"cost": cost}))
+    head, line = commands("runs", "list").stdout.splitlines()
+    assert line[head.index("COST") : head.index("TIME")].strip() == shown
+    (row,) = listed(commands)
+    assert row["cost"] == (None if cost is None else json.loads(cost.model_dump_json()))
 
 
 def test_without_runs_the_list_is_empty(commands: Commands) -> None:

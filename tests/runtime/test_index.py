@@ -18,7 +18,7 @@ import pytest
 from runtime.records import RUN_ID, answered, record, run_result, run_started
 
 from massgen_bridge.errors import JournalError
-from massgen_bridge.events import RunFinished
+from massgen_bridge.events import Cost, RunFinished
 from massgen_bridge.runtime.index import RunIndex, data_path, new_run_id
 from massgen_bridge.runtime.journal import Journal
 from massgen_bridge.runtime.owner import Owner
@@ -98,7 +98,7 @@ def test_a_run_that_ended_says_how(index: RunIndex) -> None:
 
     row = index.find(RUN_ID)
     assert (row.status, row.winner, row.calls) == ("answered", "alice", 4)
-    assert (row.tokens, row.duration_s) == (120, 12.5)
+    assert (row.tokens, row.duration_s, row.cost) == (120, 12.5, Cost())
     assert row.question == "What is it?"
 
 
