@@ -44,6 +44,7 @@ from massgen_bridge.models.sdk_clients import (
     transport,
 )
 from massgen_bridge.models.sdk_errors import SDK_ERRORS, error_text, model_call_error, sdk_error
+from massgen_bridge.models.uploads import InlineMedia, Uploads, base64_size, check_room
 from massgen_bridge.models.usage import gemini_usage, messages_usage
 from massgen_bridge.own_code import OwnFactory, own_code
 
@@ -56,14 +57,17 @@ __all__ = [
     "ChatSdk",
     "ClientPool",
     "Endpoint",
+    "InlineMedia",
     "Lease",
     "ModelAnswer",
     "ModelLoop",
     "OwnFactory",
     "ResponsesLoop",
     "StreamedToolCalls",
+    "Uploads",
     "ambient_headers",
     "as_text",
+    "base64_size",
     "cancelled_once",
     "chat_as_understood",
     "chat_assistant",
@@ -75,6 +79,7 @@ __all__ = [
     "chat_tools",
     "check_finish",
     "check_input",
+    "check_room",
     "check_traits",
     "client_settings",
     "error_text",

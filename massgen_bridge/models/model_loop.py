@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import anyio
@@ -17,10 +16,11 @@ from massgen_bridge.models.content import check_traits
 from massgen_bridge.models.sdk_errors import model_call_error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from massgen_bridge.agent import Emit, Source, StopReason, Turn, Usage
     from massgen_bridge.connection import Connection
+    from massgen_bridge.errors import AgentError
     from massgen_bridge.messages import JsonValue, MediaPart, ToolCall
     from massgen_bridge.models.sdk_clients import ClientPool, Lease
     from massgen_bridge.specs import AgentContext
@@ -98,24 +98,18 @@ class ModelLoop(ABC, Generic[C, A]):
             results: What its tool calls gave, in order; none where it has paused.
         """
 
-    @asynccontextmanager
-    async def opened(
-        self,
-        turn: Turn,
-        connection: Connection,  # noqa: ARG002 - for adapters that have something to prepare
-    ) -> AsyncIterator[dict[str, Any]]:
-        """The body of the turn's first model call, for as long as the turn takes.
+    async def send_ahead(self, request: dict[str, Any], connection: Connection) -> None:
+        """Upload what a model call names, or what is too large for it; before each model call.
 
-        An adapter that has to upload something first does it here, and cleans up behind it.
+        It is no part of the call, whose time limits and attempts do not hold for it. What was
+        uploaded is deleted by `aclose`. What the SDK raises, or lets through, may come out as it
+        is. By itself it does nothing.
 
         Args:
-            turn: The turn.
-            connection: How it reaches the model.
-
-        Raises:
-            AgentError: The turn cannot begin; the class says why.
+            request: The body; to be changed, so that nothing is sent ahead of the next one again.
+            connection: How the turn reaches the model. Where it is not that of the agent, nothing
+                can be uploaded: the host's gateway stands before the provider.
         """
-        yield self.first_request(turn)
 
     async def client_for(self, connection: Connection) -> C:
         """The client by which a turn reaches the model.
@@ -136,8 +130,7 @@ class ModelLoop(ABC, Generic[C, A]):
         """
         check_traits(turn, self.connection.traits, where=self.where, agent_id=self.agent_id)
         connection = turn.connection_for(self.connection)
-        async with self.opened(turn, connection) as request:
-            return await self._talk(turn, request, connection, emit)
+        return await self._talk(turn, self.first_request(turn), connection, emit)
 
     async def _talk(
         self, turn: Turn, request: dict[str, Any], connection: Connection, emit: Emit
@@ -147,6 +140,7 @@ class ModelLoop(ABC, Generic[C, A]):
         sources: dict[Source, None] = {}
         made: list[MediaPart] = []
         for _ in range(turn.limits.max_model_calls):
+            await self._send_ahead(request, connection)
             answer = await self._answer(request, emit, connection)
             if answer.usage is not None:
                 usages.append(answer.usage)
@@ -198,9 +192,16 @@ class ModelLoop(ABC, Generic[C, A]):
         try:
             return await self.ask(client, request, emit, connection)
         except Exception as error:  # SDKs let errors of their HTTP libraries through
-            raise model_call_error(
-                error, where=self.where, agent_id=self.agent_id, sdk=self.sdk
-            ) from error
+            raise self._error(error) from error
+
+    async def _send_ahead(self, request: dict[str, Any], connection: Connection) -> None:
+        try:
+            await self.send_ahead(request, connection)
+        except Exception as error:  # SDKs let errors of their HTTP libraries through
+            raise self._error(error) from error
+
+    def _error(self, error: Exception) -> AgentError:
+        return model_call_error(error, where=self.where, agent_id=self.agent_id, sdk=self.sdk)
 
     async def _leased(self, address: str | None, connection: Connection) -> Lease[C]:
         if address is not None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -10,39 +13,54 @@ from anyio import to_thread
 from massgen_bridge.errors import BadRequest, TimedOut
 from massgen_bridge.events import LogLine
 from massgen_bridge.media.types import named_type
-from massgen_bridge.messages import DocumentPart, ImagePart, ToolResult
-from massgen_bridge.models.responses_messages import upload_key
+from massgen_bridge.messages import DocumentPart, ImagePart
 from massgen_bridge.models.sdk_errors import error_text
+from massgen_bridge.models.uploads import InlineMedia, Uploads, base64_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from massgen_bridge.agent import Emit
-    from massgen_bridge.messages import MediaPart, Message
+    from massgen_bridge.messages import MediaPart
     from massgen_bridge.models.responses_items import MadeFile
 
-__all__ = ["INLINE_BYTES", "LentFiles", "fetch_made", "large_documents"]
+__all__ = ["INLINE_BYTES", "LentFiles", "fetch_made", "inline_documents"]
 
 INLINE_BYTES = 8 * 1024 * 1024
-"""Documents up to this size stand in the request itself, which every call of a turn repeats."""
+"""Bytes of documents that stand in the request itself, which every call of a turn repeats."""
 
 _PURPOSE = "user_data"
 _EXPIRES_S = 24 * 3600
 _EXPIRES_DAYS = 1
 _POLL_S = 0.5
 _INDEXING_S = 300.0
-_DELETING_S = 10.0
 
 
-def large_documents(messages: Iterable[Message]) -> Iterator[DocumentPart]:
-    """The documents of a history that are too large to be sent with every request."""
-    for message in messages:
-        for part in message.parts:
-            media = part.media if isinstance(part, ToolResult) else (part,)
-            for one in media:
-                if isinstance(one, DocumentPart) and len(one.data or b"") > INLINE_BYTES:
-                    yield one
+def inline_documents(items: Iterable[Mapping[str, Any]]) -> Iterator[InlineMedia[str]]:
+    """The documents that stand in a request of Responses itself."""
+    for item in items:
+        for field in ("content", "output"):
+            parts = item.get(field)
+            for part in parts if isinstance(parts, list) else ():
+                if "file_data" in part:
+                    yield _inline(part)
+
+
+def _inline(part: dict[str, Any]) -> InlineMedia[str]:
+    head, _, encoded = part["file_data"].partition(",")
+
+    def refer(file_id: str) -> None:
+        part.clear()
+        part.update(type="input_file", file_id=file_id)
+
+    return InlineMedia(
+        media_type=head.removeprefix("data:").removesuffix(";base64"),
+        name=part["filename"],
+        size=base64_size(encoded),
+        read=partial(base64.b64decode, encoded),
+        refer=refer,
+    )
 
 
 async def fetch_made(
@@ -79,38 +97,23 @@ async def _type_of(name: str) -> str:
     return await to_thread.run_sync(named_type, name) or "application/octet-stream"
 
 
-class LentFiles:
-    """Files at the provider, each uploaded once; what is left there by a crash expires by itself.
+class LentFiles(Uploads[str]):
+    """Files at the provider, by their ids, and the store in which some of them are searched.
 
     Args:
         openai: The SDK's module.
-        client: Its client.
+        client: Gives its client.
         headers: Of every request.
     """
 
-    def __init__(self, openai: Any, client: Any, headers: Mapping[str, Any]) -> None:
-        self._error = openai.OpenAIError
-        # Uploads are repeated by the SDK: nothing is told of them, and nobody waits for a token.
-        self._client = client.with_options(max_retries=2)
+    def __init__(
+        self, openai: Any, client: Callable[[], Awaitable[Any]], headers: Mapping[str, Any]
+    ) -> None:
+        super().__init__(openai.OpenAIError)
+        self._client = client
         self._headers = dict(headers)
-        self._ids: dict[str, str] = {}
         self._store: str | None = None
-        self._busy = anyio.Lock()
-
-    async def documents(self, parts: Iterable[DocumentPart]) -> Mapping[str, str]:
-        """Upload documents.
-
-        Args:
-            parts: With their bytes.
-
-        Returns:
-            The ids of all documents so far, by `upload_key`.
-        """
-        async with self._busy:
-            for part in parts:
-                name = part.name or f"document.{part.media_type.partition('/')[2]}"
-                await self._upload(name, part.data or b"", part.media_type)
-        return self._ids
+        self._storing = anyio.Lock()
 
     async def store(self, paths: Sequence[Path]) -> str:
         """The id of the vector store with these files, which is made when it is first asked for.
@@ -119,62 +122,53 @@ class LentFiles:
             BadRequest: The provider cannot read one of them.
             TimedOut: It takes too long to.
         """
-        async with self._busy:
+        async with self._storing:
             if self._store is None:
-                ids = [await self._upload_file(path) for path in paths]
-                store = await self._client.vector_stores.create(
+                ids = [await self._uploaded_file(path) for path in paths]
+                stores = (await self._client()).vector_stores
+                store = await stores.create(
                     file_ids=ids,
                     name="massgen-bridge",
                     expires_after={"anchor": "last_active_at", "days": _EXPIRES_DAYS},
                     extra_headers=self._headers,
                 )
                 self._store = store.id
-                await self._indexed(store)
+                await self._indexed(stores, store)
             return self._store
 
-    async def aclose(self) -> None:
-        """Delete all of it; what cannot be deleted now expires."""
-        ids, self._ids = list(self._ids.values()), {}
+    async def upload(self, data: bytes, media_type: str, name: str) -> str:
+        """Upload a file."""
+        uploaded = await (await self._client()).files.create(
+            file=(name, data, media_type),
+            purpose=_PURPOSE,
+            expires_after={"anchor": "created_at", "seconds": _EXPIRES_S},
+            extra_headers=self._headers,
+        )
+        return str(uploaded.id)
+
+    async def delete(self, uploaded: str) -> None:
+        """Delete a file."""
+        await (await self._client()).files.delete(uploaded, extra_headers=self._headers)
+
+    async def clear(self) -> None:
+        """Delete the store and the files."""
         store, self._store = self._store, None
-        if not ids and store is None:
-            return
-        with anyio.move_on_after(_DELETING_S, shield=True):
-            if store is not None:
-                await self._gone(self._client.vector_stores, store)
-            for file_id in ids:
-                await self._gone(self._client.files, file_id)
+        if store is not None:
+            with suppress(*self.errors):
+                stores = (await self._client()).vector_stores
+                await stores.delete(store, extra_headers=self._headers)
+        await super().clear()
 
-    async def _gone(self, resource: Any, name: str) -> None:
-        try:
-            await resource.delete(name, extra_headers=self._headers)
-        except self._error:
-            return
-
-    async def _upload_file(self, path: Path) -> str:
+    async def _uploaded_file(self, path: Path) -> str:
         data = await anyio.Path(path).read_bytes()
-        media_type = await _type_of(path.name)
-        return await self._upload(path.name, data, media_type)
+        return await self.uploaded(data, await _type_of(path.name), path.name)
 
-    async def _upload(self, name: str, data: bytes, media_type: str) -> str:
-        key = upload_key(data)
-        if key not in self._ids:
-            uploaded = await self._client.files.create(
-                file=(name, data, media_type),
-                purpose=_PURPOSE,
-                expires_after={"anchor": "created_at", "seconds": _EXPIRES_S},
-                extra_headers=self._headers,
-            )
-            self._ids[key] = uploaded.id
-        return self._ids[key]
-
-    async def _indexed(self, store: Any) -> None:
+    async def _indexed(self, stores: Any, store: Any) -> None:
         """Wait until the provider has read all files of a new store."""
         with anyio.move_on_after(_INDEXING_S):
             while store.status == "in_progress":
                 await anyio.sleep(_POLL_S)
-                store = await self._client.vector_stores.retrieve(
-                    store.id, extra_headers=self._headers
-                )
+                store = await stores.retrieve(store.id, extra_headers=self._headers)
             if store.file_counts.failed:
                 raise BadRequest(
                     f"the provider could not read {store.file_counts.failed} of the "

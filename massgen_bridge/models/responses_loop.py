@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from massgen_bridge.errors import UnsupportedContent
 from massgen_bridge.models.model_loop import ModelLoop
-from massgen_bridge.models.openai_files import LentFiles, fetch_made, large_documents
+from massgen_bridge.models.openai_files import INLINE_BYTES, LentFiles, fetch_made, inline_documents
 from massgen_bridge.models.responses_forms import (
     responses_format,
     responses_settings,
@@ -18,10 +17,10 @@ from massgen_bridge.models.responses_forms import (
 from massgen_bridge.models.responses_items import carried_back
 from massgen_bridge.models.responses_messages import responses_input, responses_results
 from massgen_bridge.models.responses_stream import ResponsesAnswer, read_responses_answer
-from massgen_bridge.models.sdk_errors import error_text, model_call_error
+from massgen_bridge.models.sdk_errors import error_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from massgen_bridge.agent import Emit, Turn
@@ -75,16 +74,14 @@ class ResponsesLoop(ModelLoop[Any, ResponsesAnswer]):
         self._searched = searched
         self._parallel_tool_calls = parallel_tool_calls
         self._request_options = sdk.request_options(self.connection)
-        self._lent: LentFiles | None = None
+        self._lent = LentFiles(
+            sdk.openai, self._lending_client, self._request_options.get("headers", {})
+        )
         name = self.connection.model.rpartition("/")[2]
         self._sealed = _NEVER_SEALED.match(name) is None
 
-    def first_request(self, turn: Turn, uploads: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def first_request(self, turn: Turn) -> dict[str, Any]:
         """The body of the turn's first model call; the input grows with the turn.
-
-        Args:
-            turn: The turn.
-            uploads: Ids of documents that were uploaded, by `upload_key`.
 
         Raises:
             UnsupportedContent: The protocol has no form for a part of the history, or for a setting
@@ -94,7 +91,7 @@ class ResponsesLoop(ModelLoop[Any, ResponsesAnswer]):
         request: dict[str, Any] = {
             **responses_settings(connection, max_output_tokens=turn.limits.max_output_tokens),
             **self._settings,
-            "input": responses_input(turn.messages, connection.traits.inputs, uploads),
+            "input": responses_input(turn.messages, connection.traits.inputs),
         }
         if self._sealed:
             request["include"] = [_SEALED]
@@ -112,9 +109,8 @@ class ResponsesLoop(ModelLoop[Any, ResponsesAnswer]):
             request["text"] = {**self._settings.get("text", {}), "format": form}
         return request | connection.sampling.extra
 
-    @asynccontextmanager
-    async def opened(self, turn: Turn, connection: Connection) -> AsyncIterator[dict[str, Any]]:
-        """The body of the turn's first model call; what it names is uploaded before.
+    async def send_ahead(self, request: dict[str, Any], connection: Connection) -> None:
+        """Upload large documents, and files to search.
 
         Raises:
             UnsupportedContent: There are files to search, and the host's gateway, which has no
@@ -123,20 +119,18 @@ class ResponsesLoop(ModelLoop[Any, ResponsesAnswer]):
         is_direct = connection is self.connection
         if self._searched and not is_direct:
             raise UnsupportedContent(
-                f"{self.where}: the files of 'file_search' can be uploaded only by an agent in the "
-                "run's own process: set 'isolation: none', or give 'vector_store_ids'",
-                agent_id=self.agent_id,
+                "the files of 'file_search' can be uploaded only by an agent in the run's own "
+                "process: set 'isolation: none', or give 'vector_store_ids'"
             )
-        documents = list(large_documents(turn.messages)) if is_direct else []
-        if documents or self._searched:
-            yield await self._with_files(await self._lending(), turn, documents)
-        else:
-            yield self.first_request(turn)
+        if self._searched:
+            store = await self._lent.store(self._searched)
+            request["tools"] = [_searching(tool, store) for tool in request["tools"]]
+        if is_direct:
+            await self._lent.send_ahead(inline_documents(request["input"]), room=INLINE_BYTES)
 
     async def aclose(self) -> None:
         """Delete what was uploaded, and give back the clients."""
-        if self._lent is not None:
-            await self._lent.aclose()
+        await self._lent.aclose()
         await super().aclose()
 
     async def ask(
@@ -183,30 +177,13 @@ class ResponsesLoop(ModelLoop[Any, ResponsesAnswer]):
             return self._request_options
         return self._sdk.request_options(connection, own_key=True)
 
-    async def _lending(self) -> LentFiles:
-        if self._lent is None:
-            client = await self.client_for(self.connection)
-            headers = self._request_options.get("headers", {})
-            # Another turn may have come first while the client was made.
-            self._lent = self._lent or LentFiles(self._sdk.openai, client, headers)
-        return self._lent
-
-    async def _with_files(
-        self, lent: LentFiles, turn: Turn, documents: Sequence[Any]
-    ) -> dict[str, Any]:
-        try:
-            uploads = await lent.documents(documents)
-            stores = [await lent.store(self._searched)] if self._searched else []
-        except Exception as error:  # SDKs let errors of their HTTP libraries through
-            raise model_call_error(
-                error, where=self.where, agent_id=self.agent_id, sdk=self.sdk
-            ) from error
-        request = self.first_request(turn, uploads)
-        request["tools"] = [_searching(tool, stores) for tool in request.get("tools", ())]
-        return request
+    async def _lending_client(self) -> Any:
+        # Uploads are repeated by the SDK: nothing is told of them, and nobody waits for a token.
+        return (await self.client_for(self.connection)).with_options(max_retries=2)
 
 
-def _searching(tool: dict[str, Any], stores: Sequence[str]) -> dict[str, Any]:
-    if tool.get("type") != "file_search":
+def _searching(tool: dict[str, Any], store: str) -> dict[str, Any]:
+    named = tool.get("vector_store_ids", ())
+    if tool.get("type") != "file_search" or store in named:
         return tool
-    return {**tool, "vector_store_ids": [*tool.get("vector_store_ids", ()), *stores]}
+    return {**tool, "vector_store_ids": [*named, store]}

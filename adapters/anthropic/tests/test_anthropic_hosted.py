@@ -14,7 +14,6 @@ from massgen_bridge import (
     HostedToolCall,
     ImagePart,
     LogLine,
-    Message,
     Source,
     TextPart,
     ToolResult,
@@ -157,27 +156,6 @@ async def test_files_that_code_wrote_come_with_the_answer(model_server: StartMod
     assert calls[1].body["container"] == "box1", "code goes on where it ran"
     (lost,) = events.of(LogLine)
     assert "file_gone" in lost.text
-
-
-async def test_a_document_too_large_for_a_request_goes_ahead_of_it(
-    model_server: StartModelServer,
-) -> None:
-    large = DocumentPart(media_type="application/pdf", data=b"%PDF-" + bytes(13_000_000), name="l")
-    small = DocumentPart(media_type="application/pdf", data=b"%PDF-1.7", name="s")
-    server = model_server(Text("Read."))
-    asked = (Message(role="user", parts=(TextPart(text="Read."), large, small)),)
-    await _run(server, messages=asked)
-    sent, request, deleted = server.requests
-    assert sent.path == "/v1/files"
-    _, first, second = request.body["messages"][0]["content"]
-    assert first["source"]["type"] == "file"
-    assert second["source"] == {
-        "type": "base64",
-        "media_type": "application/pdf",
-        "data": base64.b64encode(b"%PDF-1.7").decode(),
-    }
-    assert (deleted.method, deleted.path) == ("DELETE", f"/v1/files/{first['source']['file_id']}")
-    assert server.files.files == (), "nothing stays with the provider"
 
 
 async def test_what_a_tool_shows_reaches_the_model(model_server: StartModelServer) -> None:

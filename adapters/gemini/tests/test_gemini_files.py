@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from google.genai import types
 from massgen_bridge_gemini import bridge_adapters
-from massgen_bridge_gemini._files import check_size
+from pydantic import SecretStr
 
 from massgen_bridge import DocumentPart, Message, TextPart, UnsupportedContent, VideoPart
-from massgen_bridge.testing.agents import collect, connection_to, make_agent, turn
+from massgen_bridge.testing.agents import ScriptedTools, collect, connection_to, make_agent, turn
 from massgen_bridge.testing.servers import Text
 
 if TYPE_CHECKING:
@@ -54,9 +53,12 @@ async def test_what_is_too_large_goes_ahead_and_is_deleted(model_server: StartMo
     assert paths[-1] == ("DELETE", f"/v1beta/files/{kept.file_id}")
 
 
-def test_what_cannot_be_sent_ahead_is_refused() -> None:
-
-    blob = types.Blob(data=FILM.data, mime_type="video/mp4")
-    content = types.Content(role="user", parts=[types.Part(inline_data=blob)] * 2)
-    with pytest.raises(UnsupportedContent, match="24,000,000 bytes are more than a request takes"):
-        check_size([content])
+async def test_what_cannot_be_sent_ahead_is_refused(model_server: StartModelServer) -> None:
+    server = model_server(default=Text("A film."))
+    own = connection_to(server, protocol="gemini", inputs=frozenset({"video", "document"}))
+    behind = own.model_copy(update={"api_key": SecretStr("of-this-turn")})
+    agent = make_agent(bridge_adapters()[0], {}, own)
+    with pytest.raises(UnsupportedContent, match="16,000,000 bytes are more than a request takes"):
+        await agent.run(turn(SHOWN).bind(ScriptedTools(), connection=behind), collect())
+    await agent.aclose()
+    assert server.requests == ()

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import anthropic
 
 from massgen_bridge import AgentContext, Connection, Emit, ToolResult, Turn, UnsupportedContent
-from massgen_bridge.adapting import ModelLoop
+from massgen_bridge.adapting import ModelLoop, check_room
 from massgen_bridge_anthropic._clients import CLIENTS, request_options, stream
 from massgen_bridge_anthropic._convert import (
     blocks_of,
@@ -18,7 +18,7 @@ from massgen_bridge_anthropic._convert import (
     tool_results,
     wire_tools,
 )
-from massgen_bridge_anthropic._files import Files
+from massgen_bridge_anthropic._files import LARGEST_REQUEST, ROOM, Files, fetch_made, inline_media
 from massgen_bridge_anthropic._hosted import hosted_tools, made_files
 from massgen_bridge_anthropic._options import AnthropicOptions
 from massgen_bridge_anthropic._stream import Answer, read_answer
@@ -43,7 +43,7 @@ class MessagesAgent(ModelLoop[anthropic.AsyncAnthropic, Answer]):
         self._options: AnthropicOptions = context.options
         self._request_options = request_options(self.connection)
         self._hosted = hosted_tools(self._options)
-        self._files = Files()
+        self._files = Files(lambda: self.client_for(self.connection))
 
     def first_request(self, turn: Turn) -> dict[str, Any]:
         """The body of the turn's first model call; the messages grow with the turn.
@@ -82,6 +82,19 @@ class MessagesAgent(ModelLoop[anthropic.AsyncAnthropic, Answer]):
             request["cache_control"] = {"type": "ephemeral", "ttl": kept}
         return _with_extra(request, sampling.extra)
 
+    async def send_ahead(self, request: dict[str, Any], connection: Connection) -> None:
+        """Upload documents that a request has no room for.
+
+        Raises:
+            UnsupportedContent: The host's gateway stands before the provider, and the request has
+                no room for them.
+        """
+        media = inline_media(request["messages"])
+        if connection is self.connection:
+            await self._files.send_ahead(media, room=ROOM)
+        else:
+            check_room(media, LARGEST_REQUEST)
+
     async def ask(
         self,
         client: anthropic.AsyncAnthropic,
@@ -93,11 +106,10 @@ class MessagesAgent(ModelLoop[anthropic.AsyncAnthropic, Answer]):
         options = self._request_options
         if connection is not self.connection:
             options = request_options(connection, own_key=True)
-        await self._files.send_large(client, request)
         async with await stream(client, request, options) as events:
             answer = await read_answer(events, emit)
         if made := tuple(made_files(answer.blocks)):
-            return replace(answer, media=await self._files.fetch(client, made, emit))
+            return replace(answer, media=await fetch_made(client, made, emit))
         return answer
 
     async def aclose(self) -> None:

@@ -3,78 +3,74 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import anthropic
 
 from massgen_bridge import DocumentPart, Emit, ImagePart, LogLine, MediaPart
+from massgen_bridge.adapting import InlineMedia, Uploads, base64_size
 
-__all__ = ["Files"]
+__all__ = ["LARGEST_REQUEST", "ROOM", "Files", "fetch_made", "inline_media"]
 
 # A request may have 32 MB in all, and base64 makes four bytes of three.
-_LARGEST_WITHIN = 16_000_000
+ROOM = 12_000_000
+"""Bytes of media in a request, which every call of a turn repeats, where files can be sent."""
+LARGEST_REQUEST = 22_000_000
+"""Bytes of media that a request takes at the most."""
 _KEPT_S = 24 * 3600
 _LARGEST_MADE = 20_000_000
 
 
-class Files:
-    """The files of one agent at the provider; those it sent are deleted in the end."""
+class Files(Uploads[str]):
+    """The documents of one agent at the provider, by their ids.
 
-    def __init__(self) -> None:
-        self._sent: dict[str, anthropic.AsyncAnthropic] = {}
+    Args:
+        client: Gives the SDK's client.
+    """
 
-    async def send_large(self, client: anthropic.AsyncAnthropic, request: dict[str, Any]) -> None:
-        """Send documents that are too large for a request ahead of it; it then refers to them.
+    def __init__(self, client: Callable[[], Awaitable[anthropic.AsyncAnthropic]]) -> None:
+        super().__init__(anthropic.AnthropicError)
+        self._client = client
 
-        Args:
-            client: Sends them.
-            request: The body; changed in place, so that nothing is sent again with it.
-        """
-        for block in _large_documents(request["messages"]):
-            source = block["source"]
-            name = block.get("title") or "document.pdf"
-            sent = await client.files.upload(
-                file=(name, base64.b64decode(source["data"]), source["media_type"]),
-                expires_in_seconds=_KEPT_S,
-            )
-            self._sent[sent.id] = client
-            block["source"] = {"type": "file", "file_id": sent.id}
+    async def upload(self, data: bytes, media_type: str, name: str) -> str:
+        """Upload a document."""
+        client = (await self._client()).with_options(max_retries=2)
+        sent = await client.files.upload(file=(name, data, media_type), expires_in_seconds=_KEPT_S)
+        return sent.id
 
-    async def fetch(
-        self, client: anthropic.AsyncAnthropic, file_ids: Iterable[str], emit: Emit
-    ) -> tuple[MediaPart, ...]:
-        """Fetch what code wrote. A file that cannot be had costs only itself, and a line tells.
+    async def delete(self, uploaded: str) -> None:
+        """Delete a document."""
+        client = (await self._client()).with_options(max_retries=2)
+        await client.files.delete(uploaded)
 
-        Args:
-            client: Fetches them.
-            file_ids: The files at the provider.
-            emit: Takes the lines.
-        """
-        found: list[MediaPart] = []
-        for file_id in file_ids:
-            try:
-                about = await client.files.retrieve_metadata(file_id)
-                if about.size_bytes > _LARGEST_MADE:
-                    await emit(_left(about.filename, f"it has {about.size_bytes:,} bytes"))
-                    continue
-                content = await client.files.download(file_id)
-                data = await content.read()
-            except anthropic.AnthropicError as error:
-                await emit(_left(file_id, str(error)))
+
+async def fetch_made(
+    client: anthropic.AsyncAnthropic, file_ids: Iterable[str], emit: Emit
+) -> tuple[MediaPart, ...]:
+    """Fetch what code wrote. A file that cannot be had costs only itself, and a line tells.
+
+    Args:
+        client: Fetches them.
+        file_ids: The files at the provider.
+        emit: Takes the lines.
+    """
+    found: list[MediaPart] = []
+    for file_id in file_ids:
+        try:
+            about = await client.files.retrieve_metadata(file_id)
+            if about.size_bytes > _LARGEST_MADE:
+                await emit(_left(about.filename, f"it has {about.size_bytes:,} bytes"))
                 continue
-            kind = ImagePart if about.mime_type.startswith("image/") else DocumentPart
-            found.append(kind(media_type=about.mime_type, data=data, name=about.filename))
-        return tuple(found)
-
-    async def aclose(self) -> None:
-        """Delete what was sent; what cannot be deleted expires by itself."""
-        while self._sent:
-            file_id, client = self._sent.popitem()
-            try:
-                await client.files.delete(file_id)
-            except anthropic.AnthropicError:
-                continue
+            content = await client.files.download(file_id)
+            data = await content.read()
+        except anthropic.AnthropicError as error:
+            await emit(_left(file_id, str(error)))
+            continue
+        kind = ImagePart if about.mime_type.startswith("image/") else DocumentPart
+        found.append(kind(media_type=about.mime_type, data=data, name=about.filename))
+    return tuple(found)
 
 
 def _left(name: str, why: str) -> LogLine:
@@ -85,15 +81,25 @@ def _left(name: str, why: str) -> LogLine:
     )
 
 
-def _large_documents(messages: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    room = _LARGEST_WITHIN
+def inline_media(messages: Iterable[dict[str, Any]]) -> Iterator[InlineMedia[str]]:
+    """The media that stand in a request itself; of these, documents can go ahead of it."""
     for message in messages:
-        content = message["content"]
-        for block in content if isinstance(content, list) else ():
-            source = block.get("source") or {}
-            if source.get("type") != "base64":
-                continue
-            room -= len(source["data"])
-            if room < 0 and block["type"] == "document":
-                room += len(source["data"])
-                yield block
+        yield from _in_blocks(message["content"])
+
+
+def _in_blocks(content: Any) -> Iterator[InlineMedia[str]]:
+    for block in content if isinstance(content, list) else ():
+        yield from _in_blocks(block.get("content"))  # a tool's result has blocks of its own
+        source = block.get("source") or {}
+        if source.get("type") == "base64":
+            yield InlineMedia(
+                media_type=source["media_type"],
+                name=block.get("title") or "document.pdf",
+                size=base64_size(source["data"]),
+                read=partial(base64.b64decode, source["data"]),
+                refer=partial(_refer, block) if block["type"] == "document" else None,
+            )
+
+
+def _refer(block: dict[str, Any], file_id: str) -> None:
+    block["source"] = {"type": "file", "file_id": file_id}

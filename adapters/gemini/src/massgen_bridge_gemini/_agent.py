@@ -18,10 +18,10 @@ from massgen_bridge import (
     Turn,
     UnsupportedContent,
 )
-from massgen_bridge.adapting import ModelLoop
+from massgen_bridge.adapting import ModelLoop, check_room
 from massgen_bridge_gemini._clients import CLIENTS, GeminiClient, own_options, streamed
 from massgen_bridge_gemini._convert import conversation, declarations, tool_results
-from massgen_bridge_gemini._files import Files, check_size
+from massgen_bridge_gemini._files import ROOM, Files, inline_media
 from massgen_bridge_gemini._options import GeminiOptions, ImageGeneration
 from massgen_bridge_gemini._stream import Answer, read_answer
 
@@ -48,7 +48,7 @@ class GeminiAgent(ModelLoop[GeminiClient, Answer]):
                 "key of its own"
             )
         self._options: GeminiOptions = context.options
-        self._files = Files()
+        self._files = Files(lambda: self.client_for(self.connection))
         self._is_old = _OLD.match(self.connection.model) is not None
 
     def first_request(self, turn: Turn) -> dict[str, Any]:
@@ -87,16 +87,23 @@ class GeminiAgent(ModelLoop[GeminiClient, Answer]):
             config["tools"] = hosted
         return {"contents": contents, "config": config}
 
+    async def send_ahead(self, request: dict[str, Any], connection: Connection) -> None:
+        """Upload media that a request has no room for.
+
+        Raises:
+            UnsupportedContent: The host's gateway stands before the provider.
+        """
+        media = inline_media(request["contents"])
+        if connection is self.connection:
+            await self._files.send_ahead(media, room=ROOM)
+        else:
+            check_room(media, ROOM)
+
     async def ask(
         self, client: GeminiClient, request: dict[str, Any], emit: Emit, connection: Connection
     ) -> Answer:
         """Send one request and read its answer."""
-        if connection is self.connection:
-            options = None
-            await self._files.send_large(client, request["contents"])
-        else:
-            options = own_options(connection)
-            check_size(request["contents"])
+        options = None if connection is self.connection else own_options(connection)
         if extra := connection.sampling.extra:
             options = (options or types.HttpOptions()).model_copy(update={"extra_body": extra})
         given = request["config"]
