@@ -11,7 +11,8 @@ import openai
 import pytest
 from ag2 import Agent as AG2Agent
 from ag2 import Context
-from ag2.config import OpenAIConfig
+from ag2.config import OpenAIConfig, OpenAIResponsesConfig
+from ag2.events import ImageInput, Input
 from ag2.knowledge import MemoryKnowledgeStore
 from ag2.network import Channel, Hub, TransitionGraph
 from massgen_bridge_ag2 import bridge_adapters
@@ -29,6 +30,7 @@ from massgen_bridge import (
     TextPart,
     ToolCallFinished,
     ToolCallStarted,
+    ToolResult,
     Truncated,
     UnsupportedContent,
     VideoPart,
@@ -154,6 +156,24 @@ async def test_its_tools_are_told_in_order_and_their_tracebacks_stay_here(
     assert sent is not None
     assert sent.last_text == "RuntimeError: no such thing as x"
     assert [m.role for m in result.new_messages] == ["assistant", "tool", "assistant"]
+
+
+async def test_pictures_that_its_tools_give_are_told(model_server: StartModelServer) -> None:
+    def draw() -> Input:
+        """Draws."""
+        return ImageInput(data=PICTURE, media_type="image/png")
+
+    server = model_server([ToolCalls(("draw", {})), Text("A dot.")])
+    events = collect()
+    responses = OpenAIResponsesConfig(
+        "theirs", base_url=server.base_url("responses"), api_key="their-key", max_retries=0
+    )
+    agent = own(AG2Agent("mine", config=responses, tools=[draw]))
+    result = await agent.run(turn("Draw."), events)
+    shown = (ImagePart(media_type="image/png", data=PICTURE),)
+    assert events.of(ToolCallFinished)[0].result.media == shown
+    told = [part for message in result.new_messages for part in message.parts]
+    assert [part.media for part in told if isinstance(part, ToolResult)] == [shown]
 
 
 async def test_an_answer_that_breaks_off_is_no_answer(model_server: StartModelServer) -> None:

@@ -146,11 +146,12 @@ def told_result(event: ToolResultEvent) -> ToolResult:
 
 def _medium(part: Input) -> MediaPart | None:
     """The picture or the like that a tool gave; None for what is none."""
-    if not isinstance(part, BinaryInput | UrlInput):
-        return None
-    kind = _MEDIA.get(part.kind)
+    # AG2's events make a condition of `A | B`, which isinstance() does not take.
+    kind = _MEDIA.get(part.kind) if isinstance(part, (BinaryInput, UrlInput)) else None
     if kind is None:
         return None
     if isinstance(part, UrlInput):
         return kind(media_type=_UNKNOWN, url=part.url)
-    return kind(media_type=part.media_type, data=part.data)
+    if isinstance(part, BinaryInput):
+        return kind(media_type=part.media_type, data=part.data)
+    return None
