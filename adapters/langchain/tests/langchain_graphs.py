@@ -152,6 +152,11 @@ def make_agent_graph(model: BaseChatModel) -> Any:
     return create_agent(model, tools=[double])
 
 
+def make_artist(model: BaseChatModel) -> Any:
+    """The agent of LangChain, with a tool that gives a picture."""
+    return create_agent(model, tools=[draw])
+
+
 def make_chain(llm: BaseChatModel) -> Any:
     """A chain in LangChain's expression language."""
     return ChatPromptTemplate.from_template("Say it: {word}") | llm | StrOutputParser()
@@ -251,6 +256,15 @@ def double(number: int) -> int:
     if number > 1000:
         raise OverflowError("too large")
     return 2 * number
+
+
+@tool
+def draw() -> list[dict[str, str]]:
+    """Draw a dot."""
+    return [
+        {"type": "text", "text": "A dot."},
+        {"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"},
+    ]
 
 
 async def _chunks(_given: Any) -> Any:

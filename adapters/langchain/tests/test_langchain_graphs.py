@@ -241,6 +241,23 @@ async def test_an_agent_s_own_tools_are_told_of(model_server: StartModelServer) 
     assert {delta.source for delta in log.of(TextDelta)} == {None}
 
 
+async def test_a_picture_that_an_own_tool_gives_is_told_of_and_reaches_the_model(
+    model_server: StartModelServer,
+) -> None:
+    server = model_server([ToolCalls(("draw", {})), Text("I see a dot.")])
+    agent = graph_agent("make_artist", connection_to(server))
+    log = collect()
+    result = await agent.run(turn("Draw."), log)
+    await agent.aclose()
+    (finished,) = log.of(ToolCallFinished)
+    shown = ImagePart(media_type="image/png", data=b"\x89PNG\r\n\x1a\n")
+    assert (finished.result.content, finished.result.media) == ("A dot.", (shown,))
+    assert result.new_messages[1].parts == (finished.result,)
+    asked = server.requests[1].asked
+    assert asked is not None
+    assert [media.data for message in asked.messages for media in message.media] == [shown.data]
+
+
 async def test_members_of_a_graph_are_named(model_server: StartModelServer) -> None:
     server = model_server([Text("A draft"), Text("An answer")])
     agent = graph_agent("make_team", connection_to(server))
