@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from massgen_bridge import Record, RunResult, Usage, price_of, run
 from massgen_bridge.testing import servers
@@ -15,10 +16,37 @@ from massgen_bridge.testing.servers import ModelServer, Text
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs" / "hooks" / "cost-alarm.yaml"
+HOOKS = ROOT / "examples" / "hooks"
 
 
-def _run(config: Path | dict[str, Any] = CONFIG, **options: Any) -> RunResult:
-    return run(config, "Why learn Python?", trust=True, keep=False, **options)
+UNTIL_ALARM = """
+import anyio
+from massgen_bridge import ToolDefinition, ToolSpec, hookimpl
+
+async def until_alarm(arguments):
+    while not await anyio.Path(arguments["file"]).exists():
+        await anyio.sleep(0.01)
+    return "heard"
+
+@hookimpl
+def bridge_tools():
+    definition = ToolDefinition(
+        name="until_alarm", description="Wait.", input_schema={"type": "object"}
+    )
+    return [ToolSpec(definition=definition, call=until_alarm)]
+"""
+
+
+def _run(config: Path | dict[str, Any] | None = None, **options: Any) -> RunResult:
+    return run(config or _at_once(), "Why learn Python?", trust=True, keep=False, **options)
+
+
+def _at_once() -> dict[str, Any]:
+    """The configuration without its delay, which only stopping a run needs."""
+    config: dict[str, Any] = YAML(typ="safe").load(CONFIG)
+    config["plugins"] = [str(HOOKS / "cost_alarm.py")]
+    del config["agents"][1]["backend"]["delay_s"]
+    return config
 
 
 def _told(capfd: pytest.CaptureFixture[str]) -> list[str]:
@@ -31,7 +59,7 @@ def _at(server: ModelServer, name: str) -> dict[str, Any]:
     model = {"provider": "openai", "model": name, "base_url": server.url, "api_key": "${A_KEY}"}
     return {
         "version": 1,
-        "plugins": [str(ROOT / "examples" / "hooks" / "cost_alarm.py")],
+        "plugins": [str(HOOKS / "cost_alarm.py")],
         "models": {"priced": model},
         "agents": [{"id": "ada", "backend": {"type": "openai", "model": "priced"}}],
         "strategy": "single",
@@ -66,7 +94,7 @@ def test_it_stops_the_run_with_the_best_answer_so_far(
 ) -> None:
     monkeypatch.setenv("COST_ALARM_TOKENS", "10")
     monkeypatch.setenv("COST_ALARM_STOP", "yes")
-    result = _run()
+    result = _run(CONFIG)
     assert (result.status, result.winner, result.calls) == ("best_so_far", "ada", 2)
     assert [(error.turn_id, error.kind) for error in result.errors] == [
         ("ada.2", "limit"),
@@ -79,29 +107,37 @@ def test_it_stops_the_run_with_the_best_answer_so_far(
 def test_tool_calls_are_denied_once_the_budget_is_used_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first agent uses up the budget; the second one's tool call comes after that."""
+    """The first agent uses up the budget; the second one reads once the alarm was heard."""
     (tmp_path / "notes.txt").write_text("Python is easy to read.")
+    (tmp_path / "until_alarm.py").write_text(UNTIL_ALARM)
+    (tmp_path / "hear.py").write_text("import sys; open(sys.argv[1], 'w').close()")
     monkeypatch.chdir(tmp_path)
-    hooks = ROOT / "examples" / "hooks"
-    reader = {"type": "scripted", "calls": [{"read_file": {"path": "notes.txt"}}], "delay_s": 2}
+    calls = [{"until_alarm": {"file": ""}}, {"read_file": {"path": "notes.txt"}}]
+    tools = ["until_alarm", "read_file"]
     config = {
         "version": 1,
-        "plugins": [str(hooks / "cost_alarm.py"), str(hooks / "read_file_tool.py")],
+        "plugins": [
+            *(str(HOOKS / name) for name in ("cost_alarm.py", "read_file_tool.py")),
+            str(tmp_path / "until_alarm.py"),
+        ],
         "agents": [
             {"id": "ada", "backend": {"type": "scripted", "answers": ["It is easy to read."]}},
-            {"id": "lin", "backend": reader, "tools": ["read_file"]},
+            {"id": "lin", "backend": {"type": "scripted", "calls": calls}, "tools": tools},
         ],
     }
     results = {}
     for stop in ("", "yes"):
         records: list[Record] = []
+        heard = tmp_path / f"heard{stop}"
+        calls[0]["until_alarm"]["file"] = str(heard)
         monkeypatch.setenv("COST_ALARM_TOKENS", "5")
+        monkeypatch.setenv("COST_ALARM_COMMAND", f"'{sys.executable}' hear.py '{heard}'")
         monkeypatch.setenv("COST_ALARM_STOP", stop)
         _run(config, on_record=records.append)
         results[stop] = [
             one.event.result.content
             for one in records
-            if one.event.type == "tool_call_finished" and one.turn_id == "lin.1"
+            if one.event.type == "tool_call_finished" and one.event.result.name == "read_file"
         ]
     assert results[""] == ["Python is easy to read."]
     assert results["yes"] == ["denied: the budget is used up; answer with what you have"]
