@@ -33,13 +33,16 @@ or goes away raises it. How to use it: [export a run](../how-to/export-a-run.md)
 
 def page() -> str:
     """The page."""
-    parts = [_TOP.format(text=docstring(RunExport).text, fields=fields(RunExport))]
+    parts = [_TOP.format(text=docstring(RunExport).text, fields=fields(RunExport, in_json=True))]
     found: list[type[BaseModel]] = []
-    pending = models_in(RunExport)
+    pending = models_in(RunExport, in_json=True)
     while pending:
         model = pending.pop(0)
         if model not in found:
             found.append(model)
-            pending += models_in(model)
-    parts += [f"## {one.__name__}\n\n{docstring(one).text}\n\n{fields(one)}" for one in found]
+            pending += models_in(model, in_json=True)
+    parts += [
+        f"## {one.__name__}\n\n{docstring(one).text}\n\n{fields(one, in_json=True)}"
+        for one in found
+    ]
     return "\n\n".join(part.strip() for part in parts)

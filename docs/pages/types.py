@@ -76,8 +76,8 @@ def of_code(annotation: str) -> str:
     return f"{outer}{linked_item}{' or `None`' if plain != annotation else ''}"
 
 
-def fields(model: type[BaseModel]) -> str:
-    """A table of a model's fields."""
+def fields(model: type[BaseModel], *, in_json: bool = False) -> str:
+    """A table of a model's fields; with `in_json` of those that its JSON has."""
     told = docstring(model).items
     return table(
         ("field", "type", "default", "meaning"),
@@ -89,7 +89,7 @@ def fields(model: type[BaseModel]) -> str:
                 field.description or told.get(name, ""),
             )
             for name, field in model.model_fields.items()
-            if name != "type"
+            if name != "type" and not (in_json and field.exclude)
         ],
     )
 
@@ -119,10 +119,12 @@ def _default(field: FieldInfo) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else f'{value:g}'}`"
 
 
-def models_in(model: type[BaseModel]) -> list[type[BaseModel]]:
-    """The models that stand in a model's fields."""
+def models_in(model: type[BaseModel], *, in_json: bool = False) -> list[type[BaseModel]]:
+    """The models that stand in a model's fields; with `in_json` in those that its JSON has."""
     found: list[type[BaseModel]] = []
-    pending = [field.annotation for field in model.model_fields.values()]
+    pending = [
+        field.annotation for field in model.model_fields.values() if not (in_json and field.exclude)
+    ]
     while pending:
         annotation = pending.pop(0)
         if inspect.isclass(annotation) and issubclass(annotation, BaseModel):

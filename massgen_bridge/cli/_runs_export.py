@@ -11,11 +11,14 @@ import typer
 from massgen_bridge.cli._options import Debug, RunId
 from massgen_bridge.cli._output import BadUsage
 from massgen_bridge.cli._stdout import stdout
-from massgen_bridge.export import as_html, as_markdown, export_of
+from massgen_bridge.display.words import count
+from massgen_bridge.export import as_html, as_markdown, export_of, pictures_of
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.journal import read_run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from massgen_bridge.export import RunExport
 
 __all__ = ["ExportFormat", "export"]
@@ -61,7 +64,11 @@ def export(
     chosen = form or (ExportFormat.MARKDOWN if to_stdout else _form_of(output))
     index = RunIndex()
     row = index.find(run_id)
-    text = _written(export_of(read_run(index.path(row.run_id))), chosen).encode(errors="replace")
+    run = export_of(read_run(index.path(row.run_id)))
+    # A page holds its pictures itself. Beside text on stdout there is no place for any.
+    beside = pictures_of(run) if chosen is ExportFormat.MARKDOWN and not to_stdout else {}
+    folder = output.with_name(f"{output.stem}-pictures")
+    text = _written(run, chosen, folder.name if beside else None).encode(errors="replace")
     if to_stdout:
         out = stdout()
         out.flush()
@@ -70,11 +77,21 @@ def export(
         return
     try:
         output.write_bytes(text)
+        _keep(beside, folder)
     except OSError as error:
         raise BadUsage(
-            f"--output: {str(output)!r} cannot be written: {error.strerror or error}"
+            f"--output: {str(error.filename or output)!r} cannot be written:"
+            f" {error.strerror or error}"
         ) from error
-    typer.echo(f"Run {row.run_id} is in {output} ({len(text):,} bytes).", err=True)
+    more = f", with {count(len(beside), 'picture')} in {folder}" if beside else ""
+    typer.echo(f"Run {row.run_id} is in {output} ({len(text):,} bytes){more}.", err=True)
+
+
+def _keep(pictures: Mapping[str, bytes], folder: Path) -> None:
+    if pictures:
+        folder.mkdir(exist_ok=True)
+    for name, data in pictures.items():
+        (folder / name).write_bytes(data)
 
 
 def _form_of(output: Path) -> ExportFormat:
@@ -88,11 +105,11 @@ def _form_of(output: Path) -> ExportFormat:
     return found
 
 
-def _written(run: RunExport, form: ExportFormat) -> str:
+def _written(run: RunExport, form: ExportFormat, folder: str | None) -> str:
     match form:
         case ExportFormat.JSON:
             return run.model_dump_json(indent=2) + "\n"
         case ExportFormat.MARKDOWN:
-            return as_markdown(run)
+            return as_markdown(run, folder=folder)
         case ExportFormat.HTML:
             return as_html(run)

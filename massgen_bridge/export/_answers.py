@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from massgen_bridge.display.words import count, seconds
 from massgen_bridge.export._markup import Html, el, join
+from massgen_bridge.export._pictures import belonging
 from massgen_bridge.export._prose import prose
 from massgen_bridge.export._votes import changed
 from massgen_bridge.export._words import answer_name
 
 if TYPE_CHECKING:
+    from massgen_bridge.export._pictures import Album
     from massgen_bridge.export.model import GivenAnswer, RunExport
 
 __all__ = ["answers"]
@@ -26,21 +28,21 @@ _STANDING = {
 }
 
 
-def answers(run: RunExport) -> Html | None:
+def answers(run: RunExport, album: Album) -> Html | None:
     """All answers but the winner's text, which the page opens with."""
     if not run.answers:
         return None
     few = len(run.answers) <= _MOST_OPEN
-    return join(_answer(run, one, few=few) for one in run.answers)
+    return join(_answer(run, one, album, few=few) for one in run.answers)
 
 
-def _answer(run: RunExport, one: GivenAnswer, *, few: bool) -> Html:
+def _answer(run: RunExport, one: GivenAnswer, album: Album, *, few: bool) -> Html:
     title = el("h3", answer_name(run, one), el("small", _facts(one)))
     differs = _since(run, one)
     if one.standing == "winner":
         there = el("p", el("a", "It stands at the head of this page.", href="#answer"))
         return el("article", title, there, differs, class_="answer won")
-    more = [el("p", name) for name in one.attachments]
+    more = [album.entry(*entry) for entry in belonging(one)]
     is_open = few and one.standing in {"standing", "step"} and len(one.text) < _LONG
     body = el("details", el("summary", "Read it"), prose(one.text), *more, open=is_open)
     return el("article", title, body, differs, class_="answer")

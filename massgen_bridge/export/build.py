@@ -17,6 +17,7 @@ from massgen_bridge.events import (
     RunStarted,
     TieBroken,
 )
+from massgen_bridge.export._pictures import shown
 from massgen_bridge.export._turns import TurnLog
 from massgen_bridge.export.model import (
     AgentPart,
@@ -116,6 +117,7 @@ class _Story:
             strategy_options=started.strategy_options if started else {},
             question=started.question.text if started else "",
             attachments=_attachments(started.question) if started else (),
+            pictures=shown(_media(started.question)) if started else (),
             session=conversation.session,
             earlier=tuple(map(_earlier, conversation.earlier)),
             forgotten=conversation.forgotten,
@@ -170,6 +172,7 @@ class _Story:
                 authors=info.authors if info else event.authors,
                 text=event.text,
                 attachments=_belonging(event.media, info.sources if info else ()),
+                pictures=shown(event.media),
                 at_s=at_s,
                 round=number,
                 votes=info.votes if info else votes[ref],
@@ -186,6 +189,7 @@ class _Story:
                 yield GivenAnswer(
                     **info.model_dump(exclude={"media", "sources"}),
                     attachments=_belonging(info.media, info.sources),
+                    pictures=shown(info.media),
                     at_s=given[0] if given else None,
                     round=given[1] if given else self._view.round,
                     standing=self._unlisted(ref),
@@ -336,10 +340,12 @@ def _earlier(turn: Exchange) -> EarlierTurn:
 
 def _attachments(question: Message) -> tuple[str, ...]:
     return tuple(
-        f"{part.type} {part.name}" if part.name else part.type
-        for part in question.parts
-        if isinstance(part, MediaPart)
+        f"{part.type} {part.name}" if part.name else part.type for part in _media(question)
     )
+
+
+def _media(question: Message) -> list[MediaPart]:
+    return [part for part in question.parts if isinstance(part, MediaPart)]
 
 
 def _belonging(media: Iterable[MediaPart], sources: Iterable[Source]) -> tuple[str, ...]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from massgen_bridge.display.markdown import markdown_table, markdown_text
 from massgen_bridge.display.text import clip, one_line
 from massgen_bridge.display.words import count, listing, seconds
 from massgen_bridge.export._markup import safe_text
+from massgen_bridge.export._pictures import belonging, file_name
 from massgen_bridge.export._stages import STAGE_HEAD, stage_rows, stage_title
 from massgen_bridge.export._teams import team_votes, title_of, with_teams
 from massgen_bridge.export._words import (
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from massgen_bridge.export.model import GivenAnswer, RunExport
+    from massgen_bridge.messages import ImagePart
 
 __all__ = ["as_markdown"]
 
@@ -40,8 +43,13 @@ _TICKS = re.compile("`+")
 # Names and reasons: what Markdown or HTML would act on.
 
 
-def as_markdown(run: RunExport) -> str:
-    """A run with its answer, votes, dissent, time line and cost, as GitHub renders it."""
+def as_markdown(run: RunExport, *, folder: str | None = None) -> str:
+    """A run with its answer, votes, dissent, time line and cost, as GitHub renders it.
+
+    Args:
+        run: The run.
+        folder: Where its pictures are, from where the text is; without it they are only named.
+    """
     parts = [
         f"# {markdown_text(clip(one_line(run.question), _TITLE)) or 'A run'}",
         f"**{markdown_text(verdict(run))}**",
@@ -51,18 +59,19 @@ def as_markdown(run: RunExport) -> str:
     ]
     if one_line(run.question) != run.question or len(run.question) > _TITLE:
         parts += ["## The question", _fenced(run.question)]
+    parts += [_entry(*one, folder) for one in belonging(run) if folder and one[1] is not None]
     for number, turn in enumerate(run.earlier, 1):
         parts += [f"## {before(run)}"] if number == 1 else []
         parts += [f"{number}. Asked:", _fenced(turn.question), "Answered:", _fenced(turn.answer)]
     if run.winner is not None:
         whose = authors(run.winner.authors, run.winner.label)
-        parts += [f"## The answer, by {markdown_text(whose)}", *_text_of(run.winner)]
+        parts += [f"## The answer, by {markdown_text(whose)}", *_text_of(run.winner, folder)]
     for title, section in (
         ("The stages of the vote", _stages(run)),
         ("The vote", _vote(run)),
         (dissent_title(run), _dissent(run)),
         ("How it went", _turns(run)),
-        ("All answers", _answers(run)),
+        ("All answers", _answers(run, folder)),
         ("What teams did", _teams(run)),
         ("What it cost", _money(run)),
         ("What did not go well", _troubles(run)),
@@ -127,17 +136,23 @@ def _turns(run: RunExport) -> Iterator[str]:
         yield markdown_table(("Agent", "Turn", "Round", "From", "To", "Outcome"), rows)
 
 
-def _answers(run: RunExport) -> Iterator[str]:
+def _answers(run: RunExport, folder: str | None) -> Iterator[str]:
     for one in run.answers:
         yield f"### {markdown_text(answer_name(run, one))}"
         yield markdown_text(_about(one))
         if one.standing != "winner":
-            yield from _text_of(one)
+            yield from _text_of(one, folder)
 
 
-def _text_of(one: GivenAnswer) -> list[str]:
+def _text_of(one: GivenAnswer, folder: str | None) -> list[str]:
     """An answer, and what belongs to it."""
-    return [_fenced(one.text), *(f"- {markdown_text(name)}" for name in one.attachments)]
+    return [_fenced(one.text), *(_entry(*entry, folder) for entry in belonging(one))]
+
+
+def _entry(words: str, picture: ImagePart | None, folder: str | None) -> str:
+    if picture is None or folder is None:
+        return f"- {markdown_text(words)}"
+    return f"![{markdown_text(words)}]({quote(f'{folder}/{file_name(picture)}')})"
 
 
 def _about(one: GivenAnswer) -> str:

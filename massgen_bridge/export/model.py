@@ -14,7 +14,7 @@ from massgen_bridge.agent import AnswerRef, StopReason, Usage
 from massgen_bridge.budget import BudgetName
 from massgen_bridge.errors import ErrorKind
 from massgen_bridge.events import Cost, Dissent, Purpose, RunResult, RunStatus, Seat, StageInfo
-from massgen_bridge.messages import Frozen, JsonValue
+from massgen_bridge.messages import Frozen, ImagePart, JsonValue
 
 __all__ = [
     "EXPORT_VERSION",
@@ -186,6 +186,8 @@ class GivenAnswer(Frozen):
         before: The answer of the same author that it replaced.
         attachments: The pictures and the like that belong to it, with the files they are in, and
             what it rests on.
+        pictures: Those that can be shown, each at the place that its words have in `attachments`,
+            with null for the rest; in no JSON.
     """
 
     label: str
@@ -193,6 +195,7 @@ class GivenAnswer(Frozen):
     authors: tuple[str, ...]
     text: str
     attachments: tuple[str, ...] = ()
+    pictures: tuple[ImagePart | None, ...] = Field(default=(), exclude=True, repr=False)
     at_s: float | None = None
     round: int = 0
     votes: int = 0
@@ -301,6 +304,7 @@ class RunExport(Frozen):
         started_at: Unix time in seconds.
         question: The text of the question.
         attachments: What went along with it, by type and name.
+        pictures: As for an answer.
         session: The conversation that it belongs to, where that is kept.
         earlier: What was asked and answered in it before, as far as any agent was shown it.
         forgotten: How many older turns no agent was shown.
@@ -338,6 +342,7 @@ class RunExport(Frozen):
     strategy_options: dict[str, JsonValue] = Field(default_factory=dict)
     question: str = ""
     attachments: tuple[str, ...] = ()
+    pictures: tuple[ImagePart | None, ...] = Field(default=(), exclude=True, repr=False)
     session: str | None = None
     earlier: tuple[EarlierTurn, ...] = ()
     forgotten: int = 0

@@ -12,6 +12,7 @@ from massgen_bridge.display.text import clip, one_line
 from massgen_bridge.display.words import listing
 from massgen_bridge.export._answers import answers
 from massgen_bridge.export._markup import Html, el, join
+from massgen_bridge.export._pictures import Album, belonging
 from massgen_bridge.export._prose import prose
 from massgen_bridge.export._stages import stages
 from massgen_bridge.export._tables import facts, money, tools, troubles, turns
@@ -30,12 +31,16 @@ _HEADING = 240
 
 
 def as_html(run: RunExport) -> str:
-    """A run as one page: no script, no font, no picture, nothing from anywhere else.
+    """A run as one page: no script, no font, nothing from anywhere else.
 
-    All text of agents is escaped, and the page's own policy lets a browser apply the style that
-    stands in it and nothing more, whatever an answer says.
+    All text of agents is escaped, and the page's own policy lets a browser apply the style and show
+    the pictures that stand in it and nothing more, whatever an answer says. The pictures of the
+    question and the answers are 20 MB at most; words stand for others.
     """
-    style, policy = _style()
+    album = Album()
+    opening, answer = _opening(run, album), _answer(run, album)  # the first to have pictures
+    sections = _sections(run, album)
+    style, policy = _style(has_pictures=album.has_pictures)
     head = el(
         "head",
         el("meta", charset="utf-8"),
@@ -46,7 +51,6 @@ def as_html(run: RunExport) -> str:
         el("title", clip(one_line(run.question), _TITLE) or f"Run {run.run_id}"),
         Html(f"<style>{style}</style>"),
     )
-    sections = _sections(run)
     contents = el(
         "nav",
         el("ul", *(el("li", el("a", title, href=f"#{key}")) for key, title, _ in sections)),
@@ -55,25 +59,27 @@ def as_html(run: RunExport) -> str:
     body = el(
         "body",
         el("a", "Skip to the answer", href="#answer", class_="skip"),
-        _opening(run),
+        opening,
         contents,
-        el("main", _answer(run), *(_section(key, title, part) for key, title, part in sections)),
+        el("main", answer, *(_section(key, title, part) for key, title, part in sections)),
         el("footer", facts(run), el("p", "This page runs no script and loads nothing.")),
     )
     return f"<!doctype html>\n{el('html', head, body, lang='en')}\n"
 
 
 @cache
-def _style() -> tuple[str, str]:
-    """The style and the policy that allows it alone."""
+def _style(*, has_pictures: bool) -> tuple[str, str]:
+    """The style and the policy that allows it alone, and pictures where the page has some."""
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    pictures = "; img-src data:" if has_pictures else ""
     return style, (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src 'sha256-{digest}'{pictures}; base-uri 'none';"
+        " form-action 'none'"
     )
 
 
-def _opening(run: RunExport) -> Html:
+def _opening(run: RunExport, album: Album) -> Html:
     heading = clip(one_line(run.question), _HEADING) or f"Run {run.run_id}"
     is_whole = heading == run.question.strip()
     whole = el("details", el("summary", "The whole question"), el("pre", run.question, dir="auto"))
@@ -83,6 +89,7 @@ def _opening(run: RunExport) -> Html:
         el("p", f"{_team(run)} on one question", class_="kicker"),
         el("h1", heading, dir="auto"),
         None if is_whole or not run.question else whole,
+        *(album.entry(*entry) for entry in belonging(run) if entry[1] is not None),
         _earlier(run),
         el("p", verdict(run), class_=f"verdict {run.status}"),
         el("dl", *counted, class_="counted"),
@@ -112,17 +119,17 @@ def _team(run: RunExport) -> str:
     return listing(names) if names else "No agents"
 
 
-def _answer(run: RunExport) -> Html:
+def _answer(run: RunExport, album: Album) -> Html:
     winner = run.winner
     if winner is None:
         title, text = "No answer", el("p", verdict(run))
     else:
         title = f"The answer, by {authors(winner.authors, winner.label)}"
-        text = join((prose(winner.text), *(el("p", name) for name in winner.attachments)))
+        text = join((prose(winner.text), *(album.entry(*entry) for entry in belonging(winner))))
     return el("section", el("h2", title), text, id="answer", class_="hero")
 
 
-def _sections(run: RunExport) -> list[tuple[str, str, Html]]:
+def _sections(run: RunExport, album: Album) -> list[tuple[str, str, Html]]:
     """Each section with something in it: its anchor, its title, what it shows."""
     ballots, earlier = vote(run), lapsed(run)
     given = [
@@ -130,7 +137,7 @@ def _sections(run: RunExport) -> list[tuple[str, str, Html]]:
         ("stages", "The stages of the vote", stages(run)),
         ("vote", "The vote", join((ballots, earlier)) if ballots or earlier else None),
         ("dissent", dissent_title(run), dissent(run)),
-        ("answers", "All answers", answers(run)),
+        ("answers", "All answers", answers(run, album)),
         ("teams", "What teams did", teams(run)),
         ("cost", "What it cost", money(run)),
         ("tools", "Tools", tools(run)),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cli.conftest import DATA
+from pictures import png
 
 from massgen_bridge.export import RunExport
 
@@ -45,6 +46,22 @@ def test_the_name_of_the_file_says_the_format(
     written = file.read_text(encoding="utf-8")
     assert written.startswith(begins)
     assert "Paris is the capital." in written
+
+
+def test_pictures_are_on_the_page_and_beside_markdown(commands: Commands, tmp_path: Path) -> None:
+    picture = tmp_path / "map.png"
+    picture.write_bytes(png())
+    commands("run", DATA / "two.yaml", "Where?", "--image", picture, "--display", "none")
+    page, text = tmp_path / "run.html", tmp_path / "run.md"
+    assert commands("runs", "export", "last", "--output", page).stderr.endswith(" bytes).\n")
+    assert "data:image/png;base64," in page.read_text()
+    said = commands("runs", "export", "last", "--output", text).stderr
+    folder = tmp_path / "run-pictures"
+    assert said.endswith(f" bytes), with 1 picture in {folder}.\n")
+    (kept,) = folder.iterdir()
+    assert kept.read_bytes() == png()
+    assert f"](run-pictures/{kept.name})" in text.read_text()
+    assert "run-pictures" not in commands("runs", "export", "last").stdout
 
 
 @pytest.mark.parametrize(

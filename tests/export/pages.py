@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = {"br", "meta"}
+VOID = {"br", "img", "meta"}
 
 
 class Page(HTMLParser):
