@@ -20,6 +20,7 @@ from massgen_bridge.models.resolution import (
     resolve,
     resolve_offline,
     secret_values,
+    spoken_by,
 )
 from massgen_bridge.models.retry import ModelCalls
 from massgen_bridge.models.settings import ModelConfig
@@ -31,11 +32,24 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from massgen_bridge.connection import Connection, ModelCaller, ModelTraits, Protocols
+    from massgen_bridge.connection import Connection, ModelCaller, Protocols
     from massgen_bridge.models.gateway import Fallback, Gateway
     from massgen_bridge.specs import ProviderSpec
 
-__all__ = ["ConnectionPool", "ModelConfig", "reference", "resolve"]
+__all__ = ["ConnectionPool", "FallbackRefused", "ModelConfig", "reference", "resolve"]
+
+
+class FallbackRefused(ConfigError):
+    """A connection cannot have the fallback that it names.
+
+    Args:
+        message: What is wrong, what was expected and what to do.
+        first: The connection that names it.
+    """
+
+    def __init__(self, message: str, first: str) -> None:
+        super().__init__(message)
+        self.first = first
 
 
 @dataclass(kw_only=True)
@@ -138,13 +152,17 @@ class ConnectionPool:
         """
         name, config, provider = self._find(agent_id, model, default_provider, only=one_provider)
         self._settings[agent_id] = config
-        way = self._way(
-            name, config, provider, protocols, agent_id, is_named=isinstance(model, str)
-        )
-        others = [
-            self._fallback(agent_id, other, way.connection, default_provider, only=one_provider)
+        found = [
+            self._find(agent_id, other, default_provider, only=one_provider)
             for other in config.fallback
         ]
+        # One request has to do for all of them, so what they all speak comes before what is best.
+        shared = _shared_protocols((name, config, provider), found, protocols)
+        way = self._way(name, config, provider, shared, agent_id, is_named=isinstance(model, str))
+        try:
+            others = [self._fallback(agent_id, other, way.connection, config) for other in found]
+        except ConfigError as error:
+            raise FallbackRefused(error.message, name) from None
         connection = way.connection.model_copy(
             update={"fallback": tuple(other.connection for other in others)}
         )
@@ -184,26 +202,35 @@ class ConnectionPool:
     def _fallback(
         self,
         agent_id: str,
-        name: str,
+        other: tuple[str, ModelConfig, ProviderSpec],
         first: Connection,
-        default_provider: str | None,
-        *,
-        only: bool,
+        settings: ModelConfig,
     ) -> _Way:
-        found, config, provider = self._find(agent_id, name, default_provider, only=only)
+        name, config, provider = other
+        offered = spoken_by(config, provider)
+        wrong = (
+            f"agent {agent_id!r}: the connection {name!r} cannot be a fallback of {first.name!r}"
+        )
+        if offered and first.protocol not in offered:
+            known = self._providers.values()
+            speakers = sorted(one.name for one in known if first.protocol in one.base_urls)
+            mine = spoken_by(settings, self._providers[first.provider])
+            both = " or ".join(repr(one) for one in mine if one in offered)
+            advice = f", or an agent of a kind that speaks {both}" if both else ""
+            raise ConfigError(
+                f"{wrong}, which this agent asks by {first.protocol!r}: {name!r} (provider"
+                f" {provider.name!r}) speaks {' or '.join(map(repr, offered))}. Expected a"
+                f" connection to a provider that speaks {first.protocol!r}"
+                f" ({', '.join(speakers)}){advice}"
+            )
         try:
-            way = self._way(found, config, provider, (first.protocol,), agent_id, is_named=True)
+            way = self._way(name, config, provider, (first.protocol,), agent_id, is_named=True)
         except ConfigError as error:
+            raise ConfigError(f"{error.message} (it is a fallback of {first.name!r})") from None
+        if first.traits.tools and not way.connection.traits.tools:
             raise ConfigError(
-                f"{error.message} (it is a fallback of {first.name!r}, which speaks"
-                f" {first.protocol!r} here: expected a connection that can do so, too)"
-            ) from None
-        lacking = _lacking(first.traits, way.connection.traits)
-        if lacking:
-            raise ConfigError(
-                f"agent {agent_id!r}: the connection {name!r} cannot be a fallback of"
-                f" {first.name!r}, for it lacks {', '.join(lacking)}: take another one, or say in"
-                f" {first.name!r} that this is not wanted (such as `inputs: []`)"
+                f"{wrong}, for its model takes no tools: take another one, or say 'tools: false' in"
+                f" {first.name!r} where no tools are wanted"
             )
         return way
 
@@ -278,6 +305,7 @@ class ConnectionPool:
                 name=way.connection.name,
                 connect=partial(self._ready, way.connection),
                 call_model=self._caller(way, has_fallback=way is not others[-1]),
+                traits=way.connection.traits,
             )
             for way in others
         )
@@ -372,12 +400,24 @@ class ConnectionPool:
         )
 
 
-def _lacking(first: ModelTraits, other: ModelTraits) -> list[str]:
-    """What one model has and another one lacks, in words."""
-    lacking = [
-        name for name in ("tools", "structured") if getattr(first, name) > getattr(other, name)
-    ]
-    return [*lacking, *sorted(first.inputs - other.inputs)]
+def _shared_protocols(
+    first: tuple[str, ModelConfig, ProviderSpec],
+    others: Sequence[tuple[str, ModelConfig, ProviderSpec]],
+    protocols: Sequence[Protocols],
+) -> list[Protocols]:
+    """What all of them speak; where there is none, what the agent does: an error tells it then."""
+    mine = spoken_by(*first[1:])
+    shared = [one for one in protocols if all(one in spoken_by(*other[1:]) for other in others)]
+    common = [one for one in shared if one in mine]
+    # Many speak some of Responses, but few all of it.
+    if "chat" in common and not all(_is_at_home_in_responses(*other[1:]) for other in others):
+        return ["chat"]
+    return shared if common else list(protocols)
+
+
+def _is_at_home_in_responses(config: ModelConfig, provider: ProviderSpec) -> bool:
+    is_said = config.protocol is not None or config.base_url is None
+    return is_said and spoken_by(config, provider)[:1] == ["responses"]
 
 
 def _new_traffic(name: str, config: ModelConfig) -> Traffic:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from massgen_bridge.connection import Protocols, Quirks
     from massgen_bridge.specs import ProviderSpec
 
-__all__ = ["find_provider", "reference", "resolve", "resolve_offline", "secret_values"]
+__all__ = ["find_provider", "reference", "resolve", "resolve_offline", "secret_values", "spoken_by"]
 
 FrozenT = TypeVar("FrozenT", bound=Frozen)
 
@@ -303,13 +303,18 @@ def secret_values(
     return frozenset(values)
 
 
+def spoken_by(config: ModelConfig, provider: ProviderSpec) -> list[Protocols]:
+    """The wire protocols that a connection can be spoken to by, as its provider prefers them."""
+    offered = list(provider.base_urls)
+    if config.protocol is None:
+        return offered
+    # A server of one's own may speak what the provider does not.
+    return [config.protocol] if config.base_url or config.protocol in offered else []
+
+
 def _protocol(case: _Case, spoken: Sequence[Protocols]) -> Protocols:
     config, provider = case.config, case.provider
-    # A server of one's own may speak what the provider does not.
-    offered = list(provider.base_urls)
-    if config.protocol is not None:
-        offered = [config.protocol] if config.base_url or config.protocol in offered else []
-    common = [protocol for protocol in offered if protocol in spoken]
+    common = [protocol for protocol in spoken_by(config, provider) if protocol in spoken]
     if config.base_url is not None and config.protocol is None:
         # Of the servers that speak a provider's protocols, few speak this one.
         common.sort(key=lambda protocol: protocol == "responses")

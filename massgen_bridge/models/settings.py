@@ -228,8 +228,9 @@ class ModelConfig(Frozen):
         default_factory=list,
         description="Other connections, by their names, that are asked in order where a call over "
         "this one has failed for good: busy, down, too slow, or with a key or model that is "
-        "refused. They have to speak the same protocol, and to take what this one does. Their own "
-        "fallbacks do not count.",
+        "refused. All are asked in one protocol, which they have to share, and have to take tools "
+        "where this one does; calls with media or forms that one does not take do not go there. "
+        "Their own fallbacks do not count.",
     )
     breaker: BreakerPolicy = Field(
         default=BreakerPolicy(),

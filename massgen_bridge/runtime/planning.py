@@ -11,7 +11,7 @@ from massgen_bridge.config.attached import Attached, load_attached
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.events import Seat
 from massgen_bridge.media.sight import Sight
-from massgen_bridge.models.connections import ConnectionPool
+from massgen_bridge.models.connections import ConnectionPool, FallbackRefused
 from massgen_bridge.models.prices import PriceList
 from massgen_bridge.models.providers import LOCAL
 from massgen_bridge.runtime.crew import AgentSetup
@@ -155,6 +155,8 @@ def _prepared(
     for index, agent in enumerate(config.agents):
         try:
             planned, connection = _planned(config, index, pool, places)
+        except FallbackRefused as error:
+            raise placed(error, config, ("models", error.first, "fallback")) from None
         except ConfigError as error:
             raise placed(error, config, ("agents", index, "backend", "model")) from None
         planned = replace(planned, attached=attached.agents.get(agent.id, ()))
@@ -305,7 +307,9 @@ def _check_options(
     try:
         spec.check(options, connection)
     except ConfigError as error:
-        raise ConfigError(f"agent {agent_id!r}: {error.message}") from None
+        others = ", ".join(repr(one.name) for one in connection.fallback)
+        why = f" (so that it can have the fallback {others})" if others else ""
+        raise ConfigError(f"agent {agent_id!r}: {error.message}{why}") from None
 
 
 def _ballot(agent: AgentConfig, able: Capabilities, connection: Connection | None) -> BallotChoice:

@@ -98,6 +98,28 @@ async def test_mistakes_show_when_an_agent_is_added(
     assert str(caught.value).startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("spare", "protocol"),
+    [
+        (ModelConfig(provider="openai", model="gpt-mini"), "responses"),
+        (ModelConfig(provider="groq", model="llama"), "chat"),
+        (ModelConfig(provider="groq", model="llama", protocol="responses"), "responses"),
+        (ModelConfig(provider="vllm", model="m", base_url="http://127.0.0.1:9/v1"), "chat"),
+        (ModelConfig(provider="gemini", model="flash"), "chat"),
+        (ModelConfig(provider="local"), "chat"),
+    ],
+)
+async def test_all_are_asked_by_what_each_fallback_speaks_well(
+    spare: ModelConfig, protocol: Protocols, providers: dict[str, ProviderSpec]
+) -> None:
+    smart = ModelConfig(provider="openai", model="gpt", fallback=["spare"])
+    models = {"smart": smart, "spare": spare}
+    pool = ConnectionPool(models, providers, _ENVIRON | {"GEMINI_API_KEY": "gemini-key"})
+    connection = pool.add("a", "smart", protocols=("responses", "chat"))
+    asked = [one.protocol for one in (connection, *connection.fallback)]
+    assert asked == [protocol, protocol]
+
+
 async def test_secrets_are_those_in_use(pool: ConnectionPool) -> None:
     assert pool.secrets() == frozenset()
     pool.add("a", "smart", protocols=_CHAT)

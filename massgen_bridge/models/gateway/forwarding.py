@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import anyio
 
 from massgen_bridge.errors import AgentError, ProtocolFailed, Truncated
-from massgen_bridge.events import ModelCallFinished, ModelRetried
+from massgen_bridge.events import LogLine, ModelCallFinished, ModelRetried
 from massgen_bridge.models.gateway.accounting import StreamWatch, usage_of
+from massgen_bridge.models.gateway.bodies import read_body
 from massgen_bridge.models.gateway.refusals import JSON, error_event, refusal
+from massgen_bridge.models.gateway.rerouting import lacking_for
 from massgen_bridge.models.gateway.upstream import headers_to_client, headers_to_model
 from massgen_bridge.models.sdk_errors import model_call_error, refused_call_error
 from massgen_bridge.models.watching import current_watch
@@ -116,12 +118,15 @@ class Forwarding:
             self._exchange.break_off()
 
     async def _call(self, policy: Policy) -> None:
-        call_model = policy.call_model
-        for fallback in policy.fallbacks:
+        call_model, left = policy.call_model, list(policy.fallbacks)
+        while True:
             try:
                 await call_model(self._attempt, policy.emit)
             except AgentError as error:
                 if self._exchange.has_begun or error.kind not in MENDABLE:
+                    raise
+                fallback = await self._able(left, policy)
+                if fallback is None:
                     raise
                 await policy.emit(
                     ModelRetried(
@@ -132,12 +137,22 @@ class Forwarding:
                         fallback=fallback.name,
                     )
                 )
-                self._connection, self._outgoing = await self._reroute(fallback)
-                self._where = _where(self._connection)
-                call_model = fallback.call_model
             else:
                 return
-        await call_model(self._attempt, policy.emit)
+            self._connection, self._outgoing = await self._reroute(fallback)
+            self._where = _where(self._connection)
+            call_model = fallback.call_model
+
+    async def _able(self, left: list[Fallback], policy: Policy) -> Fallback | None:
+        """The next fallback whose model can do what the request needs; those before are over."""
+        while left:
+            fallback = left.pop(0)
+            lacking = lacking_for(read_body(self._exchange.request.body).values, fallback.traits)
+            if not lacking:
+                return fallback
+            told = f"the fallback {fallback.name!r} is not asked: its model takes no "
+            await policy.emit(LogLine(stream="log", text=told + ", ".join(lacking)))
+        return None
 
     async def settle(self) -> None:
         """Account for a whole answer of which the client did not want to hear the very end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from massgen_bridge.errors import BadRequest, LimitReached, NotFound
 from massgen_bridge.models.gateway.bodies import read_body
 from massgen_bridge.models.gateway.local import Emulation, emulate
 from massgen_bridge.models.gateway.passing import AsItCame, WithoutUsage
+from massgen_bridge.models.gateway.rerouting import rerouted
 from massgen_bridge.models.gateway.routes import MODEL
 from massgen_bridge.models.providers import LOCAL
 
@@ -98,6 +100,9 @@ def outgoing_for(
         body = read_body(request.body)
     except ValueError as error:
         raise BadRequest(f"the body is no JSON object: {error}") from error
+    if instead is not None:
+        values = rerouted(body.values, holder.connection, instead, asked)
+        body = read_body(json.dumps(values).encode())
     if is_local:
         root = connection.base_url.rstrip("/").removesuffix("/v1")
         outgoing = _to_local(body, asked, connection.model, root + _LOCAL_PATH)
@@ -109,7 +114,7 @@ def outgoing_for(
         query = f"?{request.query}" if request.query else ""
         outgoing = Outgoing(
             url=f"{connection.base_url.rstrip('/')}{path}{query}",
-            body=body.with_values(changes) if changes else request.body,
+            body=body.with_values(changes) if changes or instead else request.body,
             asked=asked,
             spoken=asked,
             is_free=route.task != "call",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from massgen_bridge.agent import Emit, Limits
-    from massgen_bridge.connection import Connection, ModelCaller
+    from massgen_bridge.connection import Connection, ModelCaller, ModelTraits
 
 __all__ = ["Fallback", "Pass", "Passes", "Policy", "Reservation"]
 
@@ -30,11 +30,13 @@ class Fallback:
         name: Of the connection.
         connect: Gives it, ready for use.
         call_model: Its retry policy.
+        traits: What its model can do; calls that need more do not go there.
     """
 
     name: str
     connect: Callable[[], Awaitable[Connection]]
     call_model: ModelCaller
+    traits: ModelTraits
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,157 @@
+"""A request that was made for one connection, as another one of the same protocol takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from massgen_bridge.models.chat_quirks import chat_as_understood
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from massgen_bridge.connection import Connection, ModelTraits, Protocols, Quirks
+
+__all__ = ["lacking_for", "rerouted"]
+
+_MEDIA: Final[Mapping[str, str]] = {
+    "document": "document",
+    "file": "document",
+    "image": "image",
+    "image_url": "image",
+    "input_audio": "audio",
+    "input_file": "document",
+    "input_image": "image",
+    "video_url": "video",
+}
+_GEMINI_MEDIA: Final = ("inlineData", "fileData")
+# What stands there is a model's or a tool's own.
+_OPAQUE: Final = frozenset({"function_call", "functionCall", "tool_use"})
+_THOUGHTS: Final = frozenset({"reasoning", "redacted_thinking", "thinking"})
+_SAMPLING: Final = ("temperature", "top_p")
+_LIMITS: Final[Mapping[str, str]] = {"messages": "max_tokens", "responses": "max_output_tokens"}
+
+
+def lacking_for(values: Mapping[str, Any], traits: ModelTraits) -> tuple[str, ...]:
+    """What a request needs that a model cannot do, in words; nothing where it can do all.
+
+    Args:
+        values: The body of the request.
+        traits: What the model can do.
+    """
+    said = (values.get(name) for name in ("messages", "input", "contents"))
+    lacking = {kind for one in said for kind in _media(one)} - traits.inputs
+    if not traits.structured and _has_schema(values):
+        lacking.add("schema")
+    return tuple(sorted(lacking))
+
+
+def rerouted(
+    values: Mapping[str, Any], first: Connection, other: Connection, protocol: Protocols
+) -> dict[str, Any]:
+    """The body for another connection: with its sampling, extras and quirks.
+
+    What the agent itself has set differently from its connection stays as it is.
+
+    Args:
+        values: The body as it was made for the first connection; it is not changed.
+        first: That connection.
+        other: The one that is asked instead.
+        protocol: What the request is written in.
+    """
+    if protocol == "gemini":  # what differs there stands deeper, and in every body
+        return dict(values)
+    ours = first.sampling.extra
+    body = {name: one for name, one in values.items() if name not in ours or one != ours[name]}
+    if protocol == "chat":
+        body = _in_common_form(body, first.quirks)
+    elif other.provider != first.provider:
+        body = _without_thoughts(body)
+    for name in (*_SAMPLING, "seed") if protocol == "chat" else _SAMPLING:
+        wanted = getattr(other.sampling, name)
+        if body.get(name) in {None, getattr(first.sampling, name)}:
+            body.pop(name, None)
+            if wanted is not None:
+                body[name] = wanted
+    limit = _LIMITS.get(protocol, first.quirks.output_limit)
+    most = [body.pop(limit, None), other.sampling.max_output_tokens]
+    if known := [one for one in most if isinstance(one, int)]:
+        body[_LIMITS.get(protocol, other.quirks.output_limit)] = min(known)
+    extra = other.sampling.extra
+    if protocol == "chat":
+        body = dict(chat_as_understood(body, other.quirks, kept=extra))
+    return body | extra
+
+
+def _in_common_form(body: dict[str, Any], quirks: Quirks) -> dict[str, Any]:
+    """A chat request as it was before a provider's names were put in."""
+    changed = dict(body)
+    if quirks.seed not in {None, "seed"} and quirks.seed in changed:
+        changed["seed"] = changed.pop(quirks.seed)
+    if isinstance(messages := changed.get("messages"), list):
+        changed["messages"] = [_message_in_common_form(one, quirks) for one in messages]
+    return changed
+
+
+def _without_thoughts(body: dict[str, Any]) -> dict[str, Any]:
+    """A body without a model's earlier thoughts: sealed ones can be read where they come from."""
+    changed = dict(body)
+    for name in ("input", "messages"):
+        if isinstance(said := changed.get(name), list):
+            changed[name] = [_message_without(one) for one in said if not _is_thought(one)]
+    return changed
+
+
+def _message_without(message: Any) -> Any:
+    if not isinstance(message, dict) or not isinstance(message.get("content"), list):
+        return message
+    return {**message, "content": [one for one in message["content"] if not _is_thought(one)]}
+
+
+def _is_thought(one: Any) -> bool:
+    return isinstance(one, dict) and one.get("type") in _THOUGHTS
+
+
+def _message_in_common_form(message: Any, quirks: Quirks) -> Any:
+    if not isinstance(message, dict):
+        return message
+    if message.get("role") == "developer":
+        return {**message, "role": "system"}
+    thoughts = quirks.reasoning_field
+    if thoughts is not None and thoughts in message:
+        rest = {name: one for name, one in message.items() if name != thoughts}
+        return {**rest, "reasoning_content": message[thoughts]}
+    return message
+
+
+def _media(said: Any) -> Iterator[str]:
+    """The kinds of media in what was said, each as often as it occurs."""
+    if isinstance(said, list):
+        for one in said:
+            yield from _media(one)
+    if not isinstance(said, dict) or said.get("type") in _OPAQUE or "functionCall" in said:
+        return
+    if (kind := _MEDIA.get(str(said.get("type")))) is not None:
+        yield kind
+        return
+    for name in _GEMINI_MEDIA:
+        if isinstance(held := said.get(name), dict):
+            yield _kind_of(str(held.get("mimeType")))
+    for name in ("content", "output", "parts", "functionResponse"):
+        yield from _media(said.get(name))
+
+
+def _kind_of(media_type: str) -> str:
+    kind = media_type.partition("/")[0]
+    return kind if kind in {"audio", "image", "video"} else "document"
+
+
+def _has_schema(values: Mapping[str, Any]) -> bool:
+    def held(name: str) -> Mapping[str, Any]:
+        value = values.get(name)
+        return value if isinstance(value, dict) else {}
+
+    form = held("response_format") or held("output_config").get("format") or held("output_format")
+    form = form or held("text").get("format")
+    settings = held("generationConfig")
+    is_json = isinstance(form, dict) and form.get("type") in {"json_object", "json_schema"}
+    return is_json or any(name in settings for name in ("responseSchema", "responseJsonSchema"))
