@@ -143,7 +143,13 @@ HOSTED: Final[tuple[ProviderSpec, ...]] = (
         summary="Fireworks AI",
         base_urls={"chat": "https://api.fireworks.ai/inference/v1"},
         key_variables=("FIREWORKS_API_KEY",),
-        traits=ModelTraits(images=ImageLimits(max_count=30, max_request_bytes=10_000_000)),
+        traits=ModelTraits(
+            images=ImageLimits(
+                formats=frozenset({"image/gif", "image/jpeg", "image/png"}),
+                max_count=30,
+                max_request_bytes=10_000_000,
+            )
+        ),
         prices_id="fireworks",
     ),
     ProviderSpec(
@@ -190,7 +196,8 @@ HOSTED: Final[tuple[ProviderSpec, ...]] = (
         other_hosts=("open.bigmodel.cn",),
         traits=ModelTraits(
             structured=False,
-            images=ImageLimits(formats=_JPEG_PNG, max_bytes=5_000_000, max_side=6000),
+            # Most of its models take 150 pictures, GLM-4.5V and GLM-5.3-Flash 50.
+            images=ImageLimits(formats=_JPEG_PNG, max_bytes=5_000_000, max_side=6000, max_count=50),
         ),
         prices_id="zai",
     ),
@@ -233,6 +240,7 @@ HOSTED: Final[tuple[ProviderSpec, ...]] = (
             images=ImageLimits(
                 formats=frozenset({"image/jpeg", "image/png", "image/webp"}),
                 max_bytes=_in_base64(10_000_000),
+                max_count=250,
             ),
         ),
         # Not in the price list: its prices are unknown, not zero.
@@ -241,7 +249,7 @@ HOSTED: Final[tuple[ProviderSpec, ...]] = (
     ProviderSpec(
         name="poe",
         summary="Poe: models and bots of many makers behind one key",
-        base_urls={"chat": "https://api.poe.com/v1"},
+        base_urls={"chat": "https://api.poe.com/v1", "responses": "https://api.poe.com/v1"},
         key_variables=("POE_API_KEY",),
         traits=_SEES_UNSHAPED,
         quirks=Quirks(seed=None, strict_schemas=False),
