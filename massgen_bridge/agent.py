@@ -214,7 +214,7 @@ class Turn(Frozen):
     messages: tuple[Message, ...]
     tools: tuple[ToolDefinition, ...] = ()
     output_schema: dict[str, JsonValue] | None = None
-    limits: Limits = Limits()
+    limits: Limits = Field(default_factory=Limits)
     session: str | None = None
     task: Message | None = None
     shown: tuple[ShownAnswer, ...] = ()

@@ -73,7 +73,7 @@ class ModelTraits(Frozen):
     tools: bool = True
     structured: bool = True
     inputs: frozenset[InputKind] = frozenset({"image"})
-    images: ImageLimits = ImageLimits()
+    images: ImageLimits = Field(default_factory=ImageLimits)
     context_window: int | None = None
 
 
@@ -175,10 +175,10 @@ class Connection(Frozen):
     base_url: str
     api_key: SecretStr | None = None
     headers: dict[str, str] = Field(default_factory=dict)
-    traits: ModelTraits = ModelTraits()
-    quirks: Quirks = Quirks()
-    sampling: Sampling = Sampling()
-    retry: RetryPolicy = RetryPolicy()
+    traits: ModelTraits = Field(default_factory=ModelTraits)
+    quirks: Quirks = Field(default_factory=Quirks)
+    sampling: Sampling = Field(default_factory=Sampling)
+    retry: RetryPolicy = Field(default_factory=RetryPolicy)
     timeout_s: float = Field(default=300.0, gt=0)
     first_token_timeout_s: float | None = Field(default=None, gt=0)
     total_timeout_s: float | None = Field(default=None, gt=0)

@@ -7,6 +7,8 @@ import sys
 from importlib.metadata import Distribution, PackageNotFoundError
 from typing import TYPE_CHECKING
 
+from massgen_bridge.plugins.metadata import written
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -35,8 +37,7 @@ class Packages:
     def version(self, name: str) -> str | None:
         """The version of a distribution; None where it is not installed."""
         found = self._distribution(name)
-        # What an uninstallation left behind may have no version.
-        return None if found is None else found.metadata["Version"]
+        return None if found is None else written(found, "Version")
 
     def unmet(self, requirements: Iterable[str]) -> tuple[str, ...]:
         """Those of some requirements that are not met here, each with what there is instead.

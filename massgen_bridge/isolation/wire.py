@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
 from massgen_bridge.agent import FinishedTurn, Turn, TurnResult
 from massgen_bridge.connection import Connection
@@ -321,16 +321,22 @@ FromWorker = Hello | TurnEvents | CallTool | AskPerson | CancelCall | Answer | R
 
 
 _REQUEST = b'{"jsonrpc":"2.0","method":'
+# Each side hears only what the other one says, and most workers hear no answer.
+_WHEN_HEARD = ConfigDict(defer_build=True)
 _requests_of_host: TypeAdapter[Any] = TypeAdapter(
     Annotated[
         CreateAgent | RunTurn | CancelTurn | EventsTaken | CloseAgent, Field(discriminator="method")
-    ]
+    ],
+    config=_WHEN_HEARD,
 )
 _requests_of_worker: TypeAdapter[Any] = TypeAdapter(
-    Annotated[Hello | TurnEvents | CallTool | AskPerson | CancelCall, Field(discriminator="method")]
+    Annotated[
+        Hello | TurnEvents | CallTool | AskPerson | CancelCall, Field(discriminator="method")
+    ],
+    config=_WHEN_HEARD,
 )
 _answers: TypeAdapter[Any] = TypeAdapter(
-    Annotated[Answer | Refused, Field(union_mode="left_to_right")]
+    Annotated[Answer | Refused, Field(union_mode="left_to_right")], config=_WHEN_HEARD
 )
 
 

@@ -22,6 +22,7 @@ from massgen_bridge.plugins.bundled import bundled_source, offer_bundled
 from massgen_bridge.plugins.catalogue import CORE, catalogue
 from massgen_bridge.plugins.checks import hook_problems
 from massgen_bridge.plugins.importing import FROM_FILE
+from massgen_bridge.plugins.metadata import written
 from massgen_bridge.plugins.records import PluginInfo, PluginSource, nearest, one_line
 
 __all__ = ["ALLOW_LIST_VARIABLE", "HOOKS", "Implementation", "LoadedPlugin", "PluginSet"]
@@ -360,7 +361,4 @@ def _importable(plugin: object, source: PluginSource) -> str | None:
 
 
 def _name_of(distribution: Distribution | None) -> str | None:
-    try:
-        return distribution.name if distribution else None
-    except KeyError:  # metadata without a name
-        return None
+    return None if distribution is None else written(distribution, "Name")
