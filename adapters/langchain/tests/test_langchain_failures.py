@@ -69,7 +69,7 @@ async def test_a_fault_of_the_server_has_its_kind(
 ) -> None:
     server = model_server(fault)
     (spec,) = bridge_adapters()
-    agent = make_agent(spec, {}, connection_to(server, timeout_s=0.3), agent_id="ann")
+    agent = make_agent(spec, {}, connection_to(server, timeout_s=1.5), agent_id="ann")
     with pytest.raises(AgentError) as caught:
         await agent.run(turn("?"), collect())
     await agent.aclose()

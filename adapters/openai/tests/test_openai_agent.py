@@ -219,10 +219,10 @@ async def test_a_failed_model_call_is_made_again_but_not_the_turn(
 @pytest.mark.parametrize(
     ("reply", "limits", "said"),
     [
-        (Hang(), {"first_token_timeout_s": 0.2}, "no first token after 0.2 s ('first_token_"),
-        (Hang(after=0), {"first_token_timeout_s": 0.2}, "no first token after 0.2 s ('first_"),
-        (Hang(after=2), {"total_timeout_s": 0.3}, "not done after 0.3 s ('total_timeout_s')"),
-        (Hang(after=2), {"timeout_s": 0.2}, "nothing came for 0.2 s: 'timeout_s'"),
+        (Hang(), {"first_token_timeout_s": 1.5}, "no first token after 1.5 s ('first_token_"),
+        (Hang(after=0), {"first_token_timeout_s": 1.5}, "no first token after 1.5 s ('first_"),
+        (Hang(after=2), {"total_timeout_s": 1.5}, "not done after 1.5 s ('total_timeout_s')"),
+        (Hang(after=2), {"timeout_s": 1.5}, "nothing came for 1.5 s: 'timeout_s'"),
     ],
 )
 async def test_each_limit_of_time_is_named_when_it_has_passed(
@@ -244,8 +244,8 @@ async def test_each_limit_of_time_is_named_when_it_has_passed(
 async def test_an_answer_that_has_begun_in_time_may_take_longer(
     model_server: StartModelServer,
 ) -> None:
-    server = model_server(Text.of_tokens(10, tokens_per_second=15))
-    connection = connection_to(server).model_copy(update={"first_token_timeout_s": 0.4})
+    server = model_server(Text.of_tokens(10, tokens_per_second=5))
+    connection = connection_to(server).model_copy(update={"first_token_timeout_s": 1.5})
     agent = make_agent(SPEC, {}, connection)
     result = await agent.run(turn("Speak."), collect())
     await agent.aclose()
