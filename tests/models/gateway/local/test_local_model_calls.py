@@ -179,17 +179,21 @@ def test_the_server_takes_what_schemas_become(
 
 
 def test_agents_of_different_protocols_answer_and_vote_on_it() -> None:
+    # Equal answers would be one, with nothing to vote on; a reason may take a hundred tokens.
+    model = {"provider": "local", "max_output_tokens": 120, "temperature": 0}
+    ada = {"id": "ada", "system_message": "You are a baker."}
+    lin = {"id": "lin", "system_message": "You are a sailor."}
     result = run(
         {
             "version": 1,
-            "models": {"shared": {"provider": "local", "max_output_tokens": 80}},
+            "models": {"shared": model},
             "agents": [
-                {"id": "ada", "backend": {"type": "anthropic", "model": "shared"}},
-                {"id": "lin", "backend": {"type": "openai", "model": "shared"}},
+                {**ada, "backend": {"type": "anthropic", "model": "shared"}},
+                {**lin, "backend": {"type": "openai", "model": "shared"}},
             ],
             "strategy": {"type": "consensus", "max_rounds": 1},
         },
-        "What is the capital of France?",
+        "Who are you, and what do you do all day?",
         keep=False,
     )
     assert result.require_answer()
