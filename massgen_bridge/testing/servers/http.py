@@ -96,10 +96,15 @@ class HttpServer:
             server.close()
             await self._cut_connections()
 
-    def close_idle(self) -> None:
-        """Close the connections that wait for a request, as servers do after a while."""
+    async def close_idle(self) -> None:
+        """Close the connections that wait for a request, as servers do after a while.
+
+        They are closed when it returns: a request that comes later finds them closed, and is not
+        cut off.
+        """
         for connection in tuple(self._connections):
             connection.close_if_idle()
+        await anyio.lowlevel.checkpoint()  # the loop closes transports one turn late
 
     async def _cut_connections(self) -> None:
         self._emptied = anyio.Event()

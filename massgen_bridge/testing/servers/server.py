@@ -225,6 +225,8 @@ class ModelServer:
     def close_idle(self) -> None:
         """Close the connections that wait for a request, as servers do after some idle seconds.
 
+        Whoever asks afterwards finds them closed.
+
         Raises:
             RuntimeError: the server does not run.
         """
