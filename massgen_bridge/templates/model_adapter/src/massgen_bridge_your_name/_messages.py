@@ -38,10 +38,7 @@ def assistant_message(text: str, calls: Iterable[ToolCall]) -> dict[str, Any]:
 
 def tool_messages(results: Iterable[ToolResult]) -> list[dict[str, Any]]:
     """A message for each result."""
-    return [
-        {"role": "tool", "tool_call_id": result.call_id, "content": result.content}
-        for result in results
-    ]
+    return chat_messages([Message(role="tool", parts=tuple(results))])
 
 
 def _forms(message: Message) -> Iterator[dict[str, Any]]:
@@ -54,6 +51,6 @@ def _forms(message: Message) -> Iterator[dict[str, Any]]:
                 raise misplaced_part(part, message, carrier=_CARRIER)
             for shown in part.media:  # pictures that a tool gave have no form here
                 raise misplaced_part(shown, message, carrier=_CARRIER)
-            yield from tool_messages([part])
+            yield {"role": "tool", "tool_call_id": part.call_id, "content": part.content}
     else:
         yield {"role": message.role, "content": only_text(message, carrier=_CARRIER)}
