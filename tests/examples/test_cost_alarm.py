@@ -94,7 +94,9 @@ def test_it_stops_the_run_with_the_best_answer_so_far(
 ) -> None:
     monkeypatch.setenv("COST_ALARM_TOKENS", "10")
     monkeypatch.setenv("COST_ALARM_STOP", "yes")
-    result = _run(CONFIG)
+    config = _at_once()
+    config["agents"][1]["backend"]["delay_s"] = 8  # however late a busy machine hears the alarm
+    result = _run(config)
     assert (result.status, result.winner, result.calls) == ("best_so_far", "ada", 2)
     assert [(error.turn_id, error.kind) for error in result.errors] == [
         ("ada.2", "limit"),
