@@ -38,9 +38,11 @@ OLDEST = [
     nox.param("openai", ("openai>=2.30,<3",), id="openai-2"),
 ]
 
-# On all cores; what belongs together stays together, for it shares servers, models and imports.
-BY_FILE = ("--numprocesses", "logical", "--dist", "loadfile")
-BY_CLASS = ("--numprocesses", "logical", "--dist", "loadscope")
+# One more than the machine has cores: tests wait half of their time, for a process, a server or a
+# pause. What belongs together stays together, for it shares servers, models and imports.
+WORKERS = ("--numprocesses", str((os.cpu_count() or 1) + 1))
+BY_FILE = (*WORKERS, "--dist", "loadfile")
+BY_CLASS = (*WORKERS, "--dist", "loadscope")
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv"
@@ -209,12 +211,12 @@ class Outside:
         )
         return environment
 
-    def test(self, file: str, **env: str) -> None:
-        """Run the tests of a file of tests/wheels there."""
+    def test(self, file: str, *options: str, **env: str) -> None:
+        """Run the tests of a file of tests/wheels there, with further options of pytest."""
         shutil.copytree(ROOT / "tests" / "wheels", self.folder / "tests" / "wheels")
         tests = self.folder / "tests"
         with self._session.chdir(self.folder):
-            options = ("-p", "no:cacheprovider", "-W", "error", "--import-mode=importlib")
+            options += ("-p", "no:cacheprovider", "-W", "error", "--import-mode=importlib")
             target = str(tests / "wheels" / file)
             env = {"PYTHONPATH": str(tests), **env}
             self._session.run("pytest", *options, target, *self._session.posargs, env=env)
@@ -254,7 +256,7 @@ def templates(session: nox.Session) -> None:
         )
         for tree in ("configs", "examples"):
             shutil.copytree(ROOT / tree, outside.folder / tree)
-        outside.test("test_plugins.py")
+        outside.test("test_plugins.py", "--numprocesses", "logical")  # an environment for each
 
 
 @nox.session

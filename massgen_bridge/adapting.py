@@ -9,7 +9,13 @@ from __future__ import annotations
 from massgen_bridge.cancelling import cancelled_once
 from massgen_bridge.certificates import trusted_certificates
 from massgen_bridge.models.addresses import is_plain_loopback
-from massgen_bridge.models.answers import ModelAnswer, structured_answer, tool_call_from_json
+from massgen_bridge.models.answers import (
+    NOT_CALLED,
+    ModelAnswer,
+    not_called,
+    structured_answer,
+    tool_call_from_json,
+)
 from massgen_bridge.models.chat_answers import StreamedToolCalls, check_finish
 from massgen_bridge.models.chat_forms import (
     chat_limit_parameter,
@@ -29,7 +35,10 @@ from massgen_bridge.models.content import (
     check_traits,
     misplaced_part,
     only_text,
+    two_sided,
 )
+from massgen_bridge.models.gemini_extras import gemini_merged
+from massgen_bridge.models.handing_over import HAND_OFF, hand_off_tool
 from massgen_bridge.models.model_loop import ModelLoop
 from massgen_bridge.models.openai_files import INLINE_BYTES
 from massgen_bridge.models.responses_loop import ResponsesLoop
@@ -50,7 +59,9 @@ from massgen_bridge.own_code import OwnFactory, own_code
 
 __all__ = [
     "AGENTS_PER_CLIENT",
+    "HAND_OFF",
     "INLINE_BYTES",
+    "NOT_CALLED",
     "SDK_ERRORS",
     "ChatAnswer",
     "ChatLoop",
@@ -83,11 +94,14 @@ __all__ = [
     "check_traits",
     "client_settings",
     "error_text",
+    "gemini_merged",
     "gemini_usage",
+    "hand_off_tool",
     "is_plain_loopback",
     "messages_usage",
     "misplaced_part",
     "model_call_error",
+    "not_called",
     "only_text",
     "own_code",
     "read_chat_answer",
@@ -98,4 +112,5 @@ __all__ = [
     "tool_call_from_json",
     "transport",
     "trusted_certificates",
+    "two_sided",
 ]

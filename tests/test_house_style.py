@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, TypeGuard
@@ -26,64 +29,91 @@ OVERLOOK = re.compile(r"#\s*(?:ruff:\s*)?noqa(?::\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*)
 # Handlers that may end a cancellation: "path::function" and why nothing is lost.
 MAY_SWALLOW_CANCELLATION: dict[str, str] = {}
 
-SHIPPED = sorted(
-    path
-    for tree in (ROOT / "massgen_bridge", *ROOT.glob("adapters/*/src"))
-    for path in tree.rglob("*.py")
+
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """A file of Python, read and parsed once for all rules."""
+
+    path: Path
+
+    @cached_property
+    def name(self) -> str:
+        return self.path.relative_to(ROOT).as_posix()
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return self.path.read_text().splitlines()
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.path.read_text())
+
+    @property
+    def is_public(self) -> bool:
+        inside = self.path.relative_to(ROOT).parts
+        parts = inside if inside[0] == "massgen_bridge" else inside[3:]
+        return not any(part.startswith("_") and part != "__init__.py" for part in parts)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    # Environments stand beside the sources of adapters, in folders whose names begin with a dot.
+    for where, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(where, name) for name in files if name.endswith(".py"))
+
+
+@cache
+def _sources() -> tuple[_File, ...]:
+    """Everything that is written in Python."""
+    folders = ("massgen_bridge", "adapters", "tests", "examples", "docs")
+    found = sorted(path for folder in folders for path in _below(ROOT / folder))
+    return tuple(_File(path=path) for path in (*found, ROOT / "noxfile.py"))
+
+
+@cache
+def _shipped() -> tuple[_File, ...]:
+    """What users install."""
+    trees = (ROOT / "massgen_bridge", *ROOT.glob("adapters/*/src"))
     # Other projects' files; tests/cli/test_cli_new.py holds them to rules of their own.
-    if not path.is_relative_to(ROOT / "massgen_bridge" / "templates")
-)
-SOURCES = [
-    *sorted(
-        path
-        for folder in ("massgen_bridge", "adapters", "tests", "examples", "docs")
-        for path in (ROOT / folder).rglob("*.py")
-        if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
-    ),
-    ROOT / "noxfile.py",
-]
-
-
-def _name(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-def _is_public(path: Path) -> bool:
-    inside = path.relative_to(ROOT).parts
-    parts = inside if inside[0] == "massgen_bridge" else inside[3:]
-    return not any(part.startswith("_") and part != "__init__.py" for part in parts)
-
-
-PUBLIC = [path for path in SHIPPED if _is_public(path)]
+    templates = ROOT / "massgen_bridge" / "templates"
+    return tuple(
+        file
+        for file in _sources()
+        if any(file.path.is_relative_to(tree) for tree in trees)
+        and not file.path.is_relative_to(templates)
+    )
 
 
 def test_there_is_something_to_hold_to_these_rules() -> None:
-    assert len(PUBLIC) > 10
-    assert {_name(path).split("/")[0] for path in SHIPPED} == {"massgen_bridge", "adapters"}
+    assert sum(file.is_public for file in _shipped()) > 10
+    assert {file.name.split("/")[0] for file in _shipped()} == {"massgen_bridge", "adapters"}
+    folders = {"massgen_bridge", "adapters", "tests", "examples", "docs", "noxfile.py"}
+    assert {file.name.split("/")[0] for file in _sources()} == folders
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=_name)
-def test_a_file_stays_short_enough_to_read_in_one_go(path: Path) -> None:
-    lines = len(path.read_text().splitlines())
-    assert (lines > LONGEST_FILE) == (_name(path) in TOO_LONG), f"{lines} lines"
+def test_a_file_stays_short_enough_to_read_in_one_go() -> None:
+    lines = {file.name: len(file.lines) for file in _sources()}
+    long = {name: count for name, count in lines.items() if count > LONGEST_FILE}
+    assert {name: count for name, count in long.items() if name not in TOO_LONG} == {}
+    assert set(TOO_LONG) - set(long) == set(), "no longer too long"
 
 
 def test_functions_stay_short() -> None:
     lengths = sorted(
         node.end_lineno - node.lineno + 1
-        for path in SHIPPED
-        for node in ast.walk(ast.parse(path.read_text()))
+        for file in _shipped()
+        for node in ast.walk(file.tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno
     )
     ninth = lengths[len(lengths) * 9 // 10]
     assert ninth <= USUAL_FUNCTION, f"one function in ten has more than {ninth} lines"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=_name)
-def test_what_a_linter_is_told_to_overlook_has_a_reason(path: Path) -> None:
+def test_what_a_linter_is_told_to_overlook_has_a_reason() -> None:
     bare = [
-        f"{number}: {line.strip()}"
-        for number, line in enumerate(path.read_text().splitlines(), 1)
+        f"{file.name}:{number}: {line.strip()}"
+        for file in _sources()
+        for number, line in enumerate(file.lines, 1)
         if (found := OVERLOOK.search(line)) and not found["reason"].strip()
     ]
     assert bare == [], "give the reason after the code"
@@ -123,13 +153,11 @@ def test_a_broad_catch_is_seen(code: str) -> None:
 
 def test_where_anything_at_all_is_caught_the_line_says_why() -> None:
     bare = []
-    for path in SHIPPED:
-        text = path.read_text()
-        lines = text.splitlines()
-        for number in _broad_catches(ast.parse(text)):
-            comment = re.sub(r"noqa: \w+", "", lines[number - 1].partition("#")[2])
+    for file in _shipped():
+        for number in _broad_catches(file.tree):
+            comment = re.sub(r"noqa: \w+", "", file.lines[number - 1].partition("#")[2])
             if not comment.strip(" -"):
-                bare.append(f"{_name(path)}:{number}")
+                bare.append(f"{file.name}:{number}")
     assert bare == [], "say on the line why no narrower exception will do"
 
 
@@ -156,23 +184,55 @@ def _bound_names(body: Iterable[ast.stmt]) -> Iterator[tuple[str, bool]]:
                 pass
 
 
-@pytest.mark.parametrize("path", PUBLIC, ids=_name)
-def test_a_public_module_lists_its_public_names(path: Path) -> None:
-    """Ruff sorts the list (RUF022); here it has to be true and to miss no class or function."""
-    tree = ast.parse(path.read_text())
-    bound = dict(_bound_names(tree.body))
-    defined = {name for name, here in bound.items() if here and not name.startswith("_")}
-    if not defined and "__all__" not in bound:
-        return  # nothing to list: an empty package file, or one for its docstring's sake
-    assert "__all__" in bound, f"add __all__ = {sorted(defined)}"
+def _listed(tree: ast.Module) -> list[str]:
     (listed,) = (
         ast.literal_eval(node.value)
         for node in tree.body
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
     )
-    assert len(listed) == len(set(listed))
-    assert defined - set(listed) == set(), "public, but not in __all__"
-    assert set(listed) - set(bound) == set(), "in __all__, but not in the module"
+    return list(listed)
+
+
+def _wrong_names(tree: ast.Module) -> Iterator[str]:
+    """What is wrong with the list of a module's public names."""
+    bound = dict(_bound_names(tree.body))
+    defined = {name for name, here in bound.items() if here and not name.startswith("_")}
+    if "__all__" not in bound:
+        if defined:  # else an empty package file, or one for its docstring's sake
+            yield f"add __all__ = {sorted(defined)}"
+        return
+    listed = _listed(tree)
+    if twice := sorted({name for name in listed if listed.count(name) > 1}):
+        yield f"twice in __all__: {twice}"
+    if missing := sorted(defined - set(listed)):
+        yield f"public, but not in __all__: {missing}"
+    if unknown := sorted(set(listed) - set(bound)):
+        yield f"in __all__, but not in the module: {unknown}"
+
+
+def test_a_public_module_lists_its_public_names() -> None:
+    """Ruff sorts the list (RUF022); here it has to be true and to miss no class or function."""
+    wrong = [
+        f"{file.name}: {said}"
+        for file in _shipped()
+        if file.is_public
+        for said in _wrong_names(file.tree)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("def f(): ...", "add __all__ = ['f']"),
+        ("__all__ = ['f', 'f']\ndef f(): ...", "twice in __all__: ['f']"),
+        ("__all__ = []\nclass C: ...", "public, but not in __all__: ['C']"),
+        ("__all__ = ['x']", "in __all__, but not in the module: ['x']"),
+    ],
+)
+def test_a_wrong_list_of_public_names_is_seen(code: str, said: str) -> None:
+    assert list(_wrong_names(ast.parse(code))) == [said]
+    assert not list(_wrong_names(ast.parse("__all__ = ['f', 'x']\nx = 1\ndef f(): ...")))
 
 
 def test_every_public_name_of_the_package_can_be_had() -> None:
@@ -189,9 +249,15 @@ def test_every_public_name_of_the_package_means_one_thing() -> None:
                 assert getattr(module, name) is getattr(massgen_bridge, name), name
 
 
+@cache
+def _modules() -> frozenset[str]:
+    """The names that stand directly below the folders at the top of the shipped trees."""
+    return frozenset(file.path.relative_to(ROOT).with_suffix("").parts[1] for file in _shipped())
+
+
 def test_no_public_name_is_hidden_by_a_module_of_that_name() -> None:
     """Importing `massgen_bridge.x` binds `x` in the package, whatever stood there before."""
-    modules = {path.relative_to(ROOT).with_suffix("").parts[1] for path in SHIPPED}
+    modules = _modules()
     assert "plugins" in modules
     assert modules & set(massgen_bridge.__all__) == set()
 
@@ -231,16 +297,14 @@ def _swallowers(node: ast.AST, function: str = "") -> Iterator[tuple[str, int]]:
         yield from _swallowers(child, function)
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=_name)
-def test_a_cancellation_that_is_caught_is_raised_again(path: Path) -> None:
-    swallowed = sorted(
-        {
-            line
-            for function, line in _swallowers(ast.parse(path.read_text()))
-            if f"{_name(path)}::{function}" not in MAY_SWALLOW_CANCELLATION
-        }
-    )
-    assert swallowed == [], f"{_name(path)}, lines {swallowed}: end the handler with a bare `raise`"
+def test_a_cancellation_that_is_caught_is_raised_again() -> None:
+    swallowed = [
+        f"{file.name}:{line}"
+        for file in _shipped()
+        for function, line in dict.fromkeys(_swallowers(file.tree))
+        if f"{file.name}::{function}" not in MAY_SWALLOW_CANCELLATION
+    ]
+    assert swallowed == [], "end the handler with a bare `raise`"
 
 
 @pytest.mark.parametrize(
@@ -267,14 +331,13 @@ def test_every_exception_from_the_rule_is_still_needed() -> None:
 
 def test_the_core_takes_nothing_but_the_version_from_its_own_top() -> None:
     """The public names are for users; within the core they would close circles of imports."""
-    modules = {path.relative_to(ROOT).with_suffix("").parts[1] for path in SHIPPED}
     taken = {
-        f"{_name(path)}: {alias.name}"
-        for path in SHIPPED
-        if path.is_relative_to(ROOT / "massgen_bridge")
-        for node in ast.walk(ast.parse(path.read_text()))
+        f"{file.name}: {alias.name}"
+        for file in _shipped()
+        if file.path.is_relative_to(ROOT / "massgen_bridge")
+        for node in ast.walk(file.tree)
         if isinstance(node, ast.ImportFrom) and node.module == "massgen_bridge"
         for alias in node.names
-        if alias.name not in {"__version__"} | modules
+        if alias.name not in {"__version__"} | _modules()
     }
     assert taken == set()

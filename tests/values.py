@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
@@ -23,6 +24,7 @@ JSON = st.recursive(
 _MEDIA = (ImagePart, AudioPart, VideoPart, DocumentPart)
 
 
+@cache  # making a strategy takes longer than drawing from it
 def values_of(model: type[BaseModel]) -> st.SearchStrategy[Any]:
     """All sorts of valid instances of a model."""
     if model in _MEDIA:

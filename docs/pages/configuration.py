@@ -47,8 +47,8 @@ timeout_settings:
 - Files of code (`plugins`, import paths) are relative to the folder of the file.
 - `${NAME}` stands for an environment variable. It works in `models:` and `providers:` alone: in
   `base_url`, `base_urls`, `api_key` and `headers`. Keys written out in the file are refused.
-- `mcp_servers` and `orchestrator`, known from MassGen, are not supported yet; a file that has them
-  is refused, and so is one without `version: 1`.
+- A file without `version: 1` is read as [one of MassGen](../how-to/use-massgen-files.md). In a file
+  that has it, MassGen's `mcp_servers` and `orchestrator` are refused: they are not supported yet.
 - A file that names code needs trust before it runs. A terminal asks for it, and remembers a yes
   until the file or that code changes; `--trust` gives it for one run.
 """

@@ -58,13 +58,15 @@ class Agent:
 
 The guarantees are held by suites of tests, in `massgen_bridge.testing.conformance`, one of which an
 adapter's own tests subclass: {suites}.
-A test that a framework makes impossible is named in `expected_failures()`, with the reason; nothing
-is skipped. The suites are tried on agents that are wrong on purpose:
+The last stands beside the one before, for adapters that call a provider by its own SDK. A test that
+a framework makes impossible is named in `expected_failures()`, with the reason; nothing is skipped.
+The suites are tried on agents that are wrong on purpose:
 [what the suite catches](wrong-agents.md).
 
 `CancellationConformance` is the part [Cut off](#cut-off) alone. It is for further options of an
 adapter that the whole suite is too much for, such as a group chat of several members: with
-`answers_before = 1` in the class, it is the second one that is cut off.
+`answers_before = 1` in the class, it is the second one that is cut off. Likewise,
+`RecordingConformance` is the part [Recording](#recording) alone.
 """
 
 _HOST = """\
@@ -78,7 +80,7 @@ def page() -> str:
     """The page."""
     found = suites()
     links = [f"[`{one.__name__}`](#{anchor(_who(one))})" for one in found]
-    parts = [_TOP.replace("{suites}", " and ".join(links))]
+    parts = [_TOP.replace("{suites}", ", ".join(links))]
     told: set[str] = set()
     for suite in found:
         parts += _suite(suite, told)
@@ -87,11 +89,15 @@ def page() -> str:
 
 
 def suites() -> list[type[Any]]:
-    """The classes that an adapter's tests subclass, general ones first; not parts of one."""
+    """The classes that an adapter's tests subclass, general ones first; not parts of one.
+
+    What stands beside those of all agents comes last.
+    """
     found = [getattr(conformance, name) for name in conformance.__all__]
     classes = [one for one in found if inspect.isclass(one) and any(proofs(one))]
     whole = [one for one in classes if not any(_is_part(one, other) for other in classes)]
-    return sorted(whole, key=lambda one: len(one.__mro__))
+    whole_agents = conformance.AgentConformance
+    return sorted(whole, key=lambda one: (not issubclass(one, whole_agents), len(one.__mro__)))
 
 
 def _is_part(suite: type[Any], other: type[Any]) -> bool:
@@ -136,6 +142,8 @@ def _suite(suite: type[Any], told: set[str]) -> Iterator[str]:
 def _who(suite: type[Any]) -> str:
     """Whom a suite is for, from its name."""
     words = suite.__name__.removesuffix("Conformance").removesuffix("Agent")
+    if words == "Sdk":
+        return "Agents by a provider's SDK"
     return f"Agents with a {words.lower()}" if words else "Every agent"
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from massgen_bridge import AdapterSpec, ProviderSpec, Quirks
+from massgen_bridge import AdapterSpec, ModelTraits, ProviderSpec, Quirks
+from massgen_bridge.connection import Protocols
 from massgen_bridge.models.providers import LOCAL, PROVIDERS
+from massgen_bridge.models.resolution import Choice, resolve
+from massgen_bridge.models.settings import ModelConfig
 from massgen_bridge.plugins import PluginHost, catalogue
 from pages.markdown import table
 
@@ -25,16 +28,18 @@ Values of `provider` in a connection under `models:`, and of the part before the
 - A key is read from the first of these variables that is set, unless the connection names another
   one with `api_key: ${{NAME}}`. It goes to the provider's own hosts alone: a `base_url` elsewhere
   needs an `api_key` of its own.
-- *Tools*, *schema* and *media* are what all chat models of the provider can do, as far as that is
-  known; a connection says it for its own model with `tools`, `structured` and `inputs`.
+- *Tools*, *schema* and *media* are what all chat models of the provider can do by the first of its
+  [protocols](#addresses), as far as that is known; a connection says it for its own model with
+  `tools`, `structured` and `inputs`.
 - What a run on a provider that charges will cost, `massgen-bridge run --dry-run` estimates from
   the public price list in the package `genai-prices`.
 
 ## Which kinds can use them
 
 What a model of the provider can do through each kind of agent: `T` tools, `S` schema, `I` pictures,
-`D` documents, `A` audio. Empty where the kind speaks none of its protocols. It is what the kind and
-all chat models of the provider can do; a connection says more of its own model.
+`D` documents, `A` audio, `V` films. Empty where the kind speaks none of its protocols. It is what
+the kind and all chat models of the provider can do by the protocol that is taken; a connection says
+more of its own model.
 
 {matrix}
 
@@ -86,7 +91,17 @@ def page() -> str:
     )
 
 
+def _traits(provider: ProviderSpec, protocols: Sequence[Protocols]) -> ModelTraits:
+    """What its models can do by the protocol that is chosen."""
+    variables = {*provider.key_variables, "AZURE_OPENAI_ENDPOINT"}
+    environ = dict.fromkeys(variables, "https://any.openai.azure.com")
+    model = ModelConfig(provider=provider.name, model=None if provider.name == LOCAL else "any")
+    choice = Choice(name="any", config=model, provider=provider)
+    return resolve(choice, protocols, environ).traits
+
+
 def _provider(one: ProviderSpec) -> tuple[str, ...]:
+    traits = _traits(one, [next(iter(one.base_urls))])
     variables = " or ".join(f"`{name}`" for name in one.key_variables)
     if not one.needs_key:
         variables = f"none needed ({variables})" if variables else "none"
@@ -94,9 +109,9 @@ def _provider(one: ProviderSpec) -> tuple[str, ...]:
         f"`{one.name}`",
         one.summary,
         variables,
-        _yes(one.traits.tools),
-        _yes(one.traits.structured),
-        ", ".join(sorted(one.traits.inputs)) or "no",
+        _yes(traits.tools),
+        _yes(traits.structured),
+        ", ".join(sorted(traits.inputs)) or "no",
         _yes(one.prices_id is not None),
     )
 
@@ -115,7 +130,7 @@ def _through(spec: AdapterSpec, provider: ProviderSpec) -> str:
     """What models of a provider can do through a kind."""
     if not set(spec.protocols) & set(provider.base_urls):
         return ""
-    able, traits = spec.capabilities, provider.traits
+    able, traits = spec.capabilities, _traits(provider, spec.protocols)
     inputs = able.inputs & traits.inputs
     letters = (
         ("T", able.tools and traits.tools),
@@ -123,6 +138,7 @@ def _through(spec: AdapterSpec, provider: ProviderSpec) -> str:
         ("I", "image" in inputs),
         ("D", "document" in inputs),
         ("A", "audio" in inputs),
+        ("V", "video" in inputs),
     )
     return " ".join(letter for letter, can in letters if can) or "text"
 

@@ -164,15 +164,22 @@ A `SentCall` has {sent_call}; a `SentMedia` has {sent_media}; an `OfferedTool` h
 What a provider refuses is refused here, too, with an error 400 that says why, so that no adapter
 gets through its tests with a request that fails in earnest. `strict=False` lets it pass.
 
-- Both: a tool's result that answers no call, a call that has no result, a message without a role
+- All: a tool's result that answers no call, a call that has no result, a message without a role
   that is known, no messages.
 - Chat Completions: arguments of a call that are not text.
+- Responses: parameters that do not exist, such as `seed`; no `model` or `input`; items and parts
+  of another form; a strict schema that leaves `additionalProperties` open or a property optional;
+  files that nobody uploaded; a background response that is not stored.
 - Messages: no `max_tokens`; parameters that do not exist, such as `seed`; a system prompt among
   the messages; results that do not stand first in the message right after their calls; a message
   without content; an assistant's message at the end; ids, names and kinds of pictures of another
   form; a schema that says `minimum` and the like, or leaves `additionalProperties` open; thinking
   that was changed, or has no room below `max_tokens`; more than 32 MiB (error 413). A request
   without `anthropic-version` is refused in any case.
+- Gemini: fields that do not exist; a conversation that does not begin and end with the user;
+  kinds of media that no model takes; two schemas for one thing; calls without the thought
+  signature that they came with, where the model is one that gives them; more than 20 MiB (error
+  413).
 
 ## On the command line
 
@@ -183,7 +190,8 @@ http://127.0.0.1:8123/v1
 http://127.0.0.1:8123
 ```
 
-The first line is the base URL for clients of Chat Completions, the second for those of Messages.
+The first line is the base URL for clients of OpenAI (Chat Completions and Responses), the second
+for those of Anthropic Messages and of Gemini.
 `--help` lists the options, for example `--api-key`, `--latency`, `--together` and
 `--tokens-per-second`.
 `GET /stats` gives the figures of the server. The model's name chooses the reply:

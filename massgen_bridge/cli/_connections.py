@@ -30,7 +30,7 @@ from massgen_bridge.errors import (
 from massgen_bridge.events import ReasoningDelta, TextDelta, ToolCallStarted
 from massgen_bridge.messages import ImagePart, Message, TextPart, ToolResult, user
 from massgen_bridge.models.connections import ConnectionPool
-from massgen_bridge.models.listing import is_offered, offered_models, told_offer
+from massgen_bridge.models.listing import is_offered, offered_models, path_advice, told_offer
 from massgen_bridge.models.providers import LOCAL
 from massgen_bridge.models.retry import ModelCalls
 from massgen_bridge.specs import AgentContext
@@ -138,7 +138,12 @@ def _known(
                 default_provider=spec.default_provider,
                 one_provider=spec.one_provider,
             )
-            yield from _once(_report(agent.backend.model, agent.id, add), seen)
+            report = _report(agent.backend.model, agent.id, add)
+            known = {*part.models, *providers, *part.providers}
+            is_plain = known.isdisjoint({report.name, report.name.partition("/")[0]})
+            if is_plain and spec.default_provider:
+                report.name = f"{spec.default_provider}/{report.name}"
+            yield from _once(report, seen)
         for name in [one for one in part.models if one not in named]:
             add = partial(pool.add, name, name, protocols=get_args(Protocols))
             yield from _once(_report(name, name, add), seen)
@@ -202,10 +207,11 @@ async def _is_there(report: ConnectionReport, connection: Connection) -> bool:
         report.add("reachable", "ok", "reachable")
         report.add("key", "broken", f"key refused: {error}")
         return False
-    except AgentError:
+    except AgentError as error:
         # Not every server has such a list; the first turn tells the rest.
         report.add("reachable", "ok", "reachable")
-        report.add("model", "info", "no list of models")
+        hint = path_advice(connection) if isinstance(error, NotFound) else ""
+        report.add("model", "info", f"no list of models{hint}")
         return True
     report.add("reachable", "ok", "reachable")
     report.add("key", "ok", "key accepted" if connection.api_key else "no key needed")
@@ -242,9 +248,10 @@ async def _ask_model(report: ConnectionReport, connection: Connection, host: Plu
             for name, turn in forms.items():
                 if turn is not None:
                     group.start_soon(_try, report, agent, name, turn)
-        for name, turn in forms.items():
-            if turn is None:
-                report.add(name, "info", f"no {name}")
+                else:
+                    report.add(name, "info", f"no {name}")
+        # They end in any order, and are told in one.
+        report.checks.sort(key=lambda check: [*forms].index(check[0]) if check[0] in forms else -1)
     finally:
         with anyio.CancelScope(shield=True):
             await agent.aclose()

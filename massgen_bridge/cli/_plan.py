@@ -79,16 +79,28 @@ def usual_course(prepared: Prepared, asked: str) -> UsualCourse:
     )
 
 
-def trusted_or_read(file: Path, host: PluginHost, *, trust: bool) -> RunConfig:
+def trusted_or_read(
+    file: Path, host: PluginHost, *, trust: bool, with_plugins: bool = False
+) -> RunConfig:
     """A configuration with its plugins where they are trusted, and only read where not.
+
+    Args:
+        file: The configuration.
+        host: The plugins; gets those that the file names.
+        trust: Whether what it imports is allowed.
+        with_plugins: Whether it is of no use without its plugins, which may know its providers.
 
     Raises:
         ConfigError: Something is wrong with it.
+        TrustRequired: It cannot do without plugins that are not allowed.
     """
     try:
         return open_config(file, host, trust=trust)
     except TrustRequired:
-        return load_config(file, host)
+        read = load_config(file, host)
+        if with_plugins and read.plugins:
+            raise
+        return read
 
 
 def plan_of(
@@ -106,7 +118,7 @@ def plan_of(
         "question": {"text": message.text, "media": media},
         "deadline_s": config.timeout_settings.orchestrator_timeout_seconds,
         "budget": config.budget.model_dump(exclude_none=True),
-        "warnings": [],
+        "warnings": list(config.warnings),
         "plugins": [one.name for one in host.plugins() if one.source != "built-in"],
         "sinks": [one.type for one in config.sinks],
         "code": [_code(one) for one in code],
@@ -120,7 +132,8 @@ def plan_of(
         problems += broken
         plan |= _resolved(prepared)
         asked = message.text if session is None else _with_conversation(prepared, message, session)
-        plan["cost"], plan["warnings"] = _cost(config, prepared, asked, code)
+        plan["cost"], doubtful = _cost(config, prepared, asked, code)
+        plan["warnings"] = [*config.warnings, *doubtful]
         if uses_local_model(prepared):
             plan["local_model"], missing = _local_model()
             problems += missing
@@ -130,10 +143,11 @@ def plan_of(
 def _prepared(config: RunConfig, host: PluginHost) -> tuple[Prepared | None, list[str]]:
     """The run, with stand-ins for keys that are missing; each of those is a problem."""
     problems: dict[str, None] = {}
-    for agent in config.agents:
-        alone = config.document.model_copy(update={"agents": (agent,)})
+    for index, agent in enumerate(config.agents):
+        document = config.document.model_copy(update={"agents": (agent,)})
+        alone = replace(config, document=document, source=config.source.of_agent(index))
         try:
-            prepare_run(replace(config, document=alone), host=host, environ=os.environ)
+            prepare_run(alone, host=host, environ=os.environ)
         except BridgeError as error:
             problems[str(error)] = None
     stand_ins = dict.fromkeys(_key_variables(config, host), _STAND_IN)

@@ -70,13 +70,24 @@ def attached(images: Iterable[str] | None, files: Iterable[str] | None) -> list[
         try:
             found.append(part_of(name, kind="image"))
         except MediaError as error:
-            raise BadUsage(f"--image: {error.message}; other files: --file") from None
+            raise BadUsage(f"--image: {error.message}{_else(name)}") from None
     for name in files or ():
         try:
             found.append(part_of(name))
         except MediaError as error:
             raise BadUsage(f"--file: {error.message}") from None
     return found
+
+
+def _else(name: str) -> str:
+    """The option that takes what is no picture."""
+    from massgen_bridge.media.given import part_of  # noqa: PLC0415 - as above
+
+    try:
+        part_of(name)
+    except MediaError:
+        return ""
+    return "; it goes with --file"
 
 
 def _from_stdin() -> str:

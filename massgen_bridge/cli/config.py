@@ -62,6 +62,7 @@ class _Checked(NamedTuple):
     file: Path
     problems: Sequence[Problem] = ()
     lacking: Sequence[Wanted] = ()
+    warnings: Sequence[str] = ()
 
     def note(self, lacking: Wanted) -> str:
         """What has to be built before it can run."""
@@ -86,7 +87,7 @@ def _checked(file: Path, host: PluginHost) -> _Checked:
         return _Checked(file, [problem])
     except PluginError as error:
         return _Checked(file, [Problem(message=str(error), file=str(file))])
-    return _Checked(file, lacking=lacking)
+    return _Checked(file, lacking=lacking, warnings=config.warnings)
 
 
 def _lacking(config: RunConfig, host: PluginHost) -> Sequence[Wanted]:
@@ -110,6 +111,7 @@ def _plain(found: _Checked) -> dict[str, Any]:
             }
             for one in found.problems
         ],
+        "warnings": list(found.warnings),
         "to_build": [
             {"agents": list(one.agents), "kind": one.kind, "packages": one.request.wording}
             for one in found.lacking

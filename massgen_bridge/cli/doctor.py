@@ -67,11 +67,17 @@ def _look_at(file: Path, *, offline: bool, trust: bool, as_json: bool) -> int:
     from massgen_bridge.cli._connections import connection_reports  # noqa: PLC0415 - imports HTTP
 
     host = plugin_host()
-    read = trusted_or_read(file, host, trust=trust)
+    read = trusted_or_read(file, host, trust=trust, with_plugins=True)
     reports = connection_reports(read, host, os.environ, offline=offline)
     broken = [one for one in reports if one.is_broken]
     if as_json:
-        print_json({"ok": not broken, "connections": [_plain(one) for one in reports]})
+        print_json(
+            {
+                "ok": not broken,
+                "warnings": list(read.warnings),
+                "connections": [_plain(one) for one in reports],
+            }
+        )
         return FAILED if broken else DONE
     width = max((len(one.name) for one in reports), default=0)
     for one in reports:

@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import anyio
 import typer
 
-from massgen_bridge.cli._options import AsJson, Debug, new_app
+from massgen_bridge.cli._options import AsJson, Debug, Trust, new_app
 from massgen_bridge.cli._output import DONE, FAILED, BadUsage, print_json, say
 from massgen_bridge.cli._plan import trusted_or_read
 from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._work import work
 from massgen_bridge.connection import Connection, Protocols
-from massgen_bridge.errors import AgentError, ConfigError
+from massgen_bridge.display.words import count
+from massgen_bridge.errors import AgentError, ConfigError, NotFound
 from massgen_bridge.models.addresses import is_loopback
-from massgen_bridge.models.listing import is_offered, nearest_model, offered_models
+from massgen_bridge.models.listing import is_offered, nearest_model, offered_models, path_advice
 from massgen_bridge.models.providers import LOCAL
-from massgen_bridge.models.resolution import find_provider, resolve
+from massgen_bridge.models.resolution import Choice, find_provider, resolve
 from massgen_bridge.models.settings import ModelConfig
 from massgen_bridge.plugins.records import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from massgen_bridge.cli._work import Stop
     from massgen_bridge.specs import ProviderSpec
@@ -82,6 +83,7 @@ def models(
         Path | None,
         typer.Option("--config", metavar="FILE", help="The configuration with the connections."),
     ] = None,
+    trust: Trust = False,
     as_json: AsJson = False,
     _debug: Debug = False,
 ) -> int:
@@ -89,7 +91,7 @@ def models(
 
     Exit code 1 if a server that was asked for does not answer, or lacks the connection's model.
     """
-    asked = _asked(connection, config)
+    asked = _asked(connection, config, trust=trust)
     found = [one for one in _listed(asked) if not (one.error and one.asked.is_guess)]
     if as_json:
         print_json({"connections": [_plain(one) for one in found]})
@@ -100,18 +102,16 @@ def models(
     return FAILED if any(one.error or one.is_missing for one in found) else DONE
 
 
-def _asked(connection: str | None, file: Path | None) -> list[_Asked]:
+def _asked(connection: str | None, file: Path | None, *, trust: bool) -> list[_Asked]:
     host = plugin_host()
     known: dict[str, ModelConfig] = {}
-    providers = {
-        info.name: host.provider(info.name)
-        for info in host.providers()
-        if info.state == "installed"
-    }
+    own: Mapping[str, ProviderSpec] = {}
     if file is not None:
-        read = trusted_or_read(file, host, trust=False)
+        read = trusted_or_read(file, host, trust=trust, with_plugins=True)
         known = {name: one for name, one in read.models.items() if one.provider != LOCAL}
-        providers |= read.providers
+        own = read.providers
+    infos = [info for info in host.providers() if info.state == "installed"]
+    providers = {**{info.name: host.provider(info.name) for info in infos}, **own}
     del providers[LOCAL]
     if connection is not None:
         return [_named(connection, known, providers)]
@@ -171,32 +171,23 @@ def _listed(asked: Sequence[_Asked]) -> list[_Found]:
 async def _list(found: _Found) -> None:
     try:
         connection = _connection(found.asked)
-        found.where = connection.base_url
+    except ConfigError as error:
+        found.error = error.message
+        return
+    found.where = connection.base_url
+    try:
         found.models = await offered_models(connection, patience_s=_PATIENCE_S)
-    except (AgentError, ConfigError) as error:
-        found.error = str(error) if isinstance(error, AgentError) else _own_words(error, found)
+    except AgentError as error:
+        hint = path_advice(connection) if isinstance(error, NotFound) else ""
+        # The name stands before what is told.
+        found.error = str(error).removeprefix(f"{found.asked.name!r}, ") + hint
 
 
 def _connection(asked: _Asked) -> Connection:
-    config = asked.config
-    if config.model is None:
-        config = config.model_copy(update={"model": _ANY})
-    config = config.model_copy(update={"seed": None})
+    config = asked.config.model_copy(update={"model": asked.config.model or _ANY, "seed": None})
+    choice = Choice(name=asked.name, config=config, provider=asked.provider)
     protocols: tuple[Protocols, ...] = get_args(Protocols)
-    return resolve(
-        asked.name,
-        config,
-        asked.provider,
-        protocols,
-        os.environ,
-        agent_id=asked.name,
-        known=asked.known,
-    )
-
-
-def _own_words(error: ConfigError, found: _Found) -> str:
-    name = found.asked.name  # stands before it already; no agent has to do with it
-    return error.message.removeprefix(f"agent {name!r}, model connection {name!r}: ")
+    return resolve(choice, protocols, os.environ, known=asked.known)
 
 
 def _plain(found: _Found) -> dict[str, Any]:
@@ -214,15 +205,30 @@ def _plain(found: _Found) -> dict[str, Any]:
 def _print(found: Sequence[_Found]) -> None:
     if not found:
         say("no server answers: start one, or name a connection")
-    for number, one in enumerate(found):
-        blank = "\n" if number else ""
-        asked = one.asked
-        if one.error is not None:
-            say(f"{blank}{asked.name} ({asked.provider.name}): {one.error}")
-            continue
-        say(f"{blank}{asked.name} ({asked.provider.name}, {one.where}): {len(one.models)} models")
-        for name in one.models:
-            say(f"  {'*' if name in {asked.wanted, f'{asked.wanted}:latest'} else ' '} {name}")
-        if one.is_missing and asked.wanted is not None:
-            near = nearest_model(asked.wanted, one.models)
-            say(f"  ! {asked.wanted} is not there" + (f"; did you mean {near!r}?" if near else ""))
+        return
+    # Connections of one server have one list.
+    servers: dict[tuple[object, ...], list[_Found]] = {}
+    for one in found:
+        same = (one.asked.provider.name, one.where, one.models) if one.error is None else id(one)
+        servers.setdefault((same,), []).append(one)
+    say("\n\n".join("\n".join(_lines(same)) for same in servers.values()))
+
+
+def _lines(found: Sequence[_Found]) -> Iterator[str]:
+    """What is told of a server, by the connections that lead to it."""
+    first = found[0]
+    provider = first.asked.provider.name
+    names = ", ".join(one.asked.name for one in found)
+    of = [] if names == provider else [provider]
+    if first.error is not None:
+        yield f"{names} ({provider}): {first.error}" if of else f"{names}: {first.error}"
+        return
+    yield f"{names} ({', '.join([*of, first.where])}): {count(len(first.models), 'model')}"
+    wanted = {one.asked.wanted for one in found}
+    wanted |= {f"{name}:latest" for name in wanted}
+    for name in first.models:
+        yield f"  {'*' if name in wanted else ' '} {name}"
+    missing = (one.asked.wanted for one in found if one.is_missing)
+    for name in dict.fromkeys(name for name in missing if name is not None):
+        near = nearest_model(name, first.models)
+        yield f"  ! {name} is not there" + (f"; did you mean {near!r}?" if near else "")

@@ -82,7 +82,8 @@ def run(
     host = plugin_host()
     if dry_run:
         read = with_timeout(trusted_or_read(config, host, trust=trust), timeout)
-        return _show_plan(plan_of(with_budget(read, budget), host, message, talk), output)
+        plan = plan_of(with_budget(read, budget), host, message, talk)
+        return _show_plan(plan, output, told=read.warnings)
     opened = with_timeout(open_config(config, host, trust=trust, ask=asker(config)), timeout)
     opened = with_budget(opened, budget)
     prepared = prepare_run(opened, host=host, environ=os.environ, hosts=recorded_hosts(tape))
@@ -107,11 +108,13 @@ def run(
     return entered(talk, Running(prepared, job, shown, output).execute)
 
 
-def _show_plan(plan: dict[str, Any], output: Output) -> int:
+def _show_plan(plan: dict[str, Any], output: Output, *, told: Sequence[str]) -> int:
+    """Print the plan; as text, without those warnings that stand on stderr already."""
     if output is Output.JSON:
         print_json(plan)
     elif output is Output.TEXT:
-        say(plan_text(plan), nl=False)
+        new = [one for one in plan["warnings"] if one not in told]
+        say(plan_text({**plan, "warnings": new}), nl=False)
     else:
         raise BadUsage("--dry-run has no records to print: use --output text or json")
     return BAD_USAGE if plan["problems"] else DONE

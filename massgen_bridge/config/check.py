@@ -36,11 +36,6 @@ _TEAM_LIMITS = frozenset({"idle_s", "wall_s"})
 _OWN_BACKEND_KEYS = tuple(name for name in BackendConfig.model_fields if name != "options")
 _DEFAULT_STRATEGY = StrategyConfig.model_fields["type"].default
 _VARIABLE = re.compile(r"\$\{[^{}]*\}")
-_NO_VERSION = (
-    "there is no 'version: 1', so this is a MassGen file, and those cannot be read yet; to bring it"
-    " over, add the line 'version: 1', keep 'agents' with 'id', 'system_message' and 'backend'"
-    " ('type', 'model'), and let 'massgen-bridge config validate' name what else has to go"
-)
 
 
 class Check:
@@ -62,7 +57,7 @@ class Check:
         plugins_loaded: bool,
         around: Around | None = None,
     ) -> None:
-        self._source = source
+        self._source = source = _current_form(source)
         self._host = host
         self._problems = Problems(source)
         self._around = around or Around()
@@ -120,8 +115,6 @@ class Check:
             self._problems.add((), "the configuration is empty")
         elif not isinstance(data, dict):
             self._problems.add((), f"expected a mapping, found {described(data)}")
-        elif "version" not in data:
-            self._problems.add((), _NO_VERSION)
         elif type(data["version"]) is not int or data["version"] != 1:
             found = described(data["version"])
             self._problems.add(("version",), f"expected the number 1, found {found}")
@@ -207,7 +200,7 @@ class Check:
             if model is not None:
                 self._models[name] = model
             provider = value.get("provider") if isinstance(value, dict) else None
-            if isinstance(provider, str):
+            if isinstance(provider, str) and not self._is_spoilt(provider):
                 any_model = ModelConfig.model_construct(provider=provider)
                 find = partial(find_provider, name, any_model, self._providers)
                 self._known(("models", name, "provider"), find)
@@ -224,13 +217,20 @@ class Check:
         path = (*path, "model")
         if not spec.protocols:
             self._problems.add(path, f"agents of kind {spec.kind!r} use no model", at_key=True)
-        elif model not in self._declared_models:
+        elif model not in self._declared_models and not self._is_spoilt(model.partition("/")[0]):
             self._known(path, partial(self._meant, model, spec))
 
     def _meant(self, model: str, spec: AdapterSpec) -> ProviderSpec:
         usual, only = spec.default_provider, spec.one_provider
         meant = reference(model, self._models, self._providers, usual, only=only)
         return find_provider(model, meant, self._providers)
+
+    def _is_spoilt(self, provider: str) -> bool:
+        """Whether a provider is declared here with a mistake, which is told already."""
+        declared = self._source.data.get("providers")
+        return (
+            isinstance(declared, dict) and provider in declared and provider not in self._providers
+        )
 
     @property
     def _declared_models(self) -> Mapping[str, Any]:
@@ -444,6 +444,15 @@ class Check:
         self, model: type[BaseModel], options: Any, path: KeyPath, also: tuple[str, ...]
     ) -> BaseModel | None:
         return parse(model, options, path, self._problems, also=also)
+
+
+def _current_form(source: Source) -> Source:
+    """A MassGen file as a configuration like any other."""
+    if not isinstance(source.data, dict) or "version" in source.data:
+        return source
+    from massgen_bridge.config.massgen import from_massgen  # noqa: PLC0415 - most are none
+
+    return from_massgen(source)
 
 
 def _split(section: Mapping[str, Any], own: tuple[str, ...]) -> dict[str, Any]:

@@ -66,6 +66,13 @@ class UploadFile(_Settings):
         "address of one.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_named(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        raise ValueError(f"expected a mapping that names the file, such as 'file_path: {given}'")
+
     @model_validator(mode="after")
     def _names_one(self) -> UploadFile:
         if len(self.model_dump(exclude_none=True)) != 1:
@@ -284,6 +291,11 @@ class RunConfig:
         yield self
         for team in self.teams.values():
             yield from team.tree()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know of how it is read, those of the teams within it as well."""
+        return tuple(text for part in self.tree() for text in part.source.warnings)
 
     @property
     def agents(self) -> tuple[AgentConfig, ...]:

@@ -22,6 +22,7 @@ __all__ = ["InvalidConfig", "Problem", "Problems", "described", "parse"]
 M = TypeVar("M", bound=BaseModel)
 _SECRET = re.compile(r"auth|header|key|passw|secret|token", re.IGNORECASE)
 _LONGEST_SHOWN = 60
+_OF_A_KEY = "[key]"  # what pydantic calls the key of a mapping
 _PLAINER = {
     "a valid array": "a list",
     "a valid boolean": "true or false",
@@ -88,7 +89,7 @@ class Problems:
     def add(self, path: KeyPath, message: str, *, at_key: bool = False) -> None:
         """Note a problem with the value at a path, or with its key."""
         place = self._source.place(path, of_key=at_key)
-        whole = (*self._source.at, *path)
+        whole = (*self._source.at, *self._source.origin(path))
         prefix = f"{dotted(whole)}: " if whole else ""
         self._found.append(
             Problem(
@@ -164,6 +165,11 @@ def parse(
         last = wanted.pop()
         expected = f"{', '.join(wanted)} or {last}" if wanted else last
         whole = (*path, *inner)
+        if whole[-1:] == (_OF_A_KEY,):
+            wanted_name = expected.replace("text that", "a name that", 1)
+            found = f"expected {wanted_name}, found {whole[-2]!r}"
+            problems.add(whole[:-1], found, at_key=True)
+            continue
         problems.add(whole, f"expected {expected}, found {described(same[0]['input'], whole)}")
     return None
 
@@ -209,7 +215,8 @@ def _expected(detail: ErrorDetails) -> str | None:
             return "a longer text"
         case _ if message.startswith("Input should be "):
             expected = message.removeprefix("Input should be ")
-            return _PLAINER.get(expected, expected)
+            bound = expected.startswith(("greater than", "less than"))
+            return f"a number {expected}" if bound else _PLAINER.get(expected, expected)
     return None
 
 

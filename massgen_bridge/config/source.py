@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -44,6 +44,9 @@ class Source:
         values: The place of each value.
         at: The path of these values in the file, where they are a part of it.
         kept: Texts of further files, by their paths, which count in place of what is there now.
+        origins: Where the file has what stands at a path of the values, and at those below it,
+            where it is of another form than they are.
+        warnings: What a user should know of how they are read; it has been logged.
     """
 
     data: Any
@@ -54,6 +57,8 @@ class Source:
     values: Mapping[KeyPath, Place] = field(default_factory=dict, repr=False)
     at: KeyPath = ()
     kept: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    origins: Mapping[KeyPath, KeyPath] = field(default_factory=dict, repr=False)
+    warnings: tuple[str, ...] = ()
 
     @property
     def label(self) -> str | None:
@@ -62,12 +67,31 @@ class Source:
 
     def place(self, path: KeyPath, *, of_key: bool = False) -> Place | None:
         """Where a value (or its key) stands; the nearest one around it where it is not there."""
+        path = self.origin(path)
         first, second = (self.keys, self.values) if of_key else (self.values, self.keys)
         for end in range(len(path), -1, -1):
             found = first.get(path[:end]) or second.get(path[:end])
             if found is not None:
                 return found
         return None
+
+    def origin(self, path: KeyPath) -> KeyPath:
+        """The path in the file of what stands at a path of the values."""
+        for end in range(len(path) if self.origins else 0, 0, -1):
+            found = self.origins.get(path[:end])
+            if found is not None:
+                return (*found, *path[end:])
+        return path
+
+    def of_agent(self, index: int) -> Source:
+        """The same for a configuration that has none of the agents but this one."""
+        others = {path: at for path, at in self.origins.items() if path[:1] != ("agents",)}
+        within = {
+            ("agents", 0, *path[2:]): at
+            for path, at in self.origins.items()
+            if path[:2] == ("agents", index)
+        }
+        return replace(self, origins={("agents", 0): ("agents", index), **others, **within})
 
 
 def dotted(path: KeyPath) -> str:
@@ -196,7 +220,7 @@ class _Reader:
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             raise self._wrong(
-                _syntax(error), mark.line + 1 if mark else 1, mark.column + 1 if mark else 1
+                _syntax(error, text), mark.line + 1 if mark else 1, mark.column + 1 if mark else 1
             ) from None
         except (YAMLError, ValueError) as error:  # a character that no YAML may hold, a bad escape
             message = str(error).splitlines()[0]
@@ -298,8 +322,11 @@ def _tag(node: Node) -> str:
     return tag.removeprefix("tag:yaml.org,2002:")
 
 
-def _syntax(error: Any) -> str:
+def _syntax(error: Any, text: str) -> str:
     problem = str(error.problem or error.context or error)
+    mark = error.problem_mark
+    if mark and mark.column and text.splitlines()[mark.line][mark.column - 1 :].startswith("${"):
+        return "not YAML: between { and }, or [ and ], a '${NAME}' stands in quotes: \"${NAME}\""
     if "'\\t'" in problem:
         return "not YAML: a tab stands where spaces are expected; indent with spaces"
     if "another document" in problem:

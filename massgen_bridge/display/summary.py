@@ -29,6 +29,7 @@ from massgen_bridge.display.words import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from massgen_bridge.errors import ErrorKind
     from massgen_bridge.events import AnswerInfo, ErrorInfo, Record, RunResult, VoteInfo
 
 __all__ = ["Line", "Tone", "outcome", "render_summary", "totals"]
@@ -114,7 +115,8 @@ def _verdict(view: RunView, result: RunResult) -> Iterator[Line]:
     winning = view.winning
     said = f": {one_line(result.message or result.status)}"
     if winning is None:
-        yield Line(f"No answer{said}", "bad")
+        told_below = any(error.message == result.message for error in result.errors)
+        yield Line("No answer" if told_below else f"No answer{said}", "bad")
         return
     best = f" (best so far{said})" if result.status == "best_so_far" else ""
     for_it = [v for v in result.votes if (v.label, v.version) == (winning.label, winning.version)]
@@ -209,7 +211,11 @@ def _errors(view: RunView, errors: Iterable[ErrorInfo]) -> Iterator[Line]:
         for e in errors
         if (e.agent_id.partition("/")[0], e.message) not in refused  # or a member of a team
     )
+    alike: dict[tuple[ErrorKind, str, int], list[str]] = {}
     for (agent_id, kind, message), number in times.items():
-        often = f" ({number} times)" if number > 1 else ""
-        yield Line(f"{name_of(view, agent_id)} failed{often}: {kind}: {message}", "bad")
+        alike.setdefault((kind, message, number), []).append(name_of(view, agent_id))
+    for (kind, message, number), names in alike.items():
+        each = "each " if len(names) > 1 else ""
+        often = f" ({each}{number} times)" if number > 1 else ""
+        yield Line(f"{_some(names)} failed{often}: {kind}: {message}", "bad")
         yield Line(f"what to do: {ADVICE[kind]}", indent=2)

@@ -46,7 +46,7 @@ __all__ = [
 
 ADVICE: dict[ErrorKind, str] = {
     "auth": "set a valid API key for this agent's provider",
-    "permission": "the key may not do this: choose another model, or ask for access",
+    "permission": "see what the key and its account may still do, or choose another model",
     "not_found": "check the agent's model and the address of its endpoint",
     "bad_request": "check the agent's model and options against what the provider says",
     "context": "shorten the task, or choose a model with a larger context window",
@@ -56,7 +56,7 @@ ADVICE: dict[ErrorKind, str] = {
     "timeout": "raise the agent's limits, or choose a faster model",
     "protocol": "check that the endpoint speaks the protocol of this kind of agent",
     "truncated": "the connection broke: try again, and check proxies on the way",
-    "unsupported": "leave this content out, or choose an agent that can carry it",
+    "unsupported": "leave this content out or replace it, or choose an agent that can carry it",
     "tool": "check the tool's own message and its settings",
     "limit": "raise the agent's limits",
     "crash": "this is a fault in the agent's own code or in its adapter: report it there",
@@ -96,10 +96,10 @@ def dollars(usd: float | None, unpriced_calls: int) -> str:
         usd: Dollars of the calls whose price is known; None where no call's is.
         unpriced_calls: Calls whose price is not known.
     """
-    if usd is None:
-        return "unknown" if unpriced_calls else "-"
-    if usd == 0 and not unpriced_calls:
-        return "free"
+    if not usd and unpriced_calls:
+        return "unknown"
+    if not usd:
+        return "-" if usd is None else "free"
     shown = money(usd)
     return f"at least {shown}" if unpriced_calls else shown
 
@@ -117,10 +117,11 @@ def cost_words(cost: Cost, *, names: bool = True) -> list[str]:
     told = [f"at least {one}" for one in told]
     if not names:
         return told or ["cost unknown"]
-    some = [f"model {clip(one_line(name), _LONGEST_NAME)}" for name in cost.unpriced[:_FOREMOST]]
+    some = [clip(one_line(name), _LONGEST_NAME) for name in cost.unpriced[:_FOREMOST]]
     rest = len(cost.unpriced) - _FOREMOST
     whose = listing([*some, f"{rest} more"] if rest > 0 else some)
-    return [*told, f"cost unknown for {whose}"]
+    noun = "model" if len(cost.unpriced) == 1 else "models"
+    return [*told, f"cost unknown for {noun} {whose}"]
 
 
 def use_words(used: Use) -> str:

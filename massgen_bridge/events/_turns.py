@@ -84,13 +84,15 @@ class ModelCallFinished(Frozen):
     """A model call ended well; `usage` covers this call alone and is None where unknown.
 
     `cost_usd` is what it cost in US dollars, None where the price is not known. The host fills it
-    in by its price list; an agent that knows better says so itself.
+    in by its price list; an agent that knows better says so itself. `fallback` names the connection
+    that was asked in place of the agent's own, where another one was.
     """
 
     type: Literal["model_call_finished"] = "model_call_finished"
     model: str
     usage: Usage | None = None
     cost_usd: float | None = Field(default=None, ge=0)
+    fallback: str | None = None
     source: str | None = None
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from massgen_bridge.display.words import count, seconds
 from massgen_bridge.export._markup import Html, el, join
-from massgen_bridge.export._pictures import belonging
 from massgen_bridge.export._prose import prose
 from massgen_bridge.export._votes import changed
 from massgen_bridge.export._words import answer_name
@@ -42,7 +41,7 @@ def _answer(run: RunExport, one: GivenAnswer, album: Album, *, few: bool) -> Htm
     if one.standing == "winner":
         there = el("p", el("a", "It stands at the head of this page.", href="#answer"))
         return el("article", title, there, differs, class_="answer won")
-    more = [album.entry(*entry) for entry in belonging(one)]
+    more = [album.entry(entry) for entry in one.attachments]
     is_open = few and one.standing in {"standing", "step"} and len(one.text) < _LONG
     body = el("details", el("summary", "Read it"), prose(one.text), *more, open=is_open)
     return el("article", title, body, differs, class_="answer")

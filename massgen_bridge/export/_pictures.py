@@ -5,19 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 from html import escape
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from massgen_bridge.export._markup import Html, el, safe_text
 from massgen_bridge.messages import ImagePart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
-    from massgen_bridge.export.model import GivenAnswer, RunExport
+    from massgen_bridge.export.model import Attachment, RunExport
     from massgen_bridge.messages import MediaPart
 
-__all__ = ["Album", "belonging", "file_name", "pictures_of", "shown"]
+__all__ = ["Album", "file_name", "pictures_of", "shown"]
 
 # What every browser shows, and what acts in none.
 _SUFFIXES: Final[Mapping[str, str]] = {
@@ -29,18 +28,11 @@ _SUFFIXES: Final[Mapping[str, str]] = {
 _MOST_BYTES: Final = 20_000_000
 
 
-def shown(media: Iterable[MediaPart]) -> tuple[ImagePart | None, ...]:
-    """For each of `media` the picture to show; None for an address, a sound, a rare format."""
-    return tuple(
-        part if isinstance(part, ImagePart) and part.data and part.media_type in _SUFFIXES else None
-        for part in media
-    )
-
-
-def belonging(of: GivenAnswer | RunExport) -> Iterator[tuple[str, ImagePart | None]]:
-    """What belongs to an answer, or to the question, in words; with the picture where it is one."""
-    for words, picture in zip_longest(of.attachments, of.pictures):
-        yield words or "", picture
+def shown(part: MediaPart) -> ImagePart | None:
+    """The picture to show; None for an address, a sound, a rare format."""
+    if isinstance(part, ImagePart) and part.data and part.media_type in _SUFFIXES:
+        return part
+    return None
 
 
 def file_name(picture: ImagePart) -> str:
@@ -51,7 +43,8 @@ def file_name(picture: ImagePart) -> str:
 def pictures_of(run: RunExport) -> dict[str, bytes]:
     """The pictures of a run's question and answers, by `file_name`."""
     found: dict[str, bytes] = {}
-    for picture in (*run.pictures, *(one for answer in run.answers for one in answer.pictures)):
+    of_answers = (one for answer in run.answers for one in answer.attachments)
+    for picture in (one.picture for one in (*run.attachments, *of_answers)):
         if picture is not None and picture.data is not None:
             found[file_name(picture)] = picture.data
     return found
@@ -78,8 +71,9 @@ class Album:
         """Whether any is on the page by now."""
         return bool(self._on_page)
 
-    def entry(self, words: str, picture: ImagePart | None) -> Html:
+    def entry(self, one: Attachment) -> Html:
         """What stands for something that belongs to an answer: the picture, or words for it."""
+        words, picture = one.words, one.picture
         if picture is None or picture.data is None:
             return el("p", words)
         key = f"picture-{_digest(picture)}"

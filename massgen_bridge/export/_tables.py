@@ -199,7 +199,7 @@ def facts(run: RunExport) -> Html:
         "Started": moment(run.started_at),
         "Strategy": f"{run.strategy} ({settings})" if settings else run.strategy,
         "Configuration": config_name(run),
-        "Attachments": ", ".join(run.attachments),
+        "Attachments": ", ".join(one.words for one in run.attachments),
         "Made with": f"massgen-bridge {run.bridge_version}" if run.bridge_version else None,
     }
     pairs = [

@@ -21,6 +21,7 @@ from massgen_bridge.export._pictures import shown
 from massgen_bridge.export._turns import TurnLog
 from massgen_bridge.export.model import (
     AgentPart,
+    Attachment,
     Break,
     EarlierTurn,
     Failure,
@@ -117,7 +118,6 @@ class _Story:
             strategy_options=started.strategy_options if started else {},
             question=started.question.text if started else "",
             attachments=_attachments(started.question) if started else (),
-            pictures=shown(_media(started.question)) if started else (),
             session=conversation.session,
             earlier=tuple(map(_earlier, conversation.earlier)),
             forgotten=conversation.forgotten,
@@ -172,7 +172,6 @@ class _Story:
                 authors=info.authors if info else event.authors,
                 text=event.text,
                 attachments=_belonging(event.media, info.sources if info else ()),
-                pictures=shown(event.media),
                 at_s=at_s,
                 round=number,
                 votes=info.votes if info else votes[ref],
@@ -189,7 +188,6 @@ class _Story:
                 yield GivenAnswer(
                     **info.model_dump(exclude={"media", "sources"}),
                     attachments=_belonging(info.media, info.sources),
-                    pictures=shown(info.media),
                     at_s=given[0] if given else None,
                     round=given[1] if given else self._view.round,
                     standing=self._unlisted(ref),
@@ -338,15 +336,16 @@ def _earlier(turn: Exchange) -> EarlierTurn:
     )
 
 
-def _attachments(question: Message) -> tuple[str, ...]:
+def _attachments(question: Message) -> tuple[Attachment, ...]:
     return tuple(
-        f"{part.type} {part.name}" if part.name else part.type for part in _media(question)
+        Attachment(words=f"{part.type} {part.name or ''}".rstrip(), picture=shown(part))
+        for part in question.parts
+        if isinstance(part, MediaPart)
     )
 
 
-def _media(question: Message) -> list[MediaPart]:
-    return [part for part in question.parts if isinstance(part, MediaPart)]
-
-
-def _belonging(media: Iterable[MediaPart], sources: Iterable[Source]) -> tuple[str, ...]:
-    return (*map(saved_words, media), *map(source_words, sources))
+def _belonging(media: Iterable[MediaPart], sources: Iterable[Source]) -> tuple[Attachment, ...]:
+    return (
+        *(Attachment(words=saved_words(part), picture=shown(part)) for part in media),
+        *(Attachment(words=source_words(one)) for one in sources),
+    )

@@ -10,7 +10,7 @@ from massgen_bridge.display.markdown import markdown_table, markdown_text
 from massgen_bridge.display.text import clip, one_line
 from massgen_bridge.display.words import count, listing, seconds
 from massgen_bridge.export._markup import safe_text
-from massgen_bridge.export._pictures import belonging, file_name
+from massgen_bridge.export._pictures import file_name
 from massgen_bridge.export._stages import STAGE_HEAD, stage_rows, stage_title
 from massgen_bridge.export._teams import team_votes, title_of, with_teams
 from massgen_bridge.export._words import (
@@ -32,8 +32,7 @@ from massgen_bridge.export._words import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from massgen_bridge.export.model import GivenAnswer, RunExport
-    from massgen_bridge.messages import ImagePart
+    from massgen_bridge.export.model import Attachment, GivenAnswer, RunExport
 
 __all__ = ["as_markdown"]
 
@@ -59,7 +58,7 @@ def as_markdown(run: RunExport, *, folder: str | None = None) -> str:
     ]
     if one_line(run.question) != run.question or len(run.question) > _TITLE:
         parts += ["## The question", _fenced(run.question)]
-    parts += [_entry(*one, folder) for one in belonging(run) if folder and one[1] is not None]
+    parts += [_entry(one, folder) for one in run.attachments if folder and one.picture is not None]
     for number, turn in enumerate(run.earlier, 1):
         parts += [f"## {before(run)}"] if number == 1 else []
         parts += [f"{number}. Asked:", _fenced(turn.question), "Answered:", _fenced(turn.answer)]
@@ -146,13 +145,14 @@ def _answers(run: RunExport, folder: str | None) -> Iterator[str]:
 
 def _text_of(one: GivenAnswer, folder: str | None) -> list[str]:
     """An answer, and what belongs to it."""
-    return [_fenced(one.text), *(_entry(*entry, folder) for entry in belonging(one))]
+    return [_fenced(one.text), *(_entry(entry, folder) for entry in one.attachments)]
 
 
-def _entry(words: str, picture: ImagePart | None, folder: str | None) -> str:
-    if picture is None or folder is None:
-        return f"- {markdown_text(words)}"
-    return f"![{markdown_text(words)}]({quote(f'{folder}/{file_name(picture)}')})"
+def _entry(one: Attachment, folder: str | None) -> str:
+    words = markdown_text(one.words)
+    if one.picture is None or folder is None:
+        return f"- {words}"
+    return f"![{words}]({quote(f'{folder}/{file_name(one.picture)}')})"
 
 
 def _about(one: GivenAnswer) -> str:
@@ -229,7 +229,7 @@ def _facts(run: RunExport) -> Iterator[str]:
         "Started": moment(run.started_at),
         "Strategy": run.strategy,
         "Configuration": config_name(run),
-        "Attachments": ", ".join(run.attachments),
+        "Attachments": ", ".join(one.words for one in run.attachments),
         "Made with": f"massgen-bridge {run.bridge_version}" if run.bridge_version else None,
     }
     yield "\n".join(

@@ -19,6 +19,7 @@ from massgen_bridge.messages import Frozen, ImagePart, JsonValue
 __all__ = [
     "EXPORT_VERSION",
     "AgentPart",
+    "Attachment",
     "Break",
     "EarlierTurn",
     "Failure",
@@ -174,6 +175,18 @@ class AgentPart(Frozen):
     cost: Cost = Cost()
 
 
+class Attachment(Frozen):
+    """What belongs to a question or an answer beside its text.
+
+    Attributes:
+        words: What it is, for a person.
+        picture: The picture to show, where it is one that can be shown; in no JSON.
+    """
+
+    words: str
+    picture: ImagePart | None = Field(default=None, exclude=True, repr=False)
+
+
 class GivenAnswer(Frozen):
     """An answer that stood for election, or was given too late for it.
 
@@ -186,16 +199,13 @@ class GivenAnswer(Frozen):
         before: The answer of the same author that it replaced.
         attachments: The pictures and the like that belong to it, with the files they are in, and
             what it rests on.
-        pictures: Those that can be shown, each at the place that its words have in `attachments`,
-            with null for the rest; in no JSON.
     """
 
     label: str
     version: int
     authors: tuple[str, ...]
     text: str
-    attachments: tuple[str, ...] = ()
-    pictures: tuple[ImagePart | None, ...] = Field(default=(), exclude=True, repr=False)
+    attachments: tuple[Attachment, ...] = ()
     at_s: float | None = None
     round: int = 0
     votes: int = 0
@@ -287,7 +297,7 @@ class EarlierTurn(Frozen):
 
     run_id: str
     question: str
-    attachments: tuple[str, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
     answer: str
 
 
@@ -304,7 +314,6 @@ class RunExport(Frozen):
         started_at: Unix time in seconds.
         question: The text of the question.
         attachments: What went along with it, by type and name.
-        pictures: As for an answer.
         session: The conversation that it belongs to, where that is kept.
         earlier: What was asked and answered in it before, as far as any agent was shown it.
         forgotten: How many older turns no agent was shown.
@@ -341,8 +350,7 @@ class RunExport(Frozen):
     strategy: str = ""
     strategy_options: dict[str, JsonValue] = Field(default_factory=dict)
     question: str = ""
-    attachments: tuple[str, ...] = ()
-    pictures: tuple[ImagePart | None, ...] = Field(default=(), exclude=True, repr=False)
+    attachments: tuple[Attachment, ...] = ()
     session: str | None = None
     earlier: tuple[EarlierTurn, ...] = ()
     forgotten: int = 0

@@ -12,7 +12,7 @@ from massgen_bridge.display.text import clip, one_line
 from massgen_bridge.display.words import listing
 from massgen_bridge.export._answers import answers
 from massgen_bridge.export._markup import Html, el, join
-from massgen_bridge.export._pictures import Album, belonging
+from massgen_bridge.export._pictures import Album
 from massgen_bridge.export._prose import prose
 from massgen_bridge.export._stages import stages
 from massgen_bridge.export._tables import facts, money, tools, troubles, turns
@@ -89,7 +89,7 @@ def _opening(run: RunExport, album: Album) -> Html:
         el("p", f"{_team(run)} on one question", class_="kicker"),
         el("h1", heading, dir="auto"),
         None if is_whole or not run.question else whole,
-        *(album.entry(*entry) for entry in belonging(run) if entry[1] is not None),
+        *(album.entry(one) for one in run.attachments if one.picture is not None),
         _earlier(run),
         el("p", verdict(run), class_=f"verdict {run.status}"),
         el("dl", *counted, class_="counted"),
@@ -103,7 +103,9 @@ def _earlier(run: RunExport) -> Html | None:
     told = (
         (
             el("pre", turn.question, dir="auto"),
-            el("p", f"With {listing(turn.attachments)}.") if turn.attachments else None,
+            el("p", f"With {listing([one.words for one in turn.attachments])}.")
+            if turn.attachments
+            else None,
             el("blockquote", el("pre", turn.answer, class_="prose", dir="auto")),
         )
         for turn in run.earlier
@@ -125,7 +127,7 @@ def _answer(run: RunExport, album: Album) -> Html:
         title, text = "No answer", el("p", verdict(run))
     else:
         title = f"The answer, by {authors(winner.authors, winner.label)}"
-        text = join((prose(winner.text), *(album.entry(*entry) for entry in belonging(winner))))
+        text = join((prose(winner.text), *(album.entry(one) for one in winner.attachments)))
     return el("section", el("h2", title), text, id="answer", class_="hero")
 
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from massgen_bridge.errors import ConfigError
-from massgen_bridge.isolation.placement import Isolation, Mode, Placement
 
 if TYPE_CHECKING:
     from massgen_bridge.isolation.packages import Packages
+    from massgen_bridge.isolation.placement import Isolation, Mode, Placement
     from massgen_bridge.plugins import AdapterOrigin
     from massgen_bridge.specs import AdapterSpec
 
@@ -87,6 +87,8 @@ def place(
     Raises:
         ConfigError: What is asked for cannot be had; the text says why and what to do.
     """
+    from massgen_bridge.isolation.placement import Placement  # noqa: PLC0415 - not for each command
+
     redirected = spec.redirects is not None and spec.redirects(options)
     fixed = stays_here(spec, origin)
     if fixed is not None:
@@ -134,6 +136,8 @@ def environment_requirements(needs: Needs) -> tuple[str, ...]:
 def _here_alone(
     spec: AdapterSpec, isolation: Isolation, why: str, *, redirected: bool
 ) -> Placement:
+    from massgen_bridge.isolation.placement import Placement  # noqa: PLC0415 - not for each command
+
     if isolation in {"process", "environment"}:
         raise ConfigError(
             f"agents of kind {spec.kind!r} run in this process alone: {why}; use 'auto' or 'none'"

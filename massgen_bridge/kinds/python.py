@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-import anyio.to_thread
 from pydantic import Field
 
 from massgen_bridge.agent import Agent, Capabilities, Turn, TurnResult
@@ -178,10 +177,10 @@ async def _call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> A
     if inspect.isasyncgenfunction(function) or inspect.iscoroutinefunction(function):
         value = function(**arguments)
     else:
+        from anyio import to_thread  # noqa: PLC0415 - a kind is cheap to import
+
         # A thread cannot be stopped: on cancellation its result is left behind.
-        value = await anyio.to_thread.run_sync(
-            lambda: function(**arguments), abandon_on_cancel=True
-        )
+        value = await to_thread.run_sync(lambda: function(**arguments), abandon_on_cancel=True)
     return await value if inspect.isawaitable(value) else value
 
 

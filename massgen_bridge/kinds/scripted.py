@@ -6,7 +6,6 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-import anyio
 from pydantic import Field
 
 from massgen_bridge.agent import Agent, Capabilities, Turn, TurnResult, Usage
@@ -105,12 +104,14 @@ class ScriptedAgent:
 
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
         """Say the next thing of the script."""
-        from massgen_bridge.events import ModelCallStarted  # noqa: PLC0415 - a kind is cheap to import
+        from anyio import sleep  # noqa: PLC0415 - a kind is cheap to import
+
+        from massgen_bridge.events import ModelCallStarted  # noqa: PLC0415 - as above
 
         _ABLE.check(turn)
         await emit(ModelCallStarted(model=_MODEL))
         if self._options.delay_s:
-            await anyio.sleep(self._options.delay_s)
+            await sleep(self._options.delay_s)
         if self._options.fails is not None:
             raise error_of_kind(self._options.fails)("the script says that this turn fails")
         if not _is_ballot(turn):
@@ -213,12 +214,14 @@ class ScriptedAgent:
         )
 
     async def _say(self, text: str, turn: Turn, emit: Emit) -> TurnResult:
-        from massgen_bridge.events import TextDelta  # noqa: PLC0415 - a kind is cheap to import
+        from anyio import sleep  # noqa: PLC0415 - a kind is cheap to import
+
+        from massgen_bridge.events import TextDelta  # noqa: PLC0415 - as above
 
         pace = self._options.tokens_per_second
         for piece in _PIECES.findall(text) if pace else [text]:
             if pace:
-                await anyio.sleep(1 / pace)
+                await sleep(1 / pace)
             await emit(TextDelta(text=piece))
         usage = await self._count(turn, text, emit)
         message = assistant(text)

@@ -185,9 +185,9 @@ async def _checked(url: str, allow: Allow) -> tuple[str, str]:
 
 
 def _refuse(host: str, address: Address) -> NoReturn:
+    found = "" if host == str(address) else f"{address}, which is "
     raise MediaError(
-        f"{host!r} is {address}, which is not on the open internet; download the file, and give "
-        "its path"
+        f"{host!r} is {found}not on the open internet; download the file, and give its path"
     )
 
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from massgen_bridge.errors import MediaError
 from massgen_bridge.media.files import part_of_file, part_of_url
 from massgen_bridge.messages import (
     AudioPart,
@@ -29,6 +30,7 @@ Given: TypeAlias = str | Path | ImagePart | AudioPart | VideoPart | DocumentPart
 """A file, an address (`https://…`, `data:…`), or a part that is ready."""
 
 _ADDRESS = re.compile(r"(?:https?|data):", re.IGNORECASE)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
 def is_address(given: str) -> bool:
@@ -53,6 +55,11 @@ def part_of(
         return given
     if isinstance(given, str) and is_address(given):
         return part_of_url(given, kind=kind)
+    if isinstance(given, str) and (scheme := _SCHEME.match(given)):
+        raise MediaError(
+            f"{given!r}: addresses of {scheme[1]!r} are not for pictures and files: give the path "
+            "of a file, or an address with 'https', 'http' or 'data'"
+        )
     path = Path(given).expanduser()
     return part_of_file(path if base_dir is None else base_dir / path, kind=kind)
 

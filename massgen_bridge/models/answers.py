@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from massgen_bridge.errors import ProtocolFailed
-from massgen_bridge.messages import ToolCall
+from massgen_bridge.messages import ToolCall, ToolResult
 
 if TYPE_CHECKING:
     from massgen_bridge.agent import Source, StopReason, Usage
     from massgen_bridge.messages import JsonValue, MediaPart
 
-__all__ = ["ModelAnswer", "structured_answer", "tool_call_from_json"]
+__all__ = ["NOT_CALLED", "ModelAnswer", "not_called", "structured_answer", "tool_call_from_json"]
+
+NOT_CALLED = "not called: the turn had ended"
+"""What the model is told of a call behind the one that ended the turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,11 @@ class ModelAnswer:
     media: tuple[MediaPart, ...] = ()
     sources: tuple[Source, ...] = ()
     paused: bool = False
+
+
+def not_called(call: ToolCall) -> ToolResult:
+    """What stands for the result of a call behind the one that ended the turn."""
+    return ToolResult(call_id=call.call_id, name=call.name, content=NOT_CALLED, is_error=True)
 
 
 def tool_call_from_json(*, call_id: str, name: str, arguments: str) -> ToolCall:

@@ -15,12 +15,13 @@ from massgen_bridge.models.explaining import ExplainedCalls
 from massgen_bridge.models.local import LocalServer, LocalServers, LocalSettings
 from massgen_bridge.models.providers import LOCAL
 from massgen_bridge.models.resolution import (
+    Choice,
     find_provider,
+    nearest_name,
     reference,
     resolve,
     resolve_offline,
     secret_values,
-    spoken_by,
 )
 from massgen_bridge.models.retry import ModelCalls
 from massgen_bridge.models.settings import ModelConfig
@@ -150,19 +151,17 @@ class ConnectionPool:
         Raises:
             ConfigError: There is no such model, or no such connection to it.
         """
-        name, config, provider = self._find(agent_id, model, default_provider, only=one_provider)
-        self._settings[agent_id] = config
-        found = [
-            self._find(agent_id, other, default_provider, only=one_provider)
-            for other in config.fallback
-        ]
+        find = partial(self._find, agent_id, default_provider, only=one_provider)
+        first = find(model)
+        self._settings[agent_id] = first.config
+        found = [find(other) for other in first.config.fallback]
         # One request has to do for all of them, so what they all speak comes before what is best.
-        shared = _shared_protocols((name, config, provider), found, protocols)
-        way = self._way(name, config, provider, shared, agent_id, is_named=isinstance(model, str))
+        shared = _shared_protocols(first, found, protocols)
+        way = self._way(first, shared, agent_id, is_named=isinstance(model, str))
         try:
-            others = [self._fallback(agent_id, other, way.connection, config) for other in found]
+            others = [self._fallback(agent_id, other, first, way.connection) for other in found]
         except ConfigError as error:
-            raise FallbackRefused(error.message, name) from None
+            raise FallbackRefused(error.message, first.name) from None
         connection = way.connection.model_copy(
             update={"fallback": tuple(other.connection for other in others)}
         )
@@ -171,60 +170,51 @@ class ConnectionPool:
         return connection
 
     def _way(
-        self,
-        name: str,
-        config: ModelConfig,
-        provider: ProviderSpec,
-        protocols: Sequence[Protocols],
-        agent_id: str,
-        *,
-        is_named: bool,
+        self, choice: Choice, protocols: Sequence[Protocols], agent_id: str, *, is_named: bool
     ) -> _Way:
         if self._hosts is not None:
             host = self._hosts.get(agent_id, "")
-            return _Way(resolve_offline(name, config, provider, protocols, host, agent_id=agent_id))
-        connection = resolve(
-            name,
-            config,
-            provider,
-            protocols,
-            self._environ,
-            agent_id=agent_id,
-            known=self._providers.values(),
-        )
-        self._shared.secrets |= secret_values(config, connection, self._environ)
-        if provider.name == LOCAL:
-            self._shared.local_configs.append(config)
+            return _Way(resolve_offline(choice, protocols, host, agent_id=agent_id))
+        known = self._providers.values()
+        try:
+            connection = resolve(choice, protocols, self._environ, agent_id=agent_id, known=known)
+        except ConfigError as error:
+            raise ConfigError(f"{error.message}{self._slip(choice.name)}") from None
+        self._shared.secrets |= secret_values(choice.config, connection, self._environ)
+        if choice.provider.name == LOCAL:
+            self._shared.local_configs.append(choice.config)
         # A named connection has one set of bounds for all its agents, also those within teams.
         shared = self._shared.traffic_of if is_named else _new_traffic
-        return _Way(connection, shared(name, config))
+        return _Way(connection, shared(choice.name, choice.config))
 
-    def _fallback(
-        self,
-        agent_id: str,
-        other: tuple[str, ModelConfig, ProviderSpec],
-        first: Connection,
-        settings: ModelConfig,
-    ) -> _Way:
-        name, config, provider = other
-        offered = spoken_by(config, provider)
+    def _slip(self, name: str) -> str:
+        """What to add to an error, where a model's name looks like a misspelt connection's."""
+        is_one = name in self._models or "/" in name
+        meant = None if is_one else nearest_name(name, self._models)
+        return f" ({name!r} is no name under 'models:'; did you mean {meant!r}?)" if meant else ""
+
+    def _fallback(self, agent_id: str, other: Choice, chosen: Choice, first: Connection) -> _Way:
+        name, offered = other.name, other.spoken
         wrong = (
             f"agent {agent_id!r}: the connection {name!r} cannot be a fallback of {first.name!r}"
         )
+        if name == chosen.name:
+            raise ConfigError(f"{wrong}, for it is the same one: take it out, or name another one")
+        if chosen.config.fallback.count(name) > 1:
+            raise ConfigError(f"{wrong} more than once: name it once")
         if offered and first.protocol not in offered:
             known = self._providers.values()
             speakers = sorted(one.name for one in known if first.protocol in one.base_urls)
-            mine = spoken_by(settings, self._providers[first.provider])
-            both = " or ".join(repr(one) for one in mine if one in offered)
+            both = " or ".join(repr(one) for one in chosen.spoken if one in offered)
             advice = f", or an agent of a kind that speaks {both}" if both else ""
             raise ConfigError(
                 f"{wrong}, which this agent asks by {first.protocol!r}: {name!r} (provider"
-                f" {provider.name!r}) speaks {' or '.join(map(repr, offered))}. Expected a"
+                f" {other.provider.name!r}) speaks {' or '.join(map(repr, offered))}. Expected a"
                 f" connection to a provider that speaks {first.protocol!r}"
                 f" ({', '.join(speakers)}){advice}"
             )
         try:
-            way = self._way(name, config, provider, (first.protocol,), agent_id, is_named=True)
+            way = self._way(other, (first.protocol,), agent_id, is_named=True)
         except ConfigError as error:
             raise ConfigError(f"{error.message} (it is a fallback of {first.name!r})") from None
         if first.traits.tools and not way.connection.traits.tools:
@@ -372,21 +362,22 @@ class ConnectionPool:
     def _find(
         self,
         agent_id: str,
-        model: str | ModelConfig,
         default_provider: str | None,
+        model: str | ModelConfig,
         *,
         only: bool,
-    ) -> tuple[str, ModelConfig, ProviderSpec]:
+    ) -> Choice:
+        name = model if isinstance(model, str) else model.model or model.provider
         try:
-            if isinstance(model, str):
-                config = reference(
-                    model, self._models, self._providers, default_provider, only=only
-                )
-                return model, config, find_provider(model, config, self._providers)
-            name = model.model or model.provider
-            return name, model, find_provider(name, model, self._providers)
+            config = (
+                reference(model, self._models, self._providers, default_provider, only=only)
+                if isinstance(model, str)
+                else model
+            )
+            provider = find_provider(name, config, self._providers)
         except ConfigError as error:
             raise ConfigError(f"agent {agent_id!r}: {error.message}") from None
+        return Choice(name=name, config=config, provider=provider)
 
     def _local_settings(self) -> LocalSettings:
         settings = LocalSettings.for_agents(len(self._shared.local_configs))
@@ -401,23 +392,20 @@ class ConnectionPool:
 
 
 def _shared_protocols(
-    first: tuple[str, ModelConfig, ProviderSpec],
-    others: Sequence[tuple[str, ModelConfig, ProviderSpec]],
-    protocols: Sequence[Protocols],
+    first: Choice, others: Sequence[Choice], protocols: Sequence[Protocols]
 ) -> list[Protocols]:
     """What all of them speak; where there is none, what the agent does: an error tells it then."""
-    mine = spoken_by(*first[1:])
-    shared = [one for one in protocols if all(one in spoken_by(*other[1:]) for other in others)]
-    common = [one for one in shared if one in mine]
+    shared = [one for one in protocols if all(one in other.spoken for other in others)]
+    common = [one for one in shared if one in first.spoken]
     # Many speak some of Responses, but few all of it.
-    if "chat" in common and not all(_is_at_home_in_responses(*other[1:]) for other in others):
+    if "chat" in common and not all(map(_is_at_home_in_responses, others)):
         return ["chat"]
     return shared if common else list(protocols)
 
 
-def _is_at_home_in_responses(config: ModelConfig, provider: ProviderSpec) -> bool:
-    is_said = config.protocol is not None or config.base_url is None
-    return is_said and spoken_by(config, provider)[:1] == ["responses"]
+def _is_at_home_in_responses(choice: Choice) -> bool:
+    is_said = choice.config.protocol is not None or choice.config.base_url is None
+    return is_said and choice.spoken[:1] == ["responses"]
 
 
 def _new_traffic(name: str, config: ModelConfig) -> Traffic:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from massgen_bridge.errors import UnsupportedContent
 from massgen_bridge.messages import TextPart
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from massgen_bridge.agent import InputKind, Turn
     from massgen_bridge.connection import ModelTraits
     from massgen_bridge.messages import MediaPart, Message, Part, ToolCall
 
-__all__ = ["as_text", "check_input", "check_traits", "misplaced_part", "only_text"]
+__all__ = ["as_text", "check_input", "check_traits", "misplaced_part", "only_text", "two_sided"]
+
+P = TypeVar("P")
 
 
 def check_traits(turn: Turn, traits: ModelTraits, *, where: str, agent_id: str) -> None:
@@ -110,3 +112,48 @@ def as_text(messages: Sequence[Message], *, carrier: str) -> str:
         text if message.role == "system" else f"{message.role}: {text}"
         for message, text in zip(messages, texts, strict=True)
     )
+
+
+def two_sided(
+    messages: Iterable[Message],
+    parts_of: Callable[[Message], Iterable[P]],
+    *,
+    carrier: str,
+    model_side: str,
+) -> tuple[list[str], list[tuple[str, list[P]]]]:
+    """A history for a protocol in which the user and the model take turns.
+
+    Messages of one side that follow each other become one; results of tools are the user's.
+
+    Args:
+        messages: The history, in order.
+        parts_of: What a message becomes, as the protocol has it; none: it is left out.
+        carrier: The protocol, for errors.
+        model_side: What the protocol calls the model's side; the other one is `user`.
+
+    Returns:
+        The texts of the system messages, and the sides in turn.
+
+    Raises:
+        UnsupportedContent: A part cannot be carried, or the history does not begin with a user's
+            message.
+    """
+    system: list[str] = []
+    sides: list[tuple[str, list[P]]] = []
+    for message in messages:
+        if message.role == "system":
+            system.append(only_text(message, carrier=carrier))
+            continue
+        side = model_side if message.role == "assistant" else "user"
+        parts = list(parts_of(message))
+        if sides and sides[-1][0] == side:
+            sides[-1][1].extend(parts)
+        elif parts:
+            sides.append((side, parts))
+    if not sides or sides[0][0] != "user":
+        raise UnsupportedContent(
+            f"{carrier} carries no history that begins with "
+            f"{'an assistant message' if sides else 'nothing'}; begin it with a user message that "
+            "says or shows something"
+        )
+    return system, sides

@@ -17,6 +17,9 @@ __all__ = ["ExplainedCalls"]
 
 T = TypeVar("T")
 
+# Of httpx and its kin, which every SDK is built on.
+_ONCE_CONNECTED = frozenset({"ReadError", "RemoteProtocolError"})
+
 
 class ExplainedCalls:
     """Makes model calls; a `ModelCaller`.
@@ -49,13 +52,20 @@ class ExplainedCalls:
             raise await with_offered(error, self._connection) from error
         except NetworkFailed as error:
             raise NetworkFailed(
-                f"{error} ({_where(self._connection)})",
+                f"{error} ({_where(self._connection, is_silent=not _broke_off(error))})",
                 agent_id=error.agent_id,
                 retry_after_s=error.retry_after_s,
             ) from error
 
 
-def _where(connection: Connection) -> str:
+def _broke_off(error: NetworkFailed) -> bool:
+    """Whether somebody had answered, or begun to."""
+    from massgen_bridge.models.sdk_errors import causes  # noqa: PLC0415 - needed for errors alone
+
+    return any(type(cause).__name__ in _ONCE_CONNECTED for cause in causes(error))
+
+
+def _where(connection: Connection, *, is_silent: bool) -> str:
     url = connection.base_url
-    hint = ", on this machine: is a server running there?" if is_loopback(url) else ""
-    return f"the address is {origin_of(url)}{hint}"
+    hint = ", on this machine: is a server running there?"
+    return f"the address is {origin_of(url)}{hint if is_silent and is_loopback(url) else ''}"

@@ -6,6 +6,7 @@ import difflib
 import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import anyio
 import httpx2
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
 
     from massgen_bridge.connection import Connection, Protocols
 
-__all__ = ["is_offered", "nearest_model", "offered_models", "told_offer", "with_offered"]
+__all__ = [
+    "is_offered",
+    "nearest_model",
+    "offered_models",
+    "path_advice",
+    "told_offer",
+    "with_offered",
+]
 
 _PATHS: Mapping[Protocols, str] = {
     "chat": "/models",
@@ -116,8 +124,15 @@ def nearest_model(name: str, offered: Collection[str]) -> str | None:
     folded = name.casefold()
     # Local servers name a model with its maker or its size, which people leave out.
     within = [known for known in by_folded if folded in known or known in folded]
-    near = difflib.get_close_matches(folded, within or by_folded, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(folded, within or by_folded, n=1, cutoff=0.5)
     return by_folded[near[0]] if near else None
+
+
+def path_advice(connection: Connection) -> str:
+    """What to try where nothing was found at an address that has no path; may be empty."""
+    if connection.protocol not in {"chat", "responses"} or urlsplit(connection.base_url).path:
+        return ""
+    return f" ({connection.base_url} has no path: the address of most servers ends with '/v1')"
 
 
 async def with_offered(error: NotFound, connection: Connection) -> NotFound:
@@ -129,6 +144,8 @@ async def with_offered(error: NotFound, connection: Connection) -> NotFound:
     """
     try:
         offered = await offered_models(connection, patience_s=_PATIENCE_S)
+    except NotFound:
+        return NotFound(f"{error}{path_advice(connection)}", agent_id=error.agent_id)
     except AgentError:
         return error
     if is_offered(connection.model, offered):

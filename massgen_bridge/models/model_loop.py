@@ -11,9 +11,11 @@ from massgen_bridge.agent import TurnResult
 from massgen_bridge.errors import AgentCrashed, LimitReached
 from massgen_bridge.events import ModelCallFinished, ToolCallFinished, ToolCallStarted
 from massgen_bridge.messages import Message, TextPart, ToolResult
-from massgen_bridge.models.answers import ModelAnswer, structured_answer
+from massgen_bridge.models.answers import ModelAnswer, not_called, structured_answer
 from massgen_bridge.models.content import check_traits
 from massgen_bridge.models.sdk_errors import model_call_error
+from massgen_bridge.models.uploads import UploadFailed
+from massgen_bridge.models.watching import is_silence, with_limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -197,11 +199,18 @@ class ModelLoop(ABC, Generic[C, A]):
     async def _send_ahead(self, request: dict[str, Any], connection: Connection) -> None:
         try:
             await self.send_ahead(request, connection)
+        except UploadFailed as failed:
+            cause = failed.__cause__
+            assert isinstance(cause, Exception)  # noqa: S101 - narrows: `Uploads` sees to it
+            error = self._error(cause, f"{self.where}: {failed}")
+            raise (with_limit(error, self.connection) if is_silence(cause) else error) from cause
         except Exception as error:  # SDKs let errors of their HTTP libraries through
             raise self._error(error) from error
 
-    def _error(self, error: Exception) -> AgentError:
-        return model_call_error(error, where=self.where, agent_id=self.agent_id, sdk=self.sdk)
+    def _error(self, error: Exception, where: str | None = None) -> AgentError:
+        return model_call_error(
+            error, where=where or self.where, agent_id=self.agent_id, sdk=self.sdk
+        )
 
     async def _leased(self, address: str | None, connection: Connection) -> Lease[C]:
         if address is not None:
@@ -236,8 +245,7 @@ async def _call_tools(turn: Turn, calls: Sequence[ToolCall], emit: Emit) -> tupl
     ended = False
     for call in calls:
         if ended:
-            reason = "not called: the turn had ended"
-            result = ToolResult(call_id=call.call_id, name=call.name, content=reason, is_error=True)
+            result = not_called(call)
         else:
             await emit(ToolCallStarted(call=call))
             result = await turn.call_tool(call)

@@ -131,7 +131,9 @@ class PriceList:
             for way in (connection, *connection.fallback)
         )
 
-    def __call__(self, agent: str, model: str | None, usage: Usage | None) -> Decimal | None:
+    def __call__(
+        self, agent: str, model: str | None, usage: Usage | None, fallback: str | None = None
+    ) -> Decimal | None:
         """US dollars of a call; None where they are not known.
 
         Args:
@@ -140,6 +142,7 @@ class PriceList:
             model: What the call's record names. The price of the agent's own model counts where
                 that one's is not known.
             usage: The tokens of the call; None where they are not told.
+            fallback: Names the connection that has answered, where it is not the agent's own.
         """
         connection = self.connections.get(agent)
         while connection is None and "/" in agent:
@@ -147,7 +150,7 @@ class PriceList:
             connection = self.connections.get(agent)
         if connection is None:
             return None
-        connection = _answering(connection, model)
+        connection = _answering(connection, fallback)
         if usage is None:
             return None if self._charges(connection) else Decimal(0)
         price = self._of(connection, model, usage) if model else None
@@ -167,10 +170,9 @@ class PriceList:
         return spec is None or spec.prices_id is not None
 
 
-def _answering(connection: Connection, model: str | None) -> Connection:
-    """The one of a connection and its fallbacks whose model has answered."""
-    ways = (connection, *connection.fallback)
-    return next((way for way in ways if way.model == model), connection)
+def _answering(connection: Connection, fallback: str | None) -> Connection:
+    """The one of a connection and its fallbacks that has answered; models may have one name."""
+    return next((way for way in connection.fallback if way.name == fallback), connection)
 
 
 @dataclass(frozen=True, kw_only=True)

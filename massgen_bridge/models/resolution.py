@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -29,7 +29,15 @@ if TYPE_CHECKING:
     from massgen_bridge.connection import Protocols, Quirks
     from massgen_bridge.specs import ProviderSpec
 
-__all__ = ["find_provider", "reference", "resolve", "resolve_offline", "secret_values", "spoken_by"]
+__all__ = [
+    "Choice",
+    "find_provider",
+    "nearest_name",
+    "reference",
+    "resolve",
+    "resolve_offline",
+    "secret_values",
+]
 
 FrozenT = TypeVar("FrozenT", bound=Frozen)
 
@@ -95,7 +103,7 @@ def find_provider(
     """
     if config.provider in providers:
         return providers[config.provider]
-    near = _nearest(config.provider, providers)
+    near = nearest_name(config.provider, providers)
     hint = f" (did you mean {near!r}?)" if near else ""
     raise ConfigError(
         f"model connection {name!r}: there is no provider {config.provider!r}{hint}: expected one "
@@ -126,8 +134,8 @@ def _no_such_model(
     text: str, models: Mapping[str, ModelConfig], providers: Mapping[str, ProviderSpec]
 ) -> str:
     prefix, slash, rest = text.partition("/")
-    near = _nearest(prefix, providers) if slash and rest else None
-    guess = f"{near}/{rest}" if near else _nearest(text, [*models, *providers])
+    near = nearest_name(prefix, providers) if slash and rest else None
+    guess = f"{near}/{rest}" if near else nearest_name(text, [*models, *providers])
     hint = f" (did you mean {guess!r}?)" if guess else ""
     named = _listed(sorted(models)) or "none is defined"
     return (
@@ -136,22 +144,46 @@ def _no_such_model(
     )
 
 
-def _nearest(name: str, known: Collection[str]) -> str | None:
+def nearest_name(name: str, known: Collection[str]) -> str | None:
+    """The known name that is most like another one; None where none is like it."""
     return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)), None)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Case:
-    """One connection being resolved, and how to speak of it."""
+class Choice:
+    """A connection that was chosen, as the configuration has it.
+
+    Attributes:
+        name: What it is called in errors and records.
+        config: What the configuration says.
+        provider: The registered provider that `config.provider` names.
+    """
 
     name: str
     config: ModelConfig
     provider: ProviderSpec
+
+    @property
+    def spoken(self) -> list[Protocols]:
+        """The wire protocols that it can be asked by, as its provider prefers them."""
+        offered, wanted = list(self.provider.base_urls), self.config.protocol
+        if wanted is None:
+            return offered
+        # A server of one's own may speak what the provider does not.
+        return [wanted] if self.config.base_url or wanted in offered else []
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Case(Choice):
+    """One connection being resolved, and how to speak of it."""
+
     environ: Mapping[str, str]
-    agent_id: str
+    agent_id: str | None
     known: Collection[ProviderSpec] = ()
 
     def wrong(self, message: str) -> ConfigError:
+        if self.agent_id is None:
+            return ConfigError(message)
         return ConfigError(f"agent {self.agent_id!r}, model connection {self.name!r}: {message}")
 
     def value_of(self, variable: str) -> str:
@@ -173,13 +205,11 @@ class _Case:
 
 
 def resolve(
-    name: str,
-    config: ModelConfig,
-    provider: ProviderSpec,
+    choice: Choice,
     protocols: Sequence[Protocols],
     environ: Mapping[str, str],
     *,
-    agent_id: str,
+    agent_id: str | None = None,
     known: Collection[ProviderSpec] = (),
 ) -> Connection:
     """Work out one agent's connection to one model.
@@ -188,12 +218,11 @@ def resolve(
     (`ASSIGNED_AT_RUN_TIME`, None): they exist once it runs.
 
     Args:
-        name: What the connection is called in errors and records.
-        config: What the configuration says.
-        provider: The registered provider that `config.provider` names.
+        choice: The connection.
         protocols: The wire protocols that the agent's kind speaks.
         environ: The environment variables.
-        agent_id: The agent, for errors.
+        agent_id: The agent, for errors, which then name it and the connection; None where no agent
+            has to do with it, and whoever asks names the connection.
         known: The providers beside those that come with massgen-bridge; their keys go to their
             own hosts alone, too.
 
@@ -201,14 +230,8 @@ def resolve(
         ConfigError: A variable is not set, no protocol is common to both sides, the protocol lacks
             what is set, the usual key would go to a foreign host, or no model is named.
     """
-    case = _Case(
-        name=name,
-        config=config,
-        provider=provider,
-        environ=environ,
-        agent_id=agent_id,
-        known=known,
-    )
+    case = _Case(**vars(choice), environ=environ, agent_id=agent_id, known=known)
+    config, provider = choice.config, choice.provider
     protocol = _protocol(case, protocols)
     quirks = _overridden(provider.quirks, config.quirks)
     if config.seed is not None:
@@ -218,7 +241,7 @@ def resolve(
     if model is None:
         raise case.wrong(f"provider {provider.name!r} needs 'model', the name of one of its models")
     return Connection(
-        name=name,
+        name=choice.name,
         provider=provider.name,
         protocol=protocol,
         model=model,
@@ -242,20 +265,12 @@ def resolve(
 
 
 def resolve_offline(
-    name: str,
-    config: ModelConfig,
-    provider: ProviderSpec,
-    protocols: Sequence[Protocols],
-    host: str,
-    *,
-    agent_id: str,
+    choice: Choice, protocols: Sequence[Protocols], host: str, *, agent_id: str
 ) -> Connection:
     """Work out a connection that nothing will be sent by: without keys, headers and variables.
 
     Args:
-        name: What the connection is called.
-        config: What the configuration says.
-        provider: The registered provider that `config.provider` names.
+        choice: The connection.
         protocols: The wire protocols that the agent's kind speaks.
         host: Where the model was: some parameters go by it.
         agent_id: The agent, for errors.
@@ -265,19 +280,13 @@ def resolve_offline(
     """
     address = f"https://{host or _NOWHERE}"
     without: dict[str, Any] = {"api_key": None, "api_key_env": _STAND_IN, "headers": {}}
-    if provider.name != LOCAL:
+    if choice.provider.name != LOCAL:
         without["base_url"] = address
         # As it was chosen before: an address of one's own may mean another one.
-        case = _Case(name=name, config=config, provider=provider, environ={}, agent_id=agent_id)
+        case = _Case(**vars(choice), environ={}, agent_id=agent_id)
         without["protocol"] = _protocol(case, protocols)
-    connection = resolve(
-        name,
-        config.model_copy(update=without),
-        provider,
-        protocols,
-        {_STAND_IN: _STAND_IN},
-        agent_id=agent_id,
-    )
+    bare = replace(choice, config=choice.config.model_copy(update=without))
+    connection = resolve(bare, protocols, {_STAND_IN: _STAND_IN}, agent_id=agent_id)
     path = "" if connection.protocol in _WITHOUT_PATH else "/v1"
     return connection.model_copy(update={"base_url": address + path})
 
@@ -303,18 +312,9 @@ def secret_values(
     return frozenset(values)
 
 
-def spoken_by(config: ModelConfig, provider: ProviderSpec) -> list[Protocols]:
-    """The wire protocols that a connection can be spoken to by, as its provider prefers them."""
-    offered = list(provider.base_urls)
-    if config.protocol is None:
-        return offered
-    # A server of one's own may speak what the provider does not.
-    return [config.protocol] if config.base_url or config.protocol in offered else []
-
-
 def _protocol(case: _Case, spoken: Sequence[Protocols]) -> Protocols:
     config, provider = case.config, case.provider
-    common = [protocol for protocol in spoken_by(config, provider) if protocol in spoken]
+    common = [protocol for protocol in case.spoken if protocol in spoken]
     if config.base_url is not None and config.protocol is None:
         # Of the servers that speak a provider's protocols, few speak this one.
         common.sort(key=lambda protocol: protocol == "responses")

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SDK_ERRORS",
+    "causes",
     "code_of_kind",
     "error_text",
     "model_call_error",
@@ -213,7 +214,7 @@ def model_call_error(error: Exception, *, where: str, agent_id: str, sdk: str) -
         agent_id: The agent that made the call.
         sdk: The SDK's package.
     """
-    for cause in _chain(error):
+    for cause in causes(error):
         if isinstance(cause, AgentError):
             return type(cause)(
                 f"{where}: {cause}", agent_id=agent_id, retry_after_s=cause.retry_after_s
@@ -221,7 +222,7 @@ def model_call_error(error: Exception, *, where: str, agent_id: str, sdk: str) -
         known = sdk_error(cause, where=where, agent_id=agent_id, packages={sdk})
         if known is not None:
             return known
-    kinds = (_kind_of_foreign(cause) for cause in _chain(error))
+    kinds = (_kind_of_foreign(cause) for cause in causes(error))
     kind = next((kind for kind in kinds if kind is not AgentCrashed), AgentCrashed)
     text = error_text(error)
     if isinstance(error, json.JSONDecodeError):
@@ -309,7 +310,7 @@ class _Refused(Exception):
         self.body = body
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
     """The exception and what caused it, down to the first cause."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
@@ -441,7 +442,7 @@ def _text(error: BaseException) -> str:
     said = _body(error).get("message") or getattr(error, "body", None)
     text = said if isinstance(said, str) and said.strip() else error_words(error)
     first = error.__cause__ if getattr(error, "status_code", None) is None else None
-    for cause in _chain(first):
+    for cause in causes(first):
         why = error_words(cause)
         if why and why not in text:
             text = f"{text.rstrip('.')}: {why}"

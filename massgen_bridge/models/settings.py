@@ -100,6 +100,9 @@ def _check_headers(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
+_PATHS_OF_CALLS = ("/chat/completions", "/messages", "/responses")
+
+
 def check_url(url: str) -> str:
     """An address from a configuration, as it is.
 
@@ -117,6 +120,9 @@ def check_url(url: str) -> str:
         )
     if parts.query or parts.fragment:
         raise ValueError("an address ends with its path: no '?' and no '#' after it")
+    call = next((one for one in _PATHS_OF_CALLS if parts.path.rstrip("/").endswith(one)), None)
+    if call is not None:
+        raise ValueError(f"{call!r} at its end is added for each call: leave it out")
     return url
 
 

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import anyio
 from anyio import to_thread
 
-from massgen_bridge.errors import UnsupportedContent
+from massgen_bridge.errors import TimedOut, UnsupportedContent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["InlineMedia", "Uploads", "base64_size", "check_room"]
+__all__ = ["InlineMedia", "UploadFailed", "Uploads", "base64_size", "check_room"]
 
 R = TypeVar("R")
 
 _DELETING_S = 10.0
+_READY_S = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,18 +44,25 @@ class InlineMedia(Generic[R]):
     refer: Callable[[R], None] | None = None
 
 
+class UploadFailed(Exception):
+    """A file did not reach the provider; the cause says why, and the text which file."""
+
+
 class Uploads(ABC, Generic[R]):
     """What one agent has uploaded; what is left there by a crash expires by itself.
 
     Args:
-        errors: What is raised where a file cannot be deleted.
+        errors: What the SDK raises where a file cannot be uploaded or deleted.
+        ready_s: Seconds within which an upload has to be ready, such as `timeout_s` of the
+            connection.
 
     Attributes:
         errors: The same.
     """
 
-    def __init__(self, *errors: type[Exception]) -> None:
+    def __init__(self, *errors: type[Exception], ready_s: float = _READY_S) -> None:
         self.errors = errors
+        self._ready_s = ready_s
         self._sent: dict[str, R] = {}
         self._busy = anyio.Lock()
 
@@ -62,7 +70,8 @@ class Uploads(ABC, Generic[R]):
     async def upload(self, data: bytes, media_type: str, name: str) -> R:
         """Upload a file; what the SDK raises may come out as it is.
 
-        Nobody repeats it: where that may help, it repeats its requests itself.
+        Nobody repeats it: where that may help, it repeats its requests itself. Its client gives
+        up where nothing moves for the `timeout_s` of the connection.
 
         Args:
             data: The file.
@@ -106,12 +115,25 @@ class Uploads(ABC, Generic[R]):
             media_type: Such as `application/pdf`.
             name: Of the file, where the provider wants one.
             key: The hash of the file, where it is known.
+
+        Raises:
+            UploadFailed: The SDK has raised.
+            TimedOut: The provider takes too long to make it ready.
         """
         key = key or _key(data)
         async with self._busy:
+            file = f"{name!r}" if name else f"a file of type {media_type!r}"
             if key not in self._sent:
-                self._sent[key] = await self.upload(data, media_type, name)
-            self._sent[key] = await self.ready(self._sent[key])
+                try:
+                    self._sent[key] = await self.upload(data, media_type, name)
+                except self.errors as error:
+                    raise UploadFailed(f"the upload of {file} ({len(data):,} bytes)") from error
+            with anyio.move_on_after(self._ready_s) as waiting:
+                self._sent[key] = await self.ready(self._sent[key])
+            if waiting.cancelled_caught:
+                raise TimedOut(
+                    f"the provider has not made {file} ready in {self._ready_s:g} s ('timeout_s')"
+                )
             return self._sent[key]
 
     async def aclose(self) -> None:

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
     from massgen_bridge.connection import Connection
 
-__all__ = ["CallWatch", "current_watch", "first_token_hook", "hear_quota"]
+__all__ = [
+    "CallWatch",
+    "current_watch",
+    "first_token_hook",
+    "hear_quota",
+    "is_silence",
+    "with_limit",
+]
 
 T = TypeVar("T")
 
@@ -67,12 +74,9 @@ class CallWatch:
             with self._scope:
                 return await attempt()
         except AgentError as error:
-            if self.is_passed_on or not _is_silence(error):
+            if self.is_passed_on or not is_silence(error):
                 raise
-            raise type(error)(
-                f"{error} (nothing came for {connection.timeout_s:g} s: 'timeout_s')",
-                agent_id=error.agent_id,
-            ) from error
+            raise with_limit(error, connection) from error
         finally:
             _WATCH.reset(token)
         where = f"{connection.name!r} (model {connection.model!r})"
@@ -107,12 +111,20 @@ async def hear_quota(response: Any) -> None:
             watch.pause(seconds)
 
 
-def _is_silence(error: BaseException | None) -> bool:
+def with_limit(error: AgentError, connection: Connection) -> AgentError:
+    """The same error, which also names the limit of a connection by which silence was ended."""
+    return type(error)(
+        f"{error} (nothing came for {connection.timeout_s:g} s: 'timeout_s')",
+        agent_id=error.agent_id,
+    )
+
+
+def is_silence(error: BaseException | None) -> bool:
     """Whether an HTTP library has waited for bytes in vain."""
     for _ in range(8):
         if error is None:
             return False
-        if type(error).__name__ == "ReadTimeout":
+        if type(error).__name__ in {"ReadTimeout", "WriteTimeout"}:
             return True
         error = error.__cause__
     return False

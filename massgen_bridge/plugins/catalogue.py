@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 __all__ = ["CATALOGUE_FILE", "CORE", "CatalogueEntry", "catalogue"]
 
 CORE = "massgen-bridge"
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 CATALOGUE_FILE = Path(__file__).parents[1] / "catalogue.json"
 
 
-@dataclass(frozen=True, kw_only=True)
-class CatalogueEntry:
+class CatalogueEntry(NamedTuple):
     """A kind of agent that the project offers or plans.
 
     Attributes:
@@ -49,13 +48,13 @@ class CatalogueEntry:
     extra: str | None
     status: Literal["available", "planned"]
     needs_model: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
-    capabilities: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = _NOTHING
+    capabilities: Mapping[str, Any] = _NOTHING
     requires: Sequence[str] = ()
     framework: str | None = None
     python: str = ">=3.11"
     own_process: bool = False
-    aliases: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = _NOTHING
 
     @property
     def install(self) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from types import ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 from massgen_bridge.hookspecs import PROJECT
@@ -13,6 +13,7 @@ from massgen_bridge.plugins.records import nearest
 __all__ = ["hook_problems"]
 
 _PREFIX = "bridge_"
+_CAN_BE_HOOKS = (FunctionType, MethodType, classmethod, staticmethod)
 _SPEC_MARK = f"{PROJECT}_spec"
 _REGISTRATIONS = frozenset(
     {"bridge_adapters", "bridge_providers", "bridge_sinks", "bridge_strategies", "bridge_tools"}
@@ -34,7 +35,11 @@ def hook_problems(
     Yields:
         One line for each problem.
     """
+    # Most of what a module holds can be no hook, which pluggy finds out slowly.
+    values = vars(plugin) if isinstance(plugin, ModuleType) else {}
     for attribute in dir(plugin):
+        if attribute in values and not isinstance(values[attribute], _CAN_BE_HOOKS):
+            continue
         options = options_of(plugin, attribute)
         if options is not None:
             function = getattr(plugin, attribute)

@@ -28,12 +28,12 @@ from massgen_bridge.plugins.records import (
 )
 from massgen_bridge.plugins.registry import Registry
 from massgen_bridge.specs import AdapterSpec, ProviderSpec, SinkSpec, StrategySpec, ToolSpec
-from massgen_bridge.verdicts import AnswerVerdict, ToolVerdict
 
 if TYPE_CHECKING:
     from massgen_bridge.errors import ErrorKind
     from massgen_bridge.events import AnswerInfo, Record, RunResult, RunStarted
     from massgen_bridge.messages import ToolCall
+    from massgen_bridge.verdicts import AnswerVerdict, ToolVerdict
 
 __all__ = ["PluginHost"]
 
@@ -197,6 +197,8 @@ class PluginHost:
         other arguments than it was given for. Plugins that edit differently deny. Where a person
         is to be asked about an edited call, `arguments` holds the edited ones.
         """
+        from massgen_bridge.verdicts import ToolVerdict  # noqa: PLC0415 - no command that only lists needs it
+
         opinions = self._tool_opinions(turn, call)
         edits = [one.arguments for one in opinions if one.action == "edit"]
         if edits:
@@ -216,6 +218,8 @@ class PluginHost:
         return ToolVerdict(action="allow")
 
     def _tool_opinions(self, turn: Turn, call: ToolCall) -> list[ToolVerdict]:
+        from massgen_bridge.verdicts import ToolVerdict  # noqa: PLC0415 - no command that only lists needs it
+
         opinions: list[ToolVerdict] = []
         for one in self._plugins.implementations("bridge_tool_call"):
             opinion = _try(one, {"turn": turn, "call": call}, ToolVerdict)
@@ -231,6 +235,8 @@ class PluginHost:
 
     def answer_verdict(self, turn: Turn, text: str) -> AnswerVerdict:
         """Accept or reject an answer; the first rejection counts, and raising rejects."""
+        from massgen_bridge.verdicts import AnswerVerdict  # noqa: PLC0415 - no command that only lists needs it
+
         arguments = {"turn": turn, "agent_id": turn.agent_id, "text": text}
         for one in self._plugins.implementations("bridge_answer"):
             opinion = _try(one, arguments, AnswerVerdict)

@@ -9,9 +9,9 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pluggy
 
@@ -22,7 +22,7 @@ from massgen_bridge.plugins.bundled import bundled_source, offer_bundled
 from massgen_bridge.plugins.catalogue import CORE, catalogue
 from massgen_bridge.plugins.checks import hook_problems
 from massgen_bridge.plugins.importing import FROM_FILE
-from massgen_bridge.plugins.metadata import written
+from massgen_bridge.plugins.metadata import entry_points_of, written
 from massgen_bridge.plugins.records import PluginInfo, PluginSource, nearest, one_line
 
 __all__ = ["ALLOW_LIST_VARIABLE", "HOOKS", "Implementation", "LoadedPlugin", "PluginSet"]
@@ -80,10 +80,7 @@ class LoadedPlugin:
         """The distribution's version, where it can be read."""
         if self.source in _OF_THE_CORE:
             return massgen_bridge.__version__
-        try:
-            return self.distribution.version if self.distribution else None
-        except KeyError:  # metadata without a version
-            return None
+        return written(self.distribution, "Version") if self.distribution else None
 
     @property
     def origin(self) -> str:
@@ -117,8 +114,7 @@ class LoadedPlugin:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Implementation:
+class Implementation(NamedTuple):
     """One plugin's implementation of one hook."""
 
     plugin: LoadedPlugin
@@ -260,7 +256,7 @@ class PluginSet:
             for name, module in BUILT_IN_KINDS.items():
                 self._load_built_in(name, module)
             if self._use_entry_points:
-                for entry_point in self._allowed(entry_points(group=hookspecs.PROJECT)):
+                for entry_point in self._allowed(entry_points_of(hookspecs.PROJECT)):
                     self._load_entry_point(entry_point, "entry point")
 
     def is_bundled(self, kind: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from massgen_bridge.connection import ImageLimits
 from massgen_bridge.errors import ConfigError, PluginError
-from massgen_bridge.media.sight import Sight
+from massgen_bridge.media.sight import Sight, tightest
 from massgen_bridge.runtime.crew import AgentSetup
 
 if TYPE_CHECKING:
@@ -59,11 +59,15 @@ def sight_of(
         # A framework with a model of the user's own: nobody knows its limits.
         images = ImageLimits() if spec.protocols else None
         return Sight(inputs=able.inputs, tool_media=able.tool_media, images=images)
+    traits = connection.traits
+    seeing = [one.traits.images for one in connection.fallback if "image" in one.traits.inputs]
+    images = tightest(traits.images, seeing)
+    others = "" if images == traits.images else " with its fallbacks"
     return Sight(
         inputs=able.inputs,
         tool_media=able.tool_media,
-        images=connection.traits.images,
-        where=f"the model {connection.model!r}",
+        images=images,
+        where=f"the model {connection.model!r}{others}",
         blind=config.images,
         fetch_urls=config.fetch_urls,
         animated=config.animated_images,

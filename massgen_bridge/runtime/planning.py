@@ -249,7 +249,12 @@ def _check_prices(config: RunConfig, prices: PriceList) -> None:
                 f"agent {agent.id!r}: the price of the model {unknown.model!r} is not known, so a"
                 " budget of 'cost_usd' cannot be kept: limit 'tokens' or 'model_calls' instead"
             )
-            raise placed(problem, config, (*path, "budget", "cost_usd"))
+            path = (*path, "budget", "cost_usd")
+            # One of the command line stands nowhere in the file.
+            written = config.source.origin(path) in config.source.values
+            raise placed(
+                problem, config, path if written else ("agents", index, "backend", "model")
+            )
 
 
 def _sinks(config: RunConfig, host: PluginHost) -> list[tuple[SinkSpec, BaseModel]]:

@@ -25,10 +25,13 @@ class Price(Protocol):
     def is_at_hand(self) -> bool:
         """Whether asking takes no time worth mentioning."""
 
-    def __call__(self, agent: str, model: str | None, usage: Usage | None) -> Decimal | None:
+    def __call__(
+        self, agent: str, model: str | None, usage: Usage | None, fallback: str | None = None
+    ) -> Decimal | None:
         """US dollars of a call by an agent or `team/member`; None where they are not known.
 
-        Its model is None where it is not told, and so is its usage.
+        Its model is None where it is not told, and so are its usage and, where the agent's own
+        connection has answered, the fallback.
         """
 
 
@@ -53,7 +56,7 @@ class Meter:
         if event.cost_usd is not None:
             return event
         who = self._agent_id if event.source is None else f"{self._agent_id}/{event.source}"
-        usd = await self._usd(who, event.model, event.usage)
+        usd = await self._usd(who, event.model, event.usage, event.fallback)
         return event if usd is None else event.model_copy(update={"cost_usd": usd})
 
     async def done(self, event: TurnDone) -> TurnDone:
@@ -64,15 +67,17 @@ class Meter:
         usd = await self._usd(self._agent_id, None, rest)
         return event if usd is None else event.model_copy(update={"cost_usd": usd})
 
-    async def _usd(self, who: str, model: str | None, usage: Usage | None) -> float | None:
+    async def _usd(
+        self, who: str, model: str | None, usage: Usage | None, fallback: str | None = None
+    ) -> float | None:
         if self._price is None:
             return None
         if self._price.is_at_hand:
-            usd = self._price(who, model, usage)
+            usd = self._price(who, model, usage, fallback)
         else:
             # A call that was made is counted even while everything is being cancelled.
             with anyio.CancelScope(shield=True):
-                usd = await to_thread.run_sync(self._price, who, model, usage)
+                usd = await to_thread.run_sync(self._price, who, model, usage, fallback)
         return None if usd is None else float(usd)
 
 

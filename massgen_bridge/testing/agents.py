@@ -5,7 +5,7 @@
     events = collect()
     result = await agent.run(turn("Hello"), events)
 
-The agent is closed by whoever made it.
+The agent is closed by whoever made it. `run_turn` makes one for a single turn and closes it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from anyio import to_thread
 from pydantic import SecretStr
 
 from massgen_bridge.agent import Limits, ToolDefinition, Turn
@@ -43,7 +44,7 @@ from massgen_bridge.testing.teams import team_and_abilities
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from massgen_bridge.agent import Agent, Emit
+    from massgen_bridge.agent import Agent, Emit, TurnResult
     from massgen_bridge.people import Asking
     from massgen_bridge.specs import AdapterSpec
     from massgen_bridge.testing.servers import ModelServer, ModelServerProcess
@@ -55,6 +56,7 @@ __all__ = [
     "collect",
     "connection_to",
     "make_agent",
+    "run_turn",
     "turn",
 ]
 
@@ -211,6 +213,34 @@ def make_agent(
             team=team_and_abilities(options, base_dir)[0] if spec.is_team else None,
         )
     )
+
+
+async def run_turn(
+    spec: AdapterSpec,
+    asked: Turn | str,
+    connection: Connection | None,
+    emit: Emit | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+) -> TurnResult:
+    """One turn of an agent that is made for it, in a thread as the host does, and then closed.
+
+    Args:
+        spec: The adapter.
+        asked: The turn; a text stands for a turn with that question.
+        connection: The model; None for an adapter that uses none.
+        emit: Gets the turn's events; None: nobody does.
+        options: The adapter's options, as they stand in YAML; None: none.
+
+    Raises:
+        AgentError: The turn failed.
+        pydantic.ValidationError: The options are not what the adapter takes.
+    """
+    agent = await to_thread.run_sync(make_agent, spec, options or {}, connection)
+    try:
+        return await agent.run(turn(asked) if isinstance(asked, str) else asked, emit or collect())
+    finally:
+        await agent.aclose()
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The exception classes of a framework or an SDK, so that none is forgotten.
+"""The exception classes of a framework or an SDK, so that none is forgotten, and what they become.
 
 import openai
 
@@ -8,7 +8,68 @@ for kind in exceptions_of("openai"):
 
 from __future__ import annotations
 
-__all__ = ["exceptions_of"]
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from massgen_bridge.errors import (
+    AgentError,
+    AuthFailed,
+    BadRequest,
+    NetworkFailed,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    ServerFailed,
+    TimedOut,
+)
+from massgen_bridge.models.sdk_errors import model_call_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["STATUS_KINDS", "errors_of", "exceptions_of"]
+
+_STATUS_KINDS: dict[int, type[AgentError]] = {
+    400: BadRequest,
+    401: AuthFailed,
+    402: PermissionDenied,
+    403: PermissionDenied,
+    404: NotFound,
+    405: BadRequest,
+    408: TimedOut,
+    409: ServerFailed,
+    412: BadRequest,
+    413: BadRequest,
+    415: BadRequest,
+    422: BadRequest,
+    425: ServerFailed,
+    429: RateLimited,
+    431: BadRequest,
+    499: NetworkFailed,
+    500: ServerFailed,
+    501: ServerFailed,
+    502: ServerFailed,
+    503: ServerFailed,
+    504: ServerFailed,
+    529: ServerFailed,
+}
+STATUS_KINDS: Final[Mapping[int, type[AgentError]]] = MappingProxyType(_STATUS_KINDS)
+"""What HTTP statuses mean that model providers answer with."""
+
+
+def errors_of(classes: Iterable[type[Exception]], *, sdk: str) -> dict[str, AgentError]:
+    """What exceptions that come out of a model call are told as, by the names of their classes.
+
+    They know nothing but their class, whose name is all that they can say.
+
+    Args:
+        classes: The SDK's exception classes.
+        sdk: The SDK's package.
+    """
+    return {
+        one.__name__: model_call_error(one.__new__(one), where="'here'", agent_id="agent", sdk=sdk)
+        for one in classes
+    }
 
 
 def exceptions_of(*modules: str) -> tuple[type[Exception], ...]:

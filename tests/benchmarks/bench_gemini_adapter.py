@@ -1,20 +1,15 @@
-"""What the gemini adapter costs over the bare SDK, against a server without latency.
-
-Both sides stream the same answer over a kept connection and collect its text.
-"""
+"""What the gemini adapter costs over the bare SDK, against a server without latency."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import anyio
-from benchmarks.one_call import CALLS, QUESTION, compare
+from benchmarks.one_call import QUESTION, BareSdk, compare_with_sdk
 from google import genai
 from google.genai import types
 from massgen_bridge_gemini import bridge_adapters
 
-from massgen_bridge.testing.agents import TEST_KEY, connection_to
-from massgen_bridge.testing.servers import ModelServerProcess
+from massgen_bridge.testing.agents import TEST_KEY
 
 if TYPE_CHECKING:
     from benchmarks.measuring import Figure
@@ -28,25 +23,20 @@ def measure(pairs: int = 20) -> list[Figure]:
     Args:
         pairs: How often both sides take their turn.
     """
-    with ModelServerProcess() as server:
-        return [anyio.run(_measure, server, tokens, pairs) for tokens in CALLS]
-
-
-async def _measure(server: ModelServerProcess, tokens: int, pairs: int) -> Figure:
-    model = f"tokens-{tokens}"
     (spec,) = bridge_adapters()
-    options = types.HttpOptions(base_url=server.base_url("gemini"))
-    async with genai.Client(api_key=TEST_KEY, http_options=options).aio as client:
+    sdk = BareSdk(
+        protocol="gemini",
+        client=_client,
+        ask=_ask,
+        versions={"google_genai": genai.__version__},
+    )
+    return compare_with_sdk(spec, sdk, pairs=pairs)
 
-        async def by_sdk() -> str:
-            stream = await client.models.generate_content_stream(model=model, contents=QUESTION)
-            return "".join([response.text or "" async for response in stream])
 
-        return await compare(
-            spec,
-            connection_to(server, model=model, protocol="gemini"),
-            by_sdk,
-            tokens=tokens,
-            pairs=pairs,
-            google_genai=genai.__version__,
-        )
+def _client(url: str) -> Any:
+    return genai.Client(api_key=TEST_KEY, http_options=types.HttpOptions(base_url=url)).aio
+
+
+async def _ask(client: Any, model: str) -> str:
+    stream = await client.models.generate_content_stream(model=model, contents=QUESTION)
+    return "".join([response.text or "" async for response in stream])

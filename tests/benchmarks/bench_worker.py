@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -107,10 +107,10 @@ async def _import_openai() -> None:
 
 async def _cpu_of_children(work: Callable[[], Any]) -> float:
     """CPU seconds of the processes that the work started, and that have ended."""
-    before = os.times()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     await work()
-    after = os.times()
-    return sum(after[2:4]) - sum(before[2:4])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 async def _first(agent: Agent) -> float:

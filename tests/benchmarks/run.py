@@ -29,6 +29,7 @@ BENCHMARKS = (
     "gemini_adapter",
     "langchain_adapter",
     "ag2_adapter",
+    "ag2_classic_adapter",
     "crewai_adapter",
     "gateway",
     "worker",
@@ -46,7 +47,11 @@ BENCHMARKS = (
 )
 """The modules `bench_NAME`: each has a function `measure(pairs)`."""
 
-ELSEWHERE = {"ag2_adapter": "ag2", "crewai_adapter": "crewai"}
+ELSEWHERE = {
+    "ag2_adapter": "ag2",
+    "ag2_classic_adapter": "ag2_classic",
+    "crewai_adapter": "crewai",
+}
 """Benchmarks of kinds whose framework stands only in the adapter's own project, by its folder."""
 
 _INSIDE = "--inside"

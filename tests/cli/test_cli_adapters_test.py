@@ -18,7 +18,7 @@ from extension_package.installing import install
 from massgen_bridge.cli._report import Report
 
 if TYPE_CHECKING:
-    from cli.conftest import Shell
+    from cli.conftest import Commands, Shell
 
 FAULTY = DATA / "faulty_kind.py"
 FUNCTION = "def answer(question):\n    return f'You ask: {question}'\n"
@@ -337,9 +337,9 @@ def test_a_plugin_of_the_configuration_is_loaded(shell: Shell) -> None:
     ],
 )
 def test_bad_usage_is_told_in_one_line(
-    shell: Shell, arguments: list[str | Path], told: str
+    commands: Commands, arguments: list[str | Path], told: str
 ) -> None:
-    done = shell("adapters", "test", *arguments)
+    done = commands("adapters", "test", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert told in done.stderr
     assert done.stderr.count("\n") == 1

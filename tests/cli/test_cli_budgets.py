@@ -114,6 +114,18 @@ def test_a_plan_warns_of_a_budget_that_is_not_enough(
     assert [one[: len(warning or "")] for one in warnings] == ([warning] if warning else [])
 
 
+def test_a_budget_of_money_names_the_model_that_has_no_price(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-nobody")
+    file = tmp_path / "team.yaml"
+    file.write_text("version: 1\nagents:\n- {id: a, backend: {type: openai, model: of-nobody}}\n")
+    done = commands("run", file, "?", "--budget", "cost_usd=1")
+
+    assert done.returncode == 2
+    assert f"{file}:3:42: agent 'a': the price of the model 'of-nobody'" in done.stderr
+
+
 def test_a_chat_has_a_budget_for_each_question(shell: Shell) -> None:
     done = shell(
         "chat", DATA / "two.yaml", "--budget", "model_calls=2", "--output", "json", stdin="A?\nB?\n"

@@ -96,7 +96,7 @@ def test_all_that_works_is_told_and_costs_a_few_tokens(look: Look, server: Model
     found = look(code=0, own=chat, talk=messages, google=gemini)
     every = ("configured", "reachable", "key", "model", "streams", "tools", "schema", "images")
     for name in ("own", "talk", "google"):
-        assert _states(found[name]) == dict.fromkeys(every, "ok")
+        assert list(_states(found[name]).items()) == [(one, "ok") for one in every]
         assert found[name]["tools"]["detail"] == "tools"
     assert found["google"]["configured"]["detail"] == "by gemini, a key is set"
     calls = [one.body for one in server.requests if one.method == "POST"]

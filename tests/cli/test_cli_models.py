@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,6 @@ from massgen_bridge.testing.servers import HttpError, ModelServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from cli.conftest import Commands
 
@@ -90,8 +90,46 @@ def test_a_server_that_is_not_there_is_told_with_its_address(
     )
     done = commands("models", "--config", str(file))
     assert done.returncode == 1
-    assert "far (vllm): 'far', the list of models at http://127.0.0.1:1: " in done.stdout
+    assert "far (vllm): the list of models at http://127.0.0.1:1: " in done.stdout
     assert "keyless (openai): provider 'openai' needs a key" in done.stdout
+
+
+def test_connections_of_one_server_share_a_list(commands: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "team.yaml"
+    with ModelServer(models=["big"]) as server:
+        where = f"provider: vllm, base_url: '{server.url}'"
+        file.write_text(
+            f"version: 1\nmodels: {{one: {{{where}, model: big}}, two: {{{where}, model: bg}}, "
+            f"bare: {{{where.replace('/v1', '')}, model: big}}}}\n"
+            "agents: [{id: ada, backend: {type: openai, model: one}}]\nstrategy: single\n",
+            encoding="utf-8",
+        )
+        done = commands("models", "--config", str(file))
+        assert done.stdout.startswith(
+            f"one, two (vllm, {server.url}): 1 model\n"
+            "  * big\n  ! bg is not there; did you mean 'big'?\n\nbare (vllm): "
+        )
+    assert "has no path: the address of most servers ends with '/v1'" in done.stdout
+
+
+def test_models_of_a_provider_that_a_plugin_knows_are_told_once_it_is_trusted(
+    commands: Commands, tmp_path: Path, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMPANY_KEY", "the-key")
+    monkeypatch.setenv("COMPANY_GATEWAY", server.url.removesuffix("/v1"))
+    plugin = Path(__file__).parents[2] / "examples" / "hooks" / "company_provider.py"
+    file = tmp_path / "team.yaml"
+    file.write_text(
+        f"version: 1\nplugins: ['{plugin}']\n"
+        "agents: [{id: ada, backend: {type: openai, model: company/house}}]\nstrategy: single\n",
+        encoding="utf-8",
+    )
+    done = commands("models", "company", "--config", str(file), "--trust")
+    assert (done.returncode, done.stdout.splitlines()) == (0, list(MODELS))
+    for command in (("models", "--config"), ("doctor",)):
+        refused = commands(*command, str(file))
+        assert refused.returncode == 2
+        assert "allow it with --trust" in refused.stderr
 
 
 def test_a_misspelt_name_is_told(commands: Commands) -> None:

@@ -15,7 +15,7 @@ from massgen_bridge.strategies import ConsensusOptions
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cli.conftest import Commands
+    from cli.conftest import Commands, Shell
 
 
 def plan(commands: Commands, file: str, *arguments: str) -> dict[str, Any]:
@@ -47,6 +47,24 @@ def test_missing_keys_are_problems_and_hide_nothing(commands: Commands) -> None:
     ada, lin = found["problems"]
     assert "OPENAI_API_KEY" in ada
     assert "HOUSE_KEY" in lin
+
+
+@pytest.mark.parametrize("head", ["version: 1\n", ""], ids=["own", "massgen"])
+def test_each_problem_has_its_own_place(commands: Commands, tmp_path: Path, head: str) -> None:
+    backends = [
+        f"{{type: {name}, model: any}}" for name in ("chatcompletion", "openai", "azure_openai")
+    ]
+    agents = [
+        f"  - id: {name}\n    backend: {one}\n" for name, one in zip("abc", backends, strict=True)
+    ]
+    file = tmp_path / "team.yaml"
+    file.write_text(f"{head}agents:\n{''.join(agents)}")
+    first = 3 + head.count("\n")
+    lines = [
+        text.removeprefix(f"{file}:").partition(":")[0]
+        for text in plan(commands, str(file))["problems"]
+    ]
+    assert lines == [str(first + 2 * index) for index in range(3)]
 
 
 def test_a_run_without_charges_is_free(commands: Commands) -> None:
@@ -223,3 +241,33 @@ def test_calls_follow_who_presents(
     seats = [Seat(agent_id="a", label="a", kind="k", has_tools=one) for one in armed]
     options = bounds(1, 1, presentation=presentation)
     assert expected_calls("consensus", options, ["text"] * 2, seats) == expected
+
+
+def test_warnings_of_a_massgen_file_stand_on_stderr_and_in_json(shell: Shell) -> None:
+    file = shell.home / "team.yaml"
+    file.write_text(
+        "agent:\n  id: ada\n  backend: {type: vllm, model: m, min_p: 0.1}\n"
+        "orchestrator: {parallel: true}\n"
+    )
+    done = shell("run", file, "q", "--dry-run", "--output", "json")
+    assert done.returncode == 0
+    planned = json.loads(done.stdout)
+    assert planned["agents"][0]["provider"] == "vllm"
+    told = done.stderr.splitlines()
+    assert planned["warnings"] == told
+    left_out, passed_on = told
+    assert left_out.endswith("left out: orchestrator.parallel (line 4)")
+    assert passed_on.endswith("as they are: agent.backend.min_p (line 3)")
+    done = shell("doctor", file, "--offline", "--json")
+    assert json.loads(done.stdout)["warnings"] == done.stderr.splitlines() == told
+    done = shell("config", "validate", file, "--json")
+    assert json.loads(done.stdout)[0]["warnings"] == told
+
+
+def test_a_plan_in_words_says_nothing_again_that_stands_on_stderr(shell: Shell) -> None:
+    file = shell.home / "team.yaml"
+    file.write_text("agent:\n  id: ada\n  backend: {type: vllm, model: m, min_p: 0.1}\n")
+    done = shell("run", file, "q", "--dry-run", "--budget", "tokens=1")
+    assert "min_p" in done.stderr
+    assert "min_p" not in done.stdout
+    assert "Warnings:\n" in done.stdout

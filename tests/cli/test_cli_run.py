@@ -154,7 +154,7 @@ def test_a_run_is_listed_unless_told_otherwise(shell: Shell) -> None:
         ((DATA / "two.yaml", "q", "--display", "loud"), "usage", "--display"),
         ((DATA / "two.yaml",), "usage", "QUESTION"),
         ((DATA / "two.yaml", "q", "--image", "nowhere.png"), "usage", "cannot read 'nowhere.png'"),
-        ((DATA / "two.yaml", "q", "--image", DATA / "two.yaml"), "usage", "is no picture"),
+        ((DATA / "two.yaml", "q", "--image", DATA / "two.yaml"), "usage", "goes with --file"),
         ((DATA / "keys.yaml", "q"), "config", "OPENAI_API_KEY"),
         ((DATA / "code.yaml", "q"), "trust", "--trust"),
     ],

@@ -43,6 +43,7 @@ def test_runs_are_listed_the_newest_first(commands: Commands) -> None:
         (Cost(usd=0.0123), "$0.01"),
         (Cost(usd=0.0), "free"),
         (Cost(unpriced_calls=2, unpriced=("house-model",)), "unknown"),
+        (Cost(usd=0.0, unpriced_calls=1, unpriced=("house-model",)), "unknown"),
         (Cost(usd=1.5, unpriced_calls=1, unpriced=("house-model",)), "at least $1.50"),
         (None, "-"),
     ],

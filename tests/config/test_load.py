@@ -179,10 +179,10 @@ def test_what_is_no_mapping_is_an_error(text: str, expected: str) -> None:
     assert expected in problem
 
 
-def test_a_file_of_massgen_is_told_how_to_become_one_of_ours() -> None:
-    (problem,) = _problems("agents:\n  - id: a\n    backend: {type: openai, nonsense: 1}\nui: {}\n")
+def test_a_file_that_is_neither_ours_nor_massgen_s_is_told_how_to_begin() -> None:
+    (problem,) = _problems("team:\n  - id: a\nui: {}\n")
     assert problem.startswith("1:1: there is no 'version: 1'")
-    assert "add the line 'version: 1'" in problem
+    assert "begins with the line 'version: 1'" in problem
 
 
 @pytest.mark.parametrize("version", ["2", "'1'", "true", "1.0"])
@@ -227,11 +227,14 @@ def test_another_version_is_an_error(version: str) -> None:
         (_team(more="    tools: search\n"), "5:12: agents[0].tools: expected a list, found the te"),
         (_team(more="    limits: {idle_s: '5'}\n"), "5:22: agents[0].limits.idle_s: expected a n"),
         (_team(more="    limits: {max_model_calls: 1.5}\n"), "5:31: agents[0].limits.max_model_c"),
-        (_team(more="    limits: {wall_s: 0}\n"), "5:22: agents[0].limits.wall_s: expected great"),
-        (_team(more="    budget: {wall_s: -1}\n"), "5:22: agents[0].budget.wall_s: expected great"),
+        (_team(more="    limits: {wall_s: 0}\n"), "5:22: agents[0].limits.wall_s: expected a num"),
+        (_team(more="    budget: {wall_s: -1}\n"), "5:22: agents[0].budget.wall_s: expected a num"),
         (_team(more="    budget: {tokens: '5'}\n"), "5:22: agents[0].budget.tokens: expected a w"),
         (_team(more="    budget: {call: 5}\n"), "5:14: agents[0].budget.call: unknown key"),
-        (_team(top="budget: {model_calls: 0}"), "5:23: budget.model_calls: expected greater than"),
+        (
+            _team(top="budget: {model_calls: 0}"),
+            "5:23: budget.model_calls: expected a number greater",
+        ),
         (_team(top="budget: {model_calls: 1.5}"), "5:23: budget.model_calls: expected a whole num"),
         (_team(top="budget: {model_calls: true}"), "5:23: budget.model_calls: expected a whole nu"),
         (_team(top="budget: {cost_usd: $1}"), "5:20: budget.cost_usd: expected a number, found t"),

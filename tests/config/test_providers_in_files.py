@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from massgen_bridge.config import load_config
+from massgen_bridge.config import InvalidConfig, load_config
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.plugins import PluginHost
 from massgen_bridge.runtime.planning import prepare_run
@@ -55,14 +55,23 @@ def test_teams_written_out_in_the_file_know_it_too() -> None:
     ],
 )
 def test_what_is_wrong_with_one_is_told(row: dict[str, Any], told: str) -> None:
-    said = _problems(_config(providers={"house": row}))
-    assert told in said
-    assert "providers.house" in said
+    models = {"m": {"provider": "house", "model": "x"}}
+    with pytest.raises(InvalidConfig) as caught:
+        load_config(_config(providers={"house": row}, models=models), host=PluginHost())
+    (problem,) = caught.value.problems  # none of them for those that use it
+    assert told in problem.message
+    assert "providers.house" in problem.message
 
 
 def test_a_known_provider_keeps_its_name() -> None:
     said = _problems(_config(providers={"house": HOUSE, "openai": HOUSE}))
     assert "there is a provider 'openai' already" in said
+
+
+def test_a_name_that_cannot_stand_before_a_slash_is_told() -> None:
+    said = _problems(_config(providers={"house": HOUSE, "My House": HOUSE}))
+    assert "providers.My House: expected a name that matches ^[a-z]" in said
+    assert "found 'My House'" in said
 
 
 def test_a_misspelt_one_is_told_with_the_nearest() -> None:

@@ -23,6 +23,10 @@ HOST = PluginHost()
         ("version: 1\nagents:\n\t- id: a\n", "3:1: not YAML: a tab stands where spaces"),
         ("a: 1\nb: 2\na: 3\n", "3:1: the key 'a' is given twice (first in line 1)"),
         ("a: [1,\n", "2:1: not YAML: expected the node content"),
+        (
+            "a: {b: ${KEY}, c: 1}\n",
+            "1:9: not YAML: between { and }, or [ and ], a '${NAME}' stands",
+        ),
         ("a: b: c\n", "1:5: not YAML: mapping values are not allowed here"),
         ("a: 1\n---\nb: 2\n", "2:1: expected one document, but '---' begins another one"),
         ("a: *nowhere\n", "1:4: not YAML: found undefined alias 'nowhere'"),

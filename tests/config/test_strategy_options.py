@@ -67,7 +67,10 @@ def problem(text: str, host: PluginHost | None = None) -> str:
             "5:33: strategy.roles.eve: there is no agent 'eve' (there are: ada, bob)",
         ),
         ("{type: group, stop_phrase: ' '}", "5:38: strategy.stop_phrase: expected text that matc"),
-        ("{type: debate, rounds: -1}", "5:34: strategy.rounds: expected greater than or equal to"),
+        (
+            "{type: debate, rounds: -1}",
+            "5:34: strategy.rounds: expected a number greater than or equal to",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_place(strategy: str, expected: str) -> None:

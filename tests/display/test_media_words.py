@@ -107,6 +107,6 @@ def test_json_has_names_and_paths_and_no_bytes() -> None:
 
 def test_exports_name_the_files() -> None:
     export = export_of(_records())
-    assert export.answers[0].attachments == (saved_words(RED),)
+    assert [one.words for one in export.answers[0].attachments] == [saved_words(RED)]
     for page in (as_html(export), as_markdown(export)):
         assert "/runs/ann/red.png" in page.replace("\\", "")

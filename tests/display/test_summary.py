@@ -10,9 +10,9 @@ from display.scenes import HOSTILE, Scene, real_run
 from massgen_bridge.agent import AnswerRef, Usage
 from massgen_bridge.display import render_summary
 from massgen_bridge.display.summary import outcome
-from massgen_bridge.display.words import ADVICE, listing, seconds, tokens
+from massgen_bridge.display.words import ADVICE, cost_words, listing, seconds, tokens
 from massgen_bridge.errors import ERROR_KINDS
-from massgen_bridge.events import AnswerInfo, BallotSpoiled, ErrorInfo, TurnLost, VoteInfo
+from massgen_bridge.events import AnswerInfo, BallotSpoiled, Cost, ErrorInfo, TurnLost, VoteInfo
 
 FIRST = AnswerRef(label="agent1", version=1)
 
@@ -89,6 +89,13 @@ def test_costs_are_told_of_each_agent_and_together_with_the_models_without_a_pri
     assert lines[-1] == f"2 model calls · 20 tokens in, 20 out{told} · 4.0 s · run run-1"
 
 
+def test_models_without_a_price_are_named_the_foremost_of_many() -> None:
+    names = tuple(f"m{number}" for number in range(7))
+    two, seven = (Cost(unpriced_calls=1, unpriced=names[:most]) for most in (2, 7))
+    assert cost_words(two) == ["cost unknown for models m0 and m1"]
+    assert cost_words(seven) == ["cost unknown for models m0, m1, m2, m3, m4 and 2 more"]
+
+
 def test_who_dissented_is_named_with_the_reason() -> None:
     votes = (vote("a1", "a1"), vote("a2", "a2", "more\nexact"), vote("a3", "a2"))
     lines = told(Scene(3).finish(**won(votes=votes)))
@@ -162,6 +169,18 @@ def test_each_failure_is_told_once_with_what_to_do() -> None:
 
     assert lines[1:] == [
         "a2 (agent2) failed (2 times): auth: 401",
+        f"  what to do: {ADVICE['auth']}",
+    ]
+
+
+def test_a_failure_that_agents_share_is_told_once() -> None:
+    errors = [
+        ErrorInfo(agent_id=agent, turn_id=f"{agent}.1", kind="auth", message="401")
+        for agent in ("a1", "a2", "a1", "a2")
+    ]
+    assert told(Scene().finish(status="failed", message="401", errors=tuple(errors))) == [
+        "No answer",
+        "a1 (agent1) and a2 (agent2) failed (each 2 times): auth: 401",
         f"  what to do: {ADVICE['auth']}",
     ]
 

@@ -24,6 +24,16 @@ def test_the_generated_pages_are_fresh() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_what_a_kind_can_do_with_a_provider_is_told_by_the_protocol_between_them() -> None:
+    page = (ROOT / "docs" / "reference" / "providers.md").read_text()
+    section = page.partition("## Which kinds")[2].partition("\n## ")[0]
+    lines = [line.split("|")[1:-1] for line in section.splitlines() if line.startswith("|")]
+    head, _, *rows = [[cell.strip(" `") for cell in line] for line in lines]
+    able = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+    assert ("V" in able["gemini"]["gemini"], "V" in able["gemini"]["openai"]) == (True, False)
+    assert ("S" in able["ollama"]["openai"], "S" in able["ollama"]["anthropic"]) == (True, False)
+
+
 @pytest.mark.parametrize("page", ["hooks.md", "yaml.md"])
 def test_a_page_that_was_changed_by_hand_is_noticed(page: str, tmp_path: Path) -> None:
     for file in [*ROOT.glob("docs/*.py"), *ROOT.glob("docs/pages/*.py")]:

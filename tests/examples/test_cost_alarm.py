@@ -92,10 +92,10 @@ def test_it_sounds_once_and_calls_the_command(
 def test_it_stops_the_run_with_the_best_answer_so_far(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COST_ALARM_TOKENS", "10")
+    monkeypatch.setenv("COST_ALARM_TOKENS", "5")
     monkeypatch.setenv("COST_ALARM_STOP", "yes")
     config = _at_once()
-    config["agents"][1]["backend"]["delay_s"] = 8  # however late a busy machine hears the alarm
+    config["agents"][1]["backend"]["delay_s"] = 4  # ada's answer alone is too much; time to hear it
     result = _run(config)
     assert (result.status, result.winner, result.calls) == ("best_so_far", "ada", 2)
     assert [(error.turn_id, error.kind) for error in result.errors] == [

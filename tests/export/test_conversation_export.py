@@ -10,7 +10,7 @@ from export.pages import Page
 from massgen_bridge import Message, Record, Session, TextPart, run
 from massgen_bridge.display import render_summary
 from massgen_bridge.export import as_html, as_markdown, export_of
-from massgen_bridge.export.model import EarlierTurn
+from massgen_bridge.export.model import Attachment, EarlierTurn
 from massgen_bridge.messages import DocumentPart
 from massgen_bridge.runtime.index import RunIndex
 
@@ -44,7 +44,7 @@ def test_an_export_holds_the_turns_before(records: list[Record]) -> None:
         EarlierTurn(
             run_id=turn.run_id,
             question="What does it say?",
-            attachments=("document report.txt",),
+            attachments=(Attachment(words="document report.txt"),),
             answer=HOSTILE,
         ),
     )

@@ -20,6 +20,7 @@ from massgen_bridge.events import (
 )
 from massgen_bridge.export import RunExport, as_html, as_markdown, export_of, pictures_of
 from massgen_bridge.export._pictures import Album
+from massgen_bridge.export.model import Attachment
 from massgen_bridge.messages import ImagePart, MediaPart, Message, TextPart
 
 RED = ImagePart(media_type="image/png", data=png(), name='r"<e>d.png')
@@ -98,8 +99,8 @@ def test_a_page_without_pictures_may_show_none() -> None:
 def test_what_is_too_large_for_the_page_is_named() -> None:
     assert RED.data is not None
     album = Album(most_bytes=len(RED.data))
-    assert "<img" in album.entry("red", RED)
-    said = album.entry("blue", BLUE)
+    assert "<img" in album.entry(Attachment(words="red", picture=RED))
+    said = album.entry(Attachment(words="blue", picture=BLUE))
     assert "<img" not in said
     assert "blue It is not on this page, whose pictures are at most" in said
 
@@ -117,7 +118,9 @@ def test_markdown_shows_the_files_of_a_folder() -> None:
 def test_the_json_names_pictures_and_does_not_hold_them() -> None:
     run = _run((RED,), (BLUE,))
     again = RunExport.model_validate_json(run.model_dump_json())
-    assert "pictures" not in run.model_dump()
-    assert again.attachments == run.attachments
+    named = [[{"words": one.words} for one in answer.attachments] for answer in run.answers]
+    for told in (run, again):
+        answers = told.model_dump(mode="json")["answers"]
+        assert [answer["attachments"] for answer in answers] == named != []
     assert pictures_of(again) == {}
     assert "<img" not in as_html(again)

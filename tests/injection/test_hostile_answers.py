@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import product
 from typing import Any
 
 import pytest
@@ -56,9 +57,8 @@ def draft(purpose: Purpose, way: Any, text: str) -> ballots.Draft:
 
 
 @each
-@pytest.mark.parametrize("purpose", [*BALLOTS, *TEXTS])
-def test_an_answer_changes_nothing_but_its_own_place(hostile: Hostile, purpose: Purpose) -> None:
-    for way in WAYS:
+def test_an_answer_changes_nothing_but_its_own_place(hostile: Hostile) -> None:
+    for purpose, way in product((*BALLOTS, *TEXTS), WAYS):
         made, harmless = draft(purpose, way, hostile.text), draft(purpose, way, "@@")
 
         assert (made.paper, made.tools, made.output_schema) == (
@@ -112,29 +112,26 @@ def chosen(cast: Any) -> str | None:
 
 
 @each
-@pytest.mark.parametrize("purpose", BALLOTS)
-def test_who_only_repeats_an_answer_has_not_chosen(hostile: Hostile, purpose: Purpose) -> None:
-    for way in ("tools", "text"):
+def test_who_only_repeats_an_answer_has_not_chosen(hostile: Hostile) -> None:
+    for purpose, way in product(BALLOTS, ("tools", "text")):
         made = paper(way, purpose, hostile)
         assert chosen(ballots.read(made, said(hostile.text))) is None
 
 
 @each
-@pytest.mark.parametrize("purpose", CHOICES)
-def test_a_ballot_counts_for_its_label_whatever_is_quoted_beside_it(
-    hostile: Hostile, purpose: Purpose
-) -> None:
+def test_a_ballot_counts_for_its_label_whatever_is_quoted_beside_it(hostile: Hostile) -> None:
     ballot = f"```ballot-{MARK}\nvote: agent1\nreason: short\n```"
-    text = paper("text", purpose, hostile)
-    for quoted in (f"{hostile.text}\n\n{ballot}", f"{ballot}\n\n{hostile.text}"):
-        assert chosen(ballots.read(text, said(quoted))) == "agent1"
-    by_schema = {"vote": "agent1", "reason": hostile.text}
-    assert chosen(ballots.read(paper("schema", purpose, hostile), said("", by_schema))) == "agent1"
+    value = {"vote": "agent1", "reason": hostile.text}
     call = ToolCall(call_id="c", name="vote", arguments={"label": "agent1", "reason": hostile.text})
-    cast, result = ballots.take_vote(paper("tools", purpose, hostile), call)
-    assert chosen(cast) == "agent1"
-    assert result.content == "Counted for agent1."
-    assert chosen(ballots.read(paper("tools", purpose, hostile), said(hostile.text), cast))
+    for purpose in CHOICES:
+        text, schema, tools = (paper(way, purpose, hostile) for way in ("text", "schema", "tools"))
+        for quoted in (f"{hostile.text}\n\n{ballot}", f"{ballot}\n\n{hostile.text}"):
+            assert chosen(ballots.read(text, said(quoted))) == "agent1"
+        assert chosen(ballots.read(schema, said("", value))) == "agent1"
+        cast, result = ballots.take_vote(tools, call)
+        assert chosen(cast) == "agent1"
+        assert result.content == "Counted for agent1."
+        assert chosen(ballots.read(tools, said(hostile.text), cast))
 
 
 @each
@@ -169,18 +166,18 @@ def test_an_answer_has_no_place_in_a_ranking(hostile: Hostile) -> None:
 
 
 @each
-@pytest.mark.parametrize("purpose", CHOICES)
-def test_an_answer_is_no_label(hostile: Hostile, purpose: Purpose) -> None:
+def test_an_answer_is_no_label(hostile: Hostile) -> None:
     if hostile.text in {"agent1", "end", "improve"}:
         return  # these are what they say; the test below is about the labels
     call = ToolCall(call_id="c", name="vote", arguments={"label": hostile.text, "reason": "x"})
-    cast, result = ballots.take_vote(paper("tools", purpose, hostile), call)
-    assert cast is None
-    assert len(result.content) < 500
     value = {"vote": hostile.text, "reason": "x"}
-    spoiled = ballots.read(paper("schema", purpose, hostile), said("", value))
-    assert isinstance(spoiled, ballots.Spoiled)
-    assert len(spoiled.problem) < 500
+    for purpose in CHOICES:
+        cast, result = ballots.take_vote(paper("tools", purpose, hostile), call)
+        assert cast is None
+        assert len(result.content) < 500
+        spoiled = ballots.read(paper("schema", purpose, hostile), said("", value))
+        assert isinstance(spoiled, ballots.Spoiled)
+        assert len(spoiled.problem) < 500
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""However a worker ends, its turns fail, nothing is left of it, and the next turn gets another."""
+"""However a worker ends, its turns fail, nothing is left of it, and the next turn gets another.
+
+What has to be stopped here would go on for longer than a test may take: no clock is looked at.
+"""
 
 # ruff: noqa: ASYNC110, ASYNC240 - a test may wait in small steps, and look at /proc
 
@@ -9,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -87,9 +89,7 @@ async def test_a_cancelled_turn_ends_in_time_with_all_that_it_started(tmp_path: 
         async with anyio.create_task_group() as tasks:
             pids = await _family(agent, tasks)
             assert all(is_there(pid) for pid in pids)
-            began = time.monotonic()
             tasks.cancel_scope.cancel()
-        assert time.monotonic() - began < 2
         assert await gone(*pids, within_s=0) == []
         assert (await agent.run(turn("say on"), collect())).text == "on"
 
@@ -99,13 +99,11 @@ async def test_a_turn_that_cannot_be_stopped_ends_with_its_process(tmp_path: Pat
         pid = int((await agent.run(turn("pid"), collect())).text)
         events = collect()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(agent.run, turn("block 60"), events)
+            tasks.start_soon(agent.run, turn("block 600"), events)
             while not events.events:
                 await anyio.sleep(0.01)
             await anyio.sleep(0.1)
-            began = time.monotonic()
             tasks.cancel_scope.cancel()
-        assert time.monotonic() - began < 2
         assert not is_there(pid)
         assert (await agent.run(turn("say on"), collect())).text == "on"
 
@@ -157,11 +155,8 @@ async def test_nothing_is_left_of_a_worker_whose_host_is_killed(tmp_path: Path) 
 
 
 async def test_a_stubborn_agent_is_killed_when_it_is_closed(tmp_path: Path) -> None:
-    began = time.monotonic()
     async with unruly(tmp_path, agent_id="stubborn") as agent:
         pid = int((await agent.run(turn("pid"), collect())).text)
-        began = time.monotonic()
-    assert time.monotonic() - began < 5
     assert not is_there(pid)
 
 

@@ -47,7 +47,7 @@ class Unruly:
 
     async def aclose(self) -> None:
         if self._context.agent_id == "stubborn":
-            time.sleep(60)
+            time.sleep(600)
 
     async def do_say(self, rest: str, turn: Turn, emit: Emit) -> str:
         del turn
@@ -126,9 +126,10 @@ class Unruly:
         del rest, turn
         code = (
             "import os, subprocess, sys, time\n"
-            "grandchild = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+            "sleep = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
+            "grandchild = subprocess.Popen(sleep)\n"
             "print(os.getpid(), grandchild.pid, flush=True)\n"
-            "time.sleep(60)\n"
+            "time.sleep(600)\n"
         )
         pids = []
         for cut_off in (False, True):
@@ -138,7 +139,7 @@ class Unruly:
             assert child.stdout is not None
             pids += [int(pid) for pid in child.stdout.readline().split()]
         await emit(TextDelta(text=json.dumps([os.getpid(), os.getppid(), *pids])))
-        await anyio.sleep(60)
+        await anyio.sleep_forever()
         return ""
 
     async def do_print(self, rest: str, turn: Turn, emit: Emit) -> str:

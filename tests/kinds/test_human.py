@@ -20,7 +20,8 @@ from massgen_bridge.events import (
     TurnStarted,
     Voted,
 )
-from massgen_bridge.kinds.human import HumanAgent, HumanOptions
+from massgen_bridge.kinds.human_agent import HumanAgent
+from massgen_bridge.kinds.human_options import HumanOptions
 from massgen_bridge.messages import user
 from massgen_bridge.people import (
     Better,

@@ -175,8 +175,8 @@ async def test_each_redirect_is_looked_at() -> None:
             return str(address) == "127.0.0.1"
 
         for target, told in (
-            (f"http://127.0.0.2:{port}/cat.jpg", "'127.0.0.2' is 127.0.0.2, which is not on"),
-            (f"http://[::1]:{port}/cat.jpg", "'::1' is ::1, which is not on"),
+            (f"http://127.0.0.2:{port}/cat.jpg", "'127.0.0.2' is not on"),
+            (f"http://[::1]:{port}/cat.jpg", "'::1' is not on"),
             ("file:///etc/passwd", "it is no address of the form"),
             ("http://me@127.0.0.1/x", "it is no address of the form"),
             ("", "it is redirected to nowhere"),

@@ -11,7 +11,7 @@ from massgen_bridge.connection import ImageLimits
 from massgen_bridge.errors import MediaError, UnsupportedContent
 from massgen_bridge.media.fetch import Fetcher
 from massgen_bridge.media.fit import Fitter, Used
-from massgen_bridge.media.sight import Sight
+from massgen_bridge.media.sight import Sight, tightest
 from massgen_bridge.messages import (
     AudioPart,
     ImagePart,
@@ -114,7 +114,7 @@ async def test_pictures_of_the_question_are_made_fit_and_noted() -> None:
         (
             turn(ImagePart(media_type="image/png", url="http://127.0.0.1/x.png")),
             sight(fetch_urls=True),
-            "is 127.0.0.1, which is not on the open internet",
+            "cannot fetch 'http://127.0.0.1/x.png': '127.0.0.1' is not on the open internet",
         ),
         (
             turn(*[picture("jpeg_large")] * 3),
@@ -249,3 +249,16 @@ async def test_what_has_an_address_is_fetched_once_where_that_is_asked_for() -> 
         with pytest.raises(UnsupportedContent, match="not on the open internet"):
             await fitter.turn(turn(part), sight(fetch_urls=True), say=Notes())
     assert len(asked) == 1
+
+
+def test_several_models_take_what_the_tightest_limits_of_them_allow() -> None:
+    first = ImageLimits(max_bytes=900, max_side=64, max_count=9, formats=frozenset({"image/png"}))
+    others = (
+        ImageLimits(max_bytes=800, max_pixels=70, max_request_bytes=5000, max_count=1, urls=False),
+        ImageLimits(max_bytes=850, max_side=32, formats=frozenset({"image/bmp"})),
+    )
+    wanted = {"max_bytes": 800, "max_side": 32, "max_pixels": 70, "max_request_bytes": 5000}
+    assert tightest(first, others) == first.model_copy(update=wanted)
+    narrow = ImageLimits(formats=frozenset({"image/gif", "image/jpeg"}))
+    assert tightest(ImageLimits(), [narrow]) == narrow
+    assert tightest(first, ()) == first

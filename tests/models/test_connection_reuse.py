@@ -143,7 +143,7 @@ async def test_the_gateway_keeps_its_connections_and_outlives_those_that_the_ser
 async def test_a_burst_waits_for_nothing_and_what_it_opened_serves_the_next() -> None:
     most = 60
     body = {"model": "m", "messages": [{"role": "user", "content": "Where?"}]}
-    with ModelServer(Text("Here.", latency_s=0.7)) as server:
+    with ModelServer(Text("Here."), together=most) as server:
         connection = connection_to(server)
         settings = client_settings(httpx2, Endpoint.of(connection))
         async with httpx2.AsyncClient(**settings) as client:

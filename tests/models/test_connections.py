@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.request import ProxyHandler, Request, build_opener
 
 import anyio
+import httpx2
 import pytest
 from anyio import to_thread
 
@@ -190,6 +191,15 @@ async def test_a_caller_retries_as_its_connection_says(pool: ConnectionPool) -> 
     assert calls == 3
 
 
+def test_a_misspelt_connection_is_told_where_the_model_it_names_cannot_be_had(
+    pool: ConnectionPool,
+) -> None:
+    with pytest.raises(ConfigError, match=r"'smal' is no name under 'models:'; did you mean 'sm"):
+        pool.add("a", "smal", protocols=_CHAT, default_provider="mistral")
+    with pytest.raises(ConfigError, match=r"MISTRAL_API_KEY, .*api_key: \$\{MY_API_KEY\}'$"):
+        pool.add("a", "mistral-large", protocols=_CHAT, default_provider="mistral")
+
+
 async def test_a_failure_of_the_network_says_where_a_server_was_looked_for(
     pool: ConnectionPool,
 ) -> None:
@@ -206,6 +216,15 @@ async def test_a_failure_of_the_network_says_where_a_server_was_looked_for(
         await pool.caller("a")(attempt, emit)
     with pytest.raises(NetworkFailed, match=r"address is https://api\.groq\.com\)"):
         await pool.caller("b")(attempt, emit)
+
+    async def break_off() -> None:
+        try:
+            raise httpx2.RemoteProtocolError("the peer left")
+        except httpx2.HTTPError as error:
+            raise NetworkFailed("it broke off", retry_after_s=1000) from error
+
+    with pytest.raises(NetworkFailed, match=r"address is http://localhost:11434\)"):
+        await pool.caller("a")(break_off, emit)
 
 
 @pytest.mark.usefixtures("weights")

@@ -12,7 +12,7 @@ from massgen_bridge.models.addresses import is_loopback
 from massgen_bridge.models.connections import ConnectionPool
 from massgen_bridge.models.provider_rows import ProviderConfig
 from massgen_bridge.models.providers import PROVIDERS, provider_for_url, trusted_hosts
-from massgen_bridge.models.resolution import resolve
+from massgen_bridge.models.resolution import Choice, resolve
 from massgen_bridge.models.settings import ModelConfig
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def _key(provider: ProviderSpec, **config: Any) -> str | None:
     model = ModelConfig.model_validate({"provider": provider.name, "model": "m", **config})
     protocols = list(provider.base_urls)
     try:
-        connection = resolve("main", model, provider, protocols, ENVIRON, agent_id="a")
+        connection = resolve(
+            Choice(name="main", config=model, provider=provider), protocols, ENVIRON, agent_id="a"
+        )
     except (ConfigError, ValueError):
         return None
     return connection.api_key.get_secret_value() if connection.api_key else None
@@ -60,11 +62,16 @@ def test_a_host_that_only_looks_like_a_provider_s_gets_no_key(provider: Provider
             header = {"X-Key": f"Bearer ${{{variable}}}"}
             with pytest.raises(ConfigError, match="of another name"):
                 resolve(
-                    "main",
-                    ModelConfig(
-                        provider="vllm", model="m", base_url="https://a.example/v1", headers=header
+                    Choice(
+                        name="main",
+                        config=ModelConfig(
+                            provider="vllm",
+                            model="m",
+                            base_url="https://a.example/v1",
+                            headers=header,
+                        ),
+                        provider=next(one for one in PROVIDERS if one.name == "vllm"),
                     ),
-                    next(one for one in PROVIDERS if one.name == "vllm"),
                     ["chat"],
                     ENVIRON,
                     agent_id="a",
@@ -99,9 +106,11 @@ def test_a_provider_of_the_file_cannot_collect_the_key_of_another() -> None:
     row = ProviderConfig(base_url="https://evil.example/v1", api_key_env="OPENAI_API_KEY")
     with pytest.raises(ConfigError, match="the key of provider 'openai', which is not sent to"):
         resolve(
-            "main",
-            ModelConfig(provider="mine", model="m"),
-            row.spec("mine"),
+            Choice(
+                name="main",
+                config=ModelConfig(provider="mine", model="m"),
+                provider=row.spec("mine"),
+            ),
             ["chat"],
             ENVIRON,
             agent_id="a",
@@ -111,9 +120,9 @@ def test_a_provider_of_the_file_cannot_collect_the_key_of_another() -> None:
 def test_a_variable_of_another_name_is_the_user_s_own_matter() -> None:
     row = ProviderConfig(base_url="https://gate.example/v1", api_key_env="GATE_KEY")
     connection = resolve(
-        "main",
-        ModelConfig(provider="mine", model="m"),
-        row.spec("mine"),
+        Choice(
+            name="main", config=ModelConfig(provider="mine", model="m"), provider=row.spec("mine")
+        ),
         ["chat"],
         {**ENVIRON, "GATE_KEY": "for the gate"},
         agent_id="a",
@@ -131,9 +140,17 @@ def test_the_key_of_a_provider_of_the_file_goes_to_its_own_host_alone() -> None:
     )
     own = foreign.model_copy(update={"base_url": "https://eu.gate.example/v1"})
     environ = {"GATE_KEY": "for the gate"}
-    assert resolve("main", own, vllm, ["chat"], environ, agent_id="a", known=[row]).api_key
+    assert resolve(
+        Choice(name="main", config=own, provider=vllm), ["chat"], environ, agent_id="a", known=[row]
+    ).api_key
     with pytest.raises(ConfigError, match="the key of provider 'gate', which is not sent to"):
-        resolve("main", foreign, vllm, ["chat"], environ, agent_id="a", known=[row])
+        resolve(
+            Choice(name="main", config=foreign, provider=vllm),
+            ["chat"],
+            environ,
+            agent_id="a",
+            known=[row],
+        )
     pool = ConnectionPool({"main": foreign}, {"vllm": vllm, "gate": row}, environ)
     with pytest.raises(ConfigError, match="the key of provider 'gate', which is not sent to"):
         pool.add("a", "main", protocols=["chat"])
@@ -146,9 +163,7 @@ def test_the_usual_key_goes_nowhere_in_clear_text_however_it_is_named() -> None:
     assert _key(openai, base_url=url, api_key_env="OPENAI_API_KEY") is None
     with pytest.raises(ConfigError, match="in clear text"):
         resolve(
-            "main",
-            ModelConfig(provider="azure", model="m"),
-            azure,
+            Choice(name="main", config=ModelConfig(provider="azure", model="m"), provider=azure),
             ["chat"],
             {**ENVIRON, "AZURE_OPENAI_ENDPOINT": "http://res.openai.azure.com"},
             agent_id="a",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from massgen_bridge.agent import Limits
 from massgen_bridge.connection import ModelTraits
 from massgen_bridge.errors import (
     AgentCrashed,
@@ -182,11 +183,48 @@ async def test_the_time_to_wait_stays_with_an_error() -> None:
     assert caught.value.retry_after_s == 7.0
 
 
-async def test_a_turn_beyond_the_model_is_refused_before_any_call() -> None:
-    loop = _Loop(traits=ModelTraits(tools=False).model_dump())
-    with pytest.raises(UnsupportedContent, match="cannot call tools"):
-        await loop.run(_asking(ScriptedTools()), collect())
+@pytest.mark.parametrize(
+    ("traits", "asked"),
+    [
+        (ModelTraits(tools=False), turn("x", tools=[LOOKUP], call_tool=ScriptedTools())),
+        (ModelTraits(structured=False), turn("x", output_schema={"type": "object"})),
+    ],
+)
+async def test_a_turn_beyond_the_model_is_refused_before_any_call(
+    traits: ModelTraits, asked: Turn
+) -> None:
+    loop = _Loop(traits=traits.model_dump())
+    with pytest.raises(UnsupportedContent, match="correct the traits"):
+        await loop.run(asked, collect())
     assert loop.asked == []
+
+
+async def test_calls_after_the_one_that_ends_the_turn_are_not_made() -> None:
+    calls = [CALL.model_copy(update={"call_id": f"c{number}"}) for number in range(3)]
+    ending = ToolResult(call_id="", name="", content="counted", ends_turn=True)
+    tools, events = ScriptedTools("looked", ending), collect()
+    result = await _Loop(_answer("I vote.", *calls)).run(_asking(tools), events)
+    assert tools.calls == [one.call for one in events.of(ToolCallStarted)] == calls[:2]
+    message, results = result.new_messages
+    assert (result.message, result.text, result.stop_reason) == (message, "I vote.", "tool")
+    told = [part for part in results.parts if isinstance(part, ToolResult)]
+    assert [(one.call_id, one.content, one.is_error) for one in told] == [
+        ("c0", "looked", False),
+        ("c1", "counted", False),
+        ("c2", "not called: the turn had ended", True),
+    ]
+
+
+async def test_the_last_call_that_a_turn_may_make_counts() -> None:
+    limits = Limits(max_model_calls=2)
+    asked = _asking(ScriptedTools("found"), limits=limits)
+    result = await _Loop(_answer("", CALL), _answer("Done.")).run(asked, collect())
+    assert result.text == "Done."
+    tools = ScriptedTools("found")
+    loop = _Loop(_answer("", CALL), _answer("", CALL), _answer("Too late."))
+    with pytest.raises(LimitReached, match="2 model calls"):
+        await loop.run(_asking(tools, limits=limits), collect())
+    assert (len(loop.asked), len(tools.calls)) == (2, 2)
 
 
 @pytest.mark.parametrize(("stop_reason", "expected"), [("end", {"a": 1}), ("refusal", None)])

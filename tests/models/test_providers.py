@@ -13,7 +13,7 @@ from massgen_bridge.models.providers import (
     provider_for_url,
     trusted_hosts,
 )
-from massgen_bridge.models.resolution import resolve
+from massgen_bridge.models.resolution import Choice, resolve
 from massgen_bridge.models.settings import ModelConfig
 from massgen_bridge.specs import ProviderSpec
 
@@ -40,9 +40,11 @@ def test_a_provider_resolves_with_its_own_variables_for_each_of_its_protocols(
     environ["AZURE_OPENAI_ENDPOINT"] = "https://mine.openai.azure.com/"
     for protocol in provider.base_urls:
         connection = resolve(
-            "main",
-            ModelConfig(provider=provider.name, model="some-model"),
-            provider,
+            Choice(
+                name="main",
+                config=ModelConfig(provider=provider.name, model="some-model"),
+                provider=provider,
+            ),
             [protocol],
             environ,
             agent_id="a",

@@ -9,6 +9,7 @@ from massgen_bridge.errors import ConfigError
 from massgen_bridge.models.local import LocalSettings
 from massgen_bridge.models.providers import PROVIDERS
 from massgen_bridge.models.resolution import (
+    Choice,
     resolve,
     resolve_offline,
     secret_values,
@@ -31,9 +32,7 @@ def _resolve(
 ) -> Connection:
     entry = ModelConfig.model_validate({"provider": "openai", "model": "m", **config})
     return resolve(
-        "main",
-        entry,
-        _BY_NAME[entry.provider],
+        Choice(name="main", config=entry, provider=_BY_NAME[entry.provider]),
         protocols,
         _ENVIRON if environ is None else environ,
         agent_id="alice",
@@ -162,7 +161,10 @@ def test_media_that_a_protocol_has_no_form_for_are_none_that_the_model_takes() -
 def test_a_run_is_replayed_by_the_protocol_that_it_was_recorded_by() -> None:
     config = ModelConfig(provider="openai", model="m")
     again = resolve_offline(
-        "m", config, _BY_NAME["openai"], ["responses", "chat"], "api.openai.com", agent_id="a"
+        Choice(name="m", config=config, provider=_BY_NAME["openai"]),
+        ["responses", "chat"],
+        "api.openai.com",
+        agent_id="a",
     )
     assert (again.protocol, again.base_url) == ("responses", "https://api.openai.com/v1")
 
@@ -350,7 +352,12 @@ def test_secret_values_are_the_key_and_what_headers_are_filled_with() -> None:
         headers={"Authorization": "Bearer ${TOKEN}", "X-Title": "public"},
     )
     environ = {**_ENVIRON, "TOKEN": "tok\n"}
-    connection = resolve("main", config, _BY_NAME["openai"], ["chat"], environ, agent_id="a")
+    connection = resolve(
+        Choice(name="main", config=config, provider=_BY_NAME["openai"]),
+        ["chat"],
+        environ,
+        agent_id="a",
+    )
     assert connection.headers["Authorization"] == "Bearer tok"
     assert secret_values(config, connection, environ) == {"openai-key", "tok"}
 
@@ -369,7 +376,12 @@ def test_secret_values_are_also_what_an_address_gives_away(
     address: str, variables: dict[str, str], secret: set[str]
 ) -> None:
     config = ModelConfig(provider="vllm", model="m", base_url=address)
-    connection = resolve("one", config, _BY_NAME["vllm"], ["chat"], variables, agent_id="ada")
+    connection = resolve(
+        Choice(name="one", config=config, provider=_BY_NAME["vllm"]),
+        ["chat"],
+        variables,
+        agent_id="ada",
+    )
     assert secret_values(config, connection, variables) == secret
 
 
@@ -389,9 +401,7 @@ def test_a_connection_that_nothing_is_sent_by_needs_nothing(
     if provider != "local":
         given |= {"model": "m", "api_key": "${ABSENT}", "headers": {"X-Team": "${GONE}"}}
     connection = resolve_offline(
-        "one",
-        ModelConfig(**given),
-        _BY_NAME[provider],
+        Choice(name="one", config=ModelConfig(**given), provider=_BY_NAME[provider]),
         [protocol],
         "models.example.com",
         agent_id="ada",

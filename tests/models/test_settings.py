@@ -87,6 +87,7 @@ def test_a_header_without_a_secret_may_be_literal() -> None:
         ("https://me:pass@example.com/v1", "user name or a password"),
         ("https://example.com/v1?key=1", "ends with its path"),
         ("https://example.com/v1#x", "ends with its path"),
+        ("https://example.com/v1/chat/completions/", "added for each call"),
         ("https://example.com/${1X}", "begins the name"),
         ("https://example.com/${X", "begins the name"),
     ],

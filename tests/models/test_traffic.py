@@ -112,7 +112,7 @@ async def test_tokens_are_guessed_before_a_call_and_corrected_after_it() -> None
         await agent.ask()  # 30 by what the first one has used
         assert agent.waits == []
         calls.finished(Usage(input_tokens=900, output_tokens=50, calls=1))
-        with anyio.move_on_after(0.02) as scope:
+        with anyio.move_on_after(0.2) as scope:
             await agent.ask()
     assert scope.cancelled_caught
     assert agent.waits == ["tokens"]
@@ -156,10 +156,9 @@ async def test_what_a_provider_asks_one_call_holds_for_all_of_the_connection() -
     traffic = Traffic(name="main")
     first, second = _Agent(traffic), _Agent(traffic)
     with pytest.raises(RateLimited):
-        await first.ask(RateLimited("429", retry_after_s=0.05))
-    begun = time.monotonic()
+        await first.ask(RateLimited("429", retry_after_s=0.3))
     await second.ask()
-    assert second.sent[0] - begun >= 0.04
+    assert second.sent[0] - first.sent[0] >= 0.3
     assert second.waits == ["provider"]
 
 
@@ -176,7 +175,7 @@ async def test_a_wait_that_is_too_long_for_one_fails_at_once_for_all() -> None:
 # --- the breaker ---------------------------------------------------------------------------------
 
 
-def _down(failures: int = 3, open_s: float = 0.05) -> Traffic:
+def _down(failures: int = 3, open_s: float = 0.3) -> Traffic:
     return Traffic(name="main", breaker_policy=BreakerPolicy(failures=failures, open_s=open_s))
 
 
@@ -220,12 +219,12 @@ async def test_calls_that_have_waited_for_a_probe_fail_when_it_does() -> None:
 
 
 async def test_a_call_with_a_fallback_does_not_wait_for_an_open_breaker() -> None:
-    traffic = _down(open_s=0.5)
+    traffic = _down(open_s=15)  # which a call without a fallback waits for
     for _ in range(3):
         await _fail(_Agent(traffic), ServerFailed("503"))
-    begun = time.monotonic()
-    await _fail(_Agent(traffic, has_fallback=True), ServerFailed("503"))
-    assert time.monotonic() - begun < 0.4
+    agent = _Agent(traffic, has_fallback=True)
+    await _fail(agent, ServerFailed("503"))
+    assert (agent.waits, agent.sent) == ([], [])
 
 
 async def test_answers_and_refusals_show_that_the_provider_is_there() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from massgen_bridge import BadRequest, UnsupportedContent
+from massgen_bridge import BadRequest, TimedOut, UnsupportedContent
 from massgen_bridge.adapting import InlineMedia, Uploads, base64_size, check_room
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.anyio
 class Provider(Uploads[str]):
     """Keeps what it is sent; it loses "lost", never reads "torn" and takes for ever over "slow"."""
 
-    def __init__(self) -> None:
-        super().__init__(LookupError)
+    def __init__(self, ready_s: float = 60.0) -> None:
+        super().__init__(LookupError, ready_s=ready_s)
         self.kept: list[str] = []
         self.took: list[str] = []
 
@@ -91,6 +91,14 @@ async def test_what_the_provider_cannot_read_is_deleted_too() -> None:
     provider = Provider()
     with pytest.raises(BadRequest, match="it is torn"):
         await provider.send_ahead([_media("torn", 5)], room=0)
+    await provider.aclose()
+    assert provider.kept == []
+
+
+async def test_an_upload_that_is_never_ready_is_given_up_and_deleted() -> None:
+    provider = Provider(ready_s=0.01)
+    with pytest.raises(TimedOut, match=r"has not made 'slow' ready in 0.01 s \('timeout_s'\)"):
+        await provider.send_ahead([_media("slow", 5)], room=0)
     await provider.aclose()
     assert provider.kept == []
 

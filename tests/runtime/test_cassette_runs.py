@@ -41,6 +41,7 @@ from massgen_bridge.testing.servers import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from massgen_bridge.events import Record
     from massgen_bridge.testing.servers import ModelRequest, Reply
 
 VOTE = {"vote": "agent2", "reason": "It says why."}
@@ -254,8 +255,12 @@ def test_a_replay_that_was_stopped_is_not_resumed(
     recorded(tape, voting, ADA, slow)
 
     async def stopped() -> None:
-        with anyio.move_on_after(0.1):
-            await arun(team(NOWHERE, ADA, slow), QUESTION, replay=tape)
+        def stop(record: Record) -> None:
+            if record.event.type == "turn_started":
+                scope.cancel()
+
+        with anyio.CancelScope() as scope:
+            await arun(team(NOWHERE, ADA, slow), QUESTION, replay=tape, on_record=stop)
 
     anyio.run(stopped)
     monkeypatch.delenv("CANARY_KEY")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import massgen_bridge
-from massgen_bridge import Cost, Session, Usage, price_of, run
+from massgen_bridge import Cost, ModelCallFinished, Session, Usage, price_of, run
 from massgen_bridge.export import export_of
 from massgen_bridge.testing import servers
 from massgen_bridge.testing.servers import HttpError, ModelServer, Text
@@ -91,6 +91,43 @@ def test_the_price_is_that_of_the_model_and_provider_that_answered() -> None:
         result, _ = played(config, keep=False)
     assert (result.answer, result.calls) == ("Well.", 2)
     assert result.cost == Cost(usd=price(name, "azure"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "isolation"), [("openai", "none"), ("openai", "process"), ("langchain", "none")]
+)
+def test_a_fallback_with_a_model_of_the_same_name_has_the_price_of_its_own_provider(
+    kind: str, isolation: str
+) -> None:
+    name = "gpt-5-mini"
+    with ModelServer(HttpError(status=401)) as down, ModelServer(SAID) as up:
+        paid, free = {"provider": "openai"}, {"provider": "vllm"}
+        costs = [
+            _alone(
+                model(down, name, fallback=["spare"], inputs=[], **first),
+                model(up, name, **second),
+                kind,
+                isolation,
+            )
+            for first, second in ((paid, free), (free, paid))
+        ]
+    assert costs == [(Cost(usd=0.0), "spare"), (Cost(usd=price(name)), "spare")]
+
+
+def _alone(
+    main: dict[str, Any], spare: dict[str, Any], kind: str, isolation: str
+) -> tuple[Cost, str | None]:
+    """What a run of one agent costs, and which connection its call's record names."""
+    backend = {"type": kind, "model": "main", "isolation": isolation}
+    config = {
+        "version": 1,
+        "models": {"main": main, "spare": spare},
+        "agents": [{"id": "ada", "backend": backend}],
+    }
+    result, records = played(config, keep=False)
+    (call,) = [one.event for one in records if isinstance(one.event, ModelCallFinished)]
+    assert call.cost_usd == result.cost.usd
+    return result.cost, call.fallback
 
 
 def test_the_members_of_a_team_are_parts_of_what_it_used() -> None:

@@ -400,15 +400,29 @@ async def test_what_run_returned_in_place_of_a_result_is_named(agent: Returns, t
 
 
 class Yielding:
-    """A journal in memory that takes a moment for each commit, as a disk does."""
+    """A journal in memory that takes a moment for each commit, as a disk does.
+
+    While some turns have begun and some have not, it takes until the first of them calls its model.
+    """
 
     is_crowded = False
 
+    def __init__(self, first: int, turns: int) -> None:
+        self._some = range(first + 1, turns)
+        self._begun = 0
+        self._called = anyio.Event()
+
     def append(self, records: Sequence[Record]) -> None:
-        """Nobody reads them."""
+        for record in records:
+            self._begun += isinstance(record.event, TurnStarted)
+            if isinstance(record.event, ModelCallStarted):
+                self._called.set()
 
     async def commit(self) -> None:
         await anyio.sleep(0.1)
+        if self._begun in self._some:
+            with anyio.fail_after(20):
+                await self._called.wait()
 
 
 class Silent:
@@ -431,7 +445,7 @@ async def test_the_first_of_many_agents_begin_at_once_unless_a_kind_is_still_to_
     scripts = [{"answers": ["the same"]} for _ in range(200)]
     last = {"kind": last_kind} if last_kind == "own" else {"answers": ["the same"]}
     plan = plan_for(host, *scripts, last)
-    result = await play(plan, host, records, journal=Yielding())
+    result = await play(plan, host, records, journal=Yielding(100, 201))
 
     assert result.status == "answered"
     last_start = max(

@@ -178,6 +178,22 @@ def test_a_fallback_that_speaks_something_else_is_told_what_would_do(
     assert refused.value.line == 3
 
 
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [(["main"], "of 'main', for it is the same one"), (["spare", "spare"], "more than once")],
+)
+def test_a_fallback_is_another_connection_and_named_once(
+    named: list[str], said: str, tmp_path: Path
+) -> None:
+    config = _team("http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1")
+    config["models"]["main"]["fallback"] = named
+    file = tmp_path / "team.yaml"
+    file.write_text(json.dumps(config, indent=1))
+    with pytest.raises(ConfigError, match=said) as refused:
+        massgen_bridge.run(file, "?", keep=False)
+    assert refused.value.line == _line(file, '"fallback"')
+
+
 def _line(file: Path, text: str) -> int:
     lines = file.read_text().splitlines()
     return next(number for number, line in enumerate(lines, 1) if text in line)
@@ -266,6 +282,16 @@ async def test_gemini_stands_in_for_gemini(monkeypatch: pytest.MonkeyPatch) -> N
         config = _team(first.base_url("gemini"), second.base_url("gemini"), "gemini")
         for one in config["models"].values():
             one |= {"provider": "gemini", "api_key_env": "ANY_KEY"}
+        config["models"]["main"] |= {"temperature": 0.5, "extra_body": {"labels": {"of": "main"}}}
+        config["models"]["spare"] |= {
+            "top_p": 0.9,
+            "extra_body": {"generationConfig": {"topK": 7}},
+        }
         result, records = await _played(config)
+        asked, instead = first.requests[0].body, second.requests[0].body
     assert result.answer == "From two."
+    assert asked["generationConfig"]["temperature"] == 0.5
+    assert asked["labels"] == {"of": "main"}
+    assert instead["generationConfig"] == {"topP": 0.9, "topK": 7}
+    assert "labels" not in instead
     assert [one.model for one in _events(records, ModelCallFinished)] == ["m2"]

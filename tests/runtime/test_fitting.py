@@ -12,7 +12,7 @@ from massgen_bridge.errors import ConfigError
 from massgen_bridge.events import LogLine, ModelCallFinished, Record, TurnLost
 from massgen_bridge.messages import ImagePart, Message, TextPart
 from massgen_bridge.testing.pictures import PICTURES, make, shows
-from massgen_bridge.testing.servers import ModelRequest, ModelServer, Text
+from massgen_bridge.testing.servers import HttpError, ModelRequest, ModelServer, Text
 
 if TYPE_CHECKING:
     from massgen_bridge.events import RunResult
@@ -77,6 +77,39 @@ async def test_a_picture_reaches_the_model_as_it_was_meant() -> None:
     assert result.answer == "Four quarters."
     assert shows(seen[0], BY_NAME["jpeg_orientation_6"])
     assert "turned upright, scaled from 48 x 64 to 32 x 24 pixels" in logged(records)
+
+
+async def test_pictures_are_made_fit_for_the_fallbacks_that_see_them_too() -> None:
+    names, seen = ("png_rgb", "jpeg"), list[bytes]()
+
+    def answer(request: ModelRequest) -> Text | HttpError:
+        if request.body["model"] == "first":
+            return HttpError(status=401)
+        assert request.body["model"] == "second"
+        media = request.messages[-1].media
+        assert {one.media_type for one in media} == {"image/jpeg"}
+        seen.extend(one.data or b"" for one in media)
+        return Text("Four quarters.")
+
+    result, _, records = await played(
+        answer,
+        question(*names),
+        "first",
+        first={"inputs": ["image"], "fallback": ["blind", "one", "second"]},
+        blind=BLIND,
+        one={"inputs": ["image"], "image_limits": {"max_count": 1}},
+        second={
+            "inputs": ["image"],
+            "image_limits": {"max_side": 32, "formats": ["image/jpeg"]},
+        },
+    )
+    assert result.answer == "Four quarters."
+    assert [shows(data, BY_NAME[name]) for name, data in zip(names, seen, strict=True)] == [
+        True
+    ] * 2
+    assert logged(records).count("scaled from 64 x 48 to 32 x 24 pixels") == 2
+    lacking = "the fallback 'one' is not asked: its model takes no more than 1 image"
+    assert lacking in logged(records)
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,7 @@ async def test_what_is_wrong_is_told_at_once_with_its_line(folder: Path) -> None
     upload_files:
     - image_path: notes.md
     - url: shots/green.png
+    - file_path: ftp://example.com/green.png
     - file_path: gone.pdf
 """
     file = _written(folder, agents, "images: [gone.png, notes.md, red.png]")
@@ -125,7 +126,9 @@ async def test_what_is_wrong_is_told_at_once_with_its_line(folder: Path) -> None
         (8, "agents[0].backend.upload_files[0].image_path"),
         (9, "agents[0].backend.upload_files[1].url"),
         (10, "agents[0].backend.upload_files[2].file_path"),
+        (11, "agents[0].backend.upload_files[3].file_path"),
     ]
+    assert "or an address with 'https'" in caught.value.problems[-2].message
     assert "cannot read" in str(caught.value)
 
 
@@ -136,7 +139,8 @@ def test_a_file_has_exactly_one_name(folder: Path) -> None:
 
     first, second = caught.value.problems
     assert "give exactly one of 'image_path', 'url' and 'file_path'" in first.message
-    assert "agents[0].backend.upload_files[1]: expected a mapping" in second.message
+    assert "agents[0].backend.upload_files[1]: expected a mapping that names" in second.message
+    assert "'file_path: z.png'" in second.message
 
 
 def test_addresses_and_texts_are_parts_of_their_kind(folder: Path) -> None:

@@ -118,7 +118,7 @@ async def test_an_invalid_vote_gets_one_repair_and_then_abstains() -> None:
 async def test_the_deadline_ends_a_run_with_the_best_so_far_and_stops_the_others() -> None:
     host = new_host()
     records: list[Record] = []
-    plan = plan_for(host, SECOND, {**SECOND, "delay_s": 30}, deadline_s=0.2)
+    plan = plan_for(host, SECOND, {**SECOND, "delay_s": 30}, deadline_s=1)
     result = await play(plan, host, records)
 
     assert (result.status, result.winner) == ("best_so_far", "a1")
@@ -131,7 +131,7 @@ async def test_a_cancelled_run_is_recorded_with_what_it_has() -> None:
     host = new_host()
     records: list[Record] = []
     plan = plan_for(host, {"delay_s": 30})
-    with anyio.move_on_after(0.1) as scope:
+    with anyio.move_on_after(1) as scope:
         await play(plan, host, records)
 
     assert scope.cancelled_caught

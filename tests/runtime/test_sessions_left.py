@@ -24,7 +24,7 @@ from massgen_bridge.runtime.owner import Owner
 from massgen_bridge.runtime.stopped import enter, leave
 
 if TYPE_CHECKING:
-    from massgen_bridge import RunResult
+    from massgen_bridge import Record, RunResult
 
 CANARY = "sk-canary-0123456789"
 
@@ -173,8 +173,12 @@ def test_a_cancelled_turn_is_completed_by_resuming_it() -> None:
     slow = alone(lambda question: (gate.wait(20), f"late {question}")[1])
 
     async def ask() -> None:
-        with anyio.move_on_after(0.3):
-            await slow.arun("One?", session="talk")
+        def stop(record: Record) -> None:
+            if record.event.type == "turn_started":
+                scope.cancel()
+
+        with anyio.CancelScope() as scope:
+            await slow.arun("One?", session="talk", on_record=stop)
 
     anyio.run(ask)
     gate.set()

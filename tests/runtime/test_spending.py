@@ -33,8 +33,10 @@ class Cents:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str | None]] = []
 
-    def __call__(self, agent: str, model: str | None, usage: Usage | None) -> Decimal | None:
-        self.asked.append((agent, model))
+    def __call__(
+        self, agent: str, model: str | None, usage: Usage | None, fallback: str | None = None
+    ) -> Decimal | None:
+        self.asked.append((agent, model if fallback is None else fallback))
         if usage is None or model == "new":
             return None
         return Decimal(usage.input_tokens) / 100
@@ -71,6 +73,13 @@ async def test_an_agent_that_knows_what_a_call_cost_is_believed() -> None:
     assert await Meter("ada", Cents()).priced(called(usd=7.5)) == called(usd=7.5)
     assert await Meter("ada", Cents()).done(ended(ONE, 7.5)) == ended(ONE, 7.5)
     assert await Meter("ada", None).priced(called()) == called()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("price", [Cents(), Slow()])
+async def test_a_call_is_priced_by_the_connection_that_answered(price: Cents) -> None:
+    await Meter("ada", price).priced(called().model_copy(update={"fallback": "spare"}))
+    assert price.asked == [("ada", "spare")]
 
 
 @pytest.mark.anyio

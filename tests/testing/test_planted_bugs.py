@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from testing.planted_bugs.suites import Case
 
-# Several hundred tests run behind the first of these.
-pytestmark = pytest.mark.timeout(240)
+# Several hundred tests run before the first of these, each with a time limit of its own.
+pytestmark = pytest.mark.timeout(60, func_only=True)
 
 FILE = Path(suites.__file__)
 ROOT = FILE.parents[3]

@@ -10,29 +10,21 @@ from pydantic import ValidationError
 
 from massgen_bridge import (
     Limits,
-    ModelRetried,
-    ProtocolFailed,
-    RetryPolicy,
     Sampling,
-    ToolCall,
-    ToolResult,
     TurnResult,
     UnsupportedContent,
     assistant,
 )
 from massgen_bridge.testing.agents import (
     ScriptedTools,
-    collect,
     connection_to,
     make_agent,
+    run_turn,
     turn,
 )
 from massgen_bridge.testing.conformance import LOOKUP
 from massgen_bridge.testing.servers import (
-    Disconnect,
-    HttpError,
     ModelServer,
-    Refusal,
     Structured,
     Text,
     ToolCalls,
@@ -40,7 +32,6 @@ from massgen_bridge.testing.servers import (
 
 if TYPE_CHECKING:
     from massgen_bridge import Turn
-    from massgen_bridge.testing.agents import EventLog
     from massgen_bridge.testing.fixtures import StartModelServer
 
 pytestmark = pytest.mark.anyio
@@ -52,17 +43,12 @@ CALL = ("lookup", {"query": "x", "limit": 1})
 async def _run(
     server: ModelServer | str,
     asked: Turn,
-    events: EventLog | None = None,
     *,
     options: dict[str, Any] | None = None,
     **connection: Any,
 ) -> TurnResult:
     to = connection_to(server, protocol="messages", **connection)
-    agent = make_agent(SPEC, options or {}, to)
-    try:
-        return await agent.run(asked, events or collect())
-    finally:
-        await agent.aclose()
+    return await run_turn(SPEC, asked, to, options=options)
 
 
 async def _body(
@@ -215,18 +201,6 @@ async def test_tools_and_a_schema_go_together(model_server: StartModelServer) ->
         assert request.body["output_config"] == config
 
 
-async def test_a_refusal_is_no_decision_and_no_error(model_server: StartModelServer) -> None:
-    asked = turn("Vote.", output_schema={"type": "object"})
-    result = await _run(model_server(Refusal("I will not vote.")), asked)
-    assert (result.structured, result.stop_reason) == (None, "refusal")
-
-
-async def test_a_decision_that_was_cut_off_says_so(model_server: StartModelServer) -> None:
-    cut = Text('{"choice": "age', finish_reason="length")
-    with pytest.raises(ProtocolFailed, match="cut off by the output limit"):
-        await _run(model_server(cut), turn("Vote.", output_schema={"type": "object"}))
-
-
 async def test_signed_thinking_is_taken_back_by_the_provider(
     model_server: StartModelServer,
 ) -> None:
@@ -242,42 +216,6 @@ async def test_signed_thinking_is_taken_back_by_the_provider(
     assert request.messages[1].reasoning == "I must look."
 
 
-async def test_a_failed_model_call_is_made_again_but_not_the_turn(
-    model_server: StartModelServer,
-) -> None:
-    server = model_server(
-        [
-            ToolCalls(CALL),
-            HttpError(status=529),
-            Disconnect(after=2, answer=Text("this is void")),
-            Text("Done."),
-        ]
-    )
-    tools, events = ScriptedTools("found"), collect()
-    asked = turn("Look.", tools=[LOOKUP], call_tool=tools)
-    policy = RetryPolicy(attempts=3, base_s=0.01)
-    result = await _run(server, asked, events, retry=policy)
-    assert result.text == events.text == "Done."
-    assert len(tools.calls) == 1, "a tool that has run is not run again"
-    assert [event.kind for event in events.of(ModelRetried)] == ["server", "network"]
-    bodies = [request.body["messages"] for request in server.requests[1:]]
-    assert bodies == [bodies[0]] * 3
-
-
-async def test_what_a_turn_adds_is_a_history_that_the_model_takes(
-    model_server: StartModelServer,
-) -> None:
-    server = model_server([ToolCalls(CALL, ("lookup", "{bad")), Text("Done."), Text("Again.")])
-    tools = ScriptedTools("found", ToolResult(call_id="", name="", content="no", is_error=True))
-    first = turn("Look.", tools=[LOOKUP], call_tool=tools)
-    result = await _run(server, first)
-    second = turn(*first.messages, *result.new_messages, "And now?")
-    assert (await _run(server, second)).text == "Again."
-    request = server.requests[2].asked
-    assert request is not None
-    assert [m.is_error for m in request.messages if m.role == "tool"] == [False, True]
-
-
 async def test_a_history_may_end_with_the_model_s_own_words(
     model_server: StartModelServer,
 ) -> None:
@@ -288,16 +226,3 @@ async def test_a_history_may_end_with_the_model_s_own_words(
     _, said, told = server.requests[1].body["messages"]
     assert [block.get("text") for block in said["content"]] == ["I", " must look.", None]
     assert told["content"][0]["tool_use_id"] == said["content"][2]["id"]
-
-
-async def test_a_tool_of_another_name_is_left_to_the_host(model_server: StartModelServer) -> None:
-    async def refuse(call: ToolCall) -> ToolResult:
-        text = f"there is no tool {call.name!r}"
-        return ToolResult(call_id=call.call_id, name=call.name, content=text, is_error=True)
-
-    server = model_server([ToolCalls(("made_up", {})), Text("Sorry.")])
-    asked = turn("Look.", tools=[LOOKUP], call_tool=ScriptedTools(refuse))
-    assert (await _run(server, asked)).text == "Sorry."
-    request = server.requests[1].asked
-    assert request is not None
-    assert request.last_text == "there is no tool 'made_up'"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 
 import pytest
 from massgen_bridge_anthropic import bridge_adapters
@@ -13,9 +14,11 @@ from massgen_bridge import (
     Connection,
     DocumentPart,
     ImagePart,
+    InputKind,
     Message,
     Part,
     TextPart,
+    TimedOut,
     ToolResult,
     Turn,
     UnsupportedContent,
@@ -36,8 +39,11 @@ SMALL_SOURCE = {
 }
 
 
+SEEN: frozenset[InputKind] = frozenset({"image", "document"})
+
+
 def _agent(server: ModelServer) -> tuple[Agent, Connection]:
-    to = connection_to(server, protocol="messages", inputs=frozenset({"image", "document"}))
+    to = connection_to(server, protocol="messages", inputs=SEEN)
     return make_agent(bridge_adapters()[0], {}, to), to
 
 
@@ -60,6 +66,18 @@ async def test_a_document_too_large_for_a_request_goes_ahead_of_it_once(
     assert other.body["messages"] == one.body["messages"]
     assert (deleted.method, deleted.path) == ("DELETE", f"/v1/files/{first['source']['file_id']}")
     assert server.files.files == (), "nothing stays with the provider"
+
+
+async def test_an_upload_that_the_provider_does_not_take_is_given_up_and_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        to = connection_to(url, protocol="messages", inputs=SEEN, timeout_s=0.4)
+        agent = make_agent(bridge_adapters()[0], {}, to)
+        with pytest.raises(TimedOut) as caught:
+            await agent.run(_shown(LARGE), collect())
+        await agent.aclose()
+    assert "the upload of 'l' (13,000,005 bytes)" in str(caught.value)
+    assert "nothing came for 0.4 s: 'timeout_s'" in str(caught.value)
 
 
 async def test_a_large_document_that_a_tool_shows_goes_ahead_too(

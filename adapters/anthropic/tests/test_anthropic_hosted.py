@@ -25,6 +25,7 @@ from massgen_bridge.testing.agents import (
     collect,
     connection_to,
     make_agent,
+    run_turn,
     turn,
 )
 from massgen_bridge.testing.conformance import LOOKUP
@@ -54,11 +55,7 @@ async def _run(
     if messages is not None:
         asked = asked.model_copy(update={"messages": messages})
     to = connection_to(server, protocol="messages", inputs=frozenset({"image", "document"}))
-    agent = make_agent(bridge_adapters()[0], options or {}, to)
-    try:
-        return await agent.run(asked, events or collect())
-    finally:
-        await agent.aclose()
+    return await run_turn(bridge_adapters()[0], asked, to, events, options=options)
 
 
 @pytest.mark.parametrize(

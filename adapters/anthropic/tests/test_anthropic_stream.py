@@ -22,7 +22,7 @@ from massgen_bridge.testing.agents import (
     ScriptedTools,
     collect,
     connection_to,
-    make_agent,
+    run_turn,
     turn,
 )
 from massgen_bridge.testing.conformance import LOOKUP
@@ -46,11 +46,12 @@ def _call(
 
 
 async def _answer(server: ModelServer, events: EventLog | None = None, **more: Any) -> TurnResult:
-    agent = make_agent(bridge_adapters()[0], {}, connection_to(server, protocol="messages"))
-    try:
-        return await agent.run(turn("Speak.", **more), events or collect())
-    finally:
-        await agent.aclose()
+    return await run_turn(
+        bridge_adapters()[0],
+        turn("Speak.", **more),
+        connection_to(server, protocol="messages"),
+        events,
+    )
 
 
 @pytest.mark.parametrize(

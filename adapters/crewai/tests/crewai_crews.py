@@ -149,6 +149,16 @@ class Echo(Flow[dict[str, Any]]):
         return said
 
 
+class Forgetful(Flow[dict[str, Any]]):
+    """The same without a memory, as CrewAI's own flows are: it takes seconds to import."""
+
+    _skip_auto_memory: bool = True
+
+    @start()
+    def begin(self) -> str:
+        return f"You asked: {self.state['task']}"
+
+
 class Draft(BaseModel):
     """The state of a flow."""
 

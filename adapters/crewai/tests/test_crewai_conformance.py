@@ -87,9 +87,12 @@ class TestFlowConformance(AgentConformance):
 
 
 class TestFlowApartConformance(TestFlowConformance):
-    """The same in a process of its own."""
+    """The same in a process of its own, which each of its turns has anew."""
 
     isolation = "process"
+
+    def options(self) -> dict[str, Any]:
+        return {"flow": f"{FILE}:Forgetful"}
 
 
 class TestCrewConformance(TestFlowConformance):

@@ -16,6 +16,7 @@ from massgen_bridge import (
     ImagePart,
     MediaPart,
     Message,
+    Sampling,
     TextPart,
     ToolCall,
     ToolResult,
@@ -24,7 +25,13 @@ from massgen_bridge import (
     assistant,
     user,
 )
-from massgen_bridge.testing.agents import ScriptedTools, collect, connection_to, make_agent, turn
+from massgen_bridge.testing.agents import (
+    ScriptedTools,
+    connection_to,
+    make_agent,
+    run_turn,
+    turn,
+)
 from massgen_bridge.testing.conformance import LOOKUP
 from massgen_bridge.testing.servers import ModelServer, Text, ToolCalls
 
@@ -49,11 +56,7 @@ async def _run(
         model=model,
         inputs=frozenset({"image", "audio", "video", "document"}),
     )
-    agent = make_agent(bridge_adapters()[0], options, connection)
-    try:
-        await agent.run(asked, collect())
-    finally:
-        await agent.aclose()
+    await run_turn(bridge_adapters()[0], asked, connection, options=options)
     body: dict[str, Any] = server.requests[-1].body
     return body
 
@@ -71,7 +74,7 @@ async def test_options_reach_the_request(model_server: StartModelServer) -> None
     )
     assert body["generationConfig"] == {
         "mediaResolution": "MEDIA_RESOLUTION_HIGH",
-        "thinkingConfig": {"include_thoughts": True, "thinking_level": "MINIMAL"},
+        "thinkingConfig": {"includeThoughts": True, "thinkingLevel": "MINIMAL"},
     }
     names = [name for tool in body["tools"] for name in tool]
     assert sorted(names) == ["codeExecution", "fileSearch", "urlContext"]
@@ -79,14 +82,26 @@ async def test_options_reach_the_request(model_server: StartModelServer) -> None
 
 async def test_a_plain_turn_asks_for_nothing_more(model_server: StartModelServer) -> None:
     body = await _run(model_server(), turn("Speak."))
-    assert body == {"contents": [{"role": "user", "parts": [{"text": "Speak."}]}]} | (
-        {"generationConfig": {}} if "generationConfig" in body else {}
-    )
+    assert body == {"contents": [{"role": "user", "parts": [{"text": "Speak."}]}]}
+
+
+async def test_what_a_connection_adds_goes_into_what_is_there(
+    model_server: StartModelServer,
+) -> None:
+    """Key by key; the API knows each key in two forms."""
+    server = model_server()
+    extra = {"generation_config": {"topK": 3, "stopSequences": ["."]}, "cachedContent": "c/1"}
+    sampling = Sampling(temperature=0.5, extra=extra)
+    connection = connection_to(server, protocol="gemini", sampling=sampling)
+    await run_turn(bridge_adapters()[0], turn("Speak."), connection)
+    body = server.requests[-1].body
+    assert body["cachedContent"] == "c/1"
+    assert body["generationConfig"] == {"temperature": 0.5, "topK": 3, "stopSequences": ["."]}
 
 
 async def test_thinking_has_a_budget_with_older_models(model_server: StartModelServer) -> None:
     body = await _run(model_server(), turn("Speak."), model="gemini-2.5-pro", thinking_budget=0)
-    assert body["generationConfig"]["thinkingConfig"] == {"thinking_budget": 0}
+    assert body["generationConfig"]["thinkingConfig"] == {"thinkingBudget": 0}
 
 
 def test_thinking_is_bounded_in_one_way() -> None:
@@ -98,7 +113,6 @@ def test_thinking_is_bounded_in_one_way() -> None:
     ("asked", "options", "together"),
     [
         ({"tools": [LOOKUP]}, {"web_search": True}, r"\('web_search'\) and tools of the run"),
-        ({"output_schema": SCHEMA}, {"code_execution": True}, r"and an output schema"),
         ({"tools": [LOOKUP], "output_schema": SCHEMA}, {}, r"tools of the run and an output"),
     ],
 )
@@ -113,6 +127,23 @@ async def test_what_older_models_do_not_take_together_is_refused(
     assert server.calls == 0
     await _run(server, wanted, **options)
     assert server.calls == 1
+
+
+@pytest.mark.parametrize(
+    "asked", [{"output_schema": SCHEMA}, {"tools": [LOOKUP.model_copy(update={"ends_turn": True})]}]
+)
+async def test_older_models_decide_without_the_provider_s_tools(
+    model_server: StartModelServer, asked: Any
+) -> None:
+    """They take no vote beside them; newer ones do."""
+    options = {"web_search": True, "code_execution": True}
+    server = model_server(Text('{"vote": "agent1"}'))
+    wanted = turn("Vote.", call_tool=ScriptedTools(), **asked)
+    for model in ("gemini-2.5-flash", "gemini-3-pro"):
+        await _run(server, wanted, model=model, **options)
+    await _run(server, turn("Speak."), model="gemini-2.5-flash", **options)
+    told = ["googleSearch" in str(one.body.get("tools")) for one in server.requests]
+    assert told == [False, True, True]
 
 
 def test_vertex_is_refused_by_name() -> None:
@@ -137,7 +168,7 @@ async def test_media_go_as_what_they_are(
 ) -> None:
     body = await _run(model_server(Text("Seen.")), turn(Message(role="user", parts=(part,))))
     (only,) = body["contents"][0]["parts"]
-    assert only == {"inlineData": {"mime_type": sent, "data": base64.b64encode(b"x").decode()}}
+    assert only == {"inlineData": {"mimeType": sent, "data": base64.b64encode(b"x").decode()}}
 
 
 @pytest.mark.parametrize(

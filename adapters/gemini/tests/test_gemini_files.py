@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
 from massgen_bridge_gemini import bridge_adapters
 from pydantic import SecretStr
 
-from massgen_bridge import DocumentPart, Message, TextPart, UnsupportedContent, VideoPart
+from massgen_bridge import (
+    DocumentPart,
+    InputKind,
+    Message,
+    TextPart,
+    TimedOut,
+    UnsupportedContent,
+    VideoPart,
+)
 from massgen_bridge.testing.agents import ScriptedTools, collect, connection_to, make_agent, turn
 from massgen_bridge.testing.servers import Text
 
@@ -51,6 +60,19 @@ async def test_what_is_too_large_goes_ahead_and_is_deleted(model_server: StartMo
         ("POST", "/upload/v1beta/files/upload0"),
     ]
     assert paths[-1] == ("DELETE", f"/v1beta/files/{kept.file_id}")
+
+
+async def test_an_upload_that_the_provider_does_not_take_is_given_up_and_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        seen: frozenset[InputKind] = frozenset({"video", "document"})
+        to = connection_to(url, protocol="gemini", inputs=seen, timeout_s=0.4)
+        agent = make_agent(bridge_adapters()[0], {}, to)
+        with pytest.raises(TimedOut) as caught:
+            await agent.run(turn(SHOWN), collect())
+        await agent.aclose()
+    assert "the upload of a file of type 'video/mp4' (12,000,000 bytes)" in str(caught.value)
+    assert "nothing came for 0.4 s: 'timeout_s'" in str(caught.value)
 
 
 async def test_what_cannot_be_sent_ahead_is_refused(model_server: StartModelServer) -> None:

@@ -17,7 +17,9 @@ from massgen_bridge import (
     LimitReached,
     Message,
     ProtocolFailed,
+    RateLimited,
     ReasoningDelta,
+    ServerFailed,
     Source,
     TextPart,
     Truncated,
@@ -29,7 +31,7 @@ from massgen_bridge.testing.agents import (
     ScriptedTools,
     collect,
     connection_to,
-    make_agent,
+    run_turn,
     turn,
 )
 from massgen_bridge.testing.conformance import LOOKUP
@@ -66,11 +68,9 @@ async def _run(
     server: ModelServer, asked: Any = None, events: EventLog | None = None, **options: Any
 ) -> TurnResult:
     connection = connection_to(server, protocol="gemini")
-    agent = make_agent(bridge_adapters()[0], options, connection)
-    try:
-        return await agent.run(asked or turn("Speak."), events or collect())
-    finally:
-        await agent.aclose()
+    return await run_turn(
+        bridge_adapters()[0], asked or turn("Speak."), connection, events, options=options
+    )
 
 
 def _with_tools(*results: str) -> Any:
@@ -270,3 +270,66 @@ async def test_tools_of_both_sides_go_together(model_server: StartModelServer) -
     ]
     (told,) = events.of(HostedToolCall)
     assert (told.name, told.call_id, told.arguments) == ("web_search", "s1", {"queries": ["a"]})
+
+
+@pytest.mark.parametrize("ending", [{"finish": "CONTINUATION"}, {}], ids=["part", "broken"])
+async def test_an_answer_goes_on_from_its_token(
+    model_server: StartModelServer, ending: dict[str, str]
+) -> None:
+    """A long one comes in parts, and one whose stream ended too soon is not asked for anew."""
+    counted = {"promptTokenCount": 5, "candidatesTokenCount": 2}
+    first = {
+        **_said({"text": "It was "}, continuationToken="dG8=", **ending),
+        "usageMetadata": counted,
+    }
+    second = {**_said({"text": "a dark night."}, finish="STOP"), "usageMetadata": counted}
+    server, events = model_server([_stream(first), _stream(second)], strict=False), collect()
+    result = await _run(server, events=events)
+    assert result.text == events.text == "It was a dark night."
+    assert result.usage == Usage(input_tokens=10, output_tokens=4, calls=1)
+    asked, again = (request.body for request in server.requests)
+    assert again == {**asked, "continuationToken": "dG8="}
+
+
+async def test_a_token_that_leads_nowhere_is_used_once(model_server: StartModelServer) -> None:
+    server = model_server(_stream(_said({"text": "It"}, continuationToken="dG8=")), strict=False)
+    with pytest.raises(Truncated):
+        await _run(server)
+    assert server.calls == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'data:{"candidates":[{"content":{"parts":[{"text":"a\u2028b"}]},"finishReason":"STOP"}]}',
+        (
+            ': here\nevent: x\ndata: {"candidates":[{"content":\n'
+            'data: {"parts":[{"text":"a\u2028b"}]},"finishReason":"STOP"}]}\n\n'
+        ),
+    ],
+)
+async def test_events_are_read_in_every_form_that_they_may_have(
+    model_server: StartModelServer, body: str
+) -> None:
+    reply = HttpError(status=200, body=body, content_type="text/event-stream")
+    assert (await _run(model_server(reply, strict=False))).text == "a\u2028b"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('{\n "error": {\n  "code": 503,\n  "message": "Busy."\n }\n}\n', ServerFailed),
+        ('[{"error": {"code": 429, "message": "Busy."}}]', RateLimited),
+        ("data: {\n\n", ProtocolFailed),
+        ("data: 7\n\n", ProtocolFailed),
+        ('data: {"candidates": [7]}\n\n', ProtocolFailed),
+    ],
+)
+async def test_what_is_no_event_is_a_failure(
+    model_server: StartModelServer, body: str, expected: type[AgentError]
+) -> None:
+    """An error may come as JSON in the midst of a stream."""
+    reply = HttpError(status=200, body=body, content_type="text/event-stream")
+    with pytest.raises(AgentError) as caught:
+        await _run(model_server(reply, strict=False))
+    assert type(caught.value) is expected, str(caught.value)

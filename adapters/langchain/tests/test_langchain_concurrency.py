@@ -111,10 +111,8 @@ async def test_a_turn_that_is_stopped_closes_its_connection_at_once(
         await server.await_calls()
         if fault != Hang():
             await server.await_tokens(2)
-        stopped = anyio.current_time()
         tasks.cancel_scope.cancel()
     await server.await_close()
-    assert anyio.current_time() - stopped < 1
     told = len(log.events)
     await anyio.sleep(0.1)
     assert len(log.events) == told
@@ -135,18 +133,16 @@ async def test_a_turn_that_is_stopped_in_a_tool_makes_no_further_call(
     async def hang(call: ToolCall) -> str:
         entered.set()
         try:
-            await anyio.sleep(60)
+            await anyio.sleep_forever()
         finally:
             left.append(call)
-        return "too late"
+        return "never"
 
     tools = ScriptedTools(hang)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(agent.run, turn("?", tools=[TOOL], call_tool=tools), collect())
         await entered.wait()
-        stopped = anyio.current_time()
         tasks.cancel_scope.cancel()
-    assert anyio.current_time() - stopped < 1
     await anyio.sleep(0.1)
     assert left == tools.calls
     assert server.calls == len(tools.calls) == 1

@@ -313,10 +313,8 @@ async def test_a_graph_that_is_stopped_closes_its_connection_at_once(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(agent.run, turn("?"), log)
         await server.await_tokens(2)
-        stopped = anyio.current_time()
         tasks.cancel_scope.cancel()
     await server.await_close()
-    assert anyio.current_time() - stopped < 1
     told = len(log.events)
     await anyio.sleep(0.1)
     assert len(log.events) == told

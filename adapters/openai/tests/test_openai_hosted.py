@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from massgen_bridge import (
     Message,
     Source,
     TextPart,
+    TimedOut,
     Turn,
     TurnResult,
     UnsupportedContent,
@@ -252,6 +254,21 @@ async def test_a_large_document_is_uploaded_once_and_deleted_in_the_end(
         }
     await agent.aclose()
     assert server.files.files == ()
+
+
+async def test_an_upload_that_the_provider_does_not_take_is_given_up_and_named() -> None:
+    large = DocumentPart(
+        media_type="application/pdf", data=b"%PDF" + b"x" * INLINE_BYTES, name="large.pdf"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        to = connection_to(url, protocol="responses", inputs=frozenset({"document"}), timeout_s=0.4)
+        agent = make_agent(SPEC, {}, to)
+        with pytest.raises(TimedOut) as caught:
+            await agent.run(turn(Message(role="user", parts=(large,))), collect())
+        await agent.aclose()
+    assert "the upload of 'large.pdf' (8,388,612 bytes)" in str(caught.value)
+    assert "nothing came for 0.4 s: 'timeout_s'" in str(caught.value)
 
 
 def _refusal(options: dict[str, Any], protocol: Any) -> str:

@@ -38,6 +38,7 @@ from massgen_bridge.testing.agents import (
     collect,
     connection_to,
     make_agent,
+    run_turn,
     turn,
 )
 from massgen_bridge.testing.conformance import LOOKUP
@@ -61,11 +62,7 @@ async def _run(
     **connection: Any,
 ) -> TurnResult:
     to = connection_to(server, protocol="responses", **connection)
-    agent = make_agent(SPEC, options or {}, to)
-    try:
-        return await agent.run(asked, events or collect())
-    finally:
-        await agent.aclose()
+    return await run_turn(SPEC, asked, to, events, options=options)
 
 
 async def _body(start: StartModelServer, asked: Turn | None = None, **more: Any) -> dict[str, Any]:

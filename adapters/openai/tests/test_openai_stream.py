@@ -25,6 +25,7 @@ from massgen_bridge.testing.agents import (
     collect,
     connection_to,
     make_agent,
+    run_turn,
     turn,
 )
 from massgen_bridge.testing.conformance import LOOKUP
@@ -50,11 +51,9 @@ def _call(index: int | None, call_id: str | None, name: str | None, text: str) -
 
 
 async def _answer(server: Any, events: EventLog | None = None, **more: Any) -> TurnResult:
-    agent = make_agent(bridge_adapters()[0], {}, connection_to(server))
-    try:
-        return await agent.run(turn("Speak.", **more), events or collect())
-    finally:
-        await agent.aclose()
+    return await run_turn(
+        bridge_adapters()[0], turn("Speak.", **more), connection_to(server), events
+    )
 
 
 @pytest.mark.parametrize(

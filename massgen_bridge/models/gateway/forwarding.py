@@ -268,7 +268,11 @@ class Forwarding:
         if self._is_told or self._policy is None:
             return
         self._is_told = True
-        await self._policy.emit(ModelCallFinished(model=self._connection.model, usage=usage))
+        connection = self._connection
+        fallback = None if connection is self._pass.connection else connection.name
+        await self._policy.emit(
+            ModelCallFinished(model=connection.model, usage=usage, fallback=fallback)
+        )
 
     # --- what went wrong -------------------------------------------------------------------------
 

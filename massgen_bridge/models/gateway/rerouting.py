@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from massgen_bridge.models.chat_quirks import chat_as_understood
+from massgen_bridge.models.gemini_extras import gemini_merged, gemini_unmerged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from massgen_bridge.connection import Connection, ModelTraits, Protocols, Quirks
+    from massgen_bridge.connection import (
+        Connection,
+        ImageLimits,
+        ModelTraits,
+        Protocols,
+        Quirks,
+    )
 
 __all__ = ["lacking_for", "rerouted"]
 
@@ -27,7 +34,15 @@ _GEMINI_MEDIA: Final = ("inlineData", "fileData")
 # What stands there is a model's or a tool's own.
 _OPAQUE: Final = frozenset({"function_call", "functionCall", "tool_use"})
 _THOUGHTS: Final = frozenset({"reasoning", "redacted_thinking", "thinking"})
-_SAMPLING: Final = ("temperature", "top_p")
+_SAMPLING: Final[Mapping[str, str]] = {"temperature": "temperature", "top_p": "top_p"}
+_CHAT_SAMPLING: Final[Mapping[str, str]] = {**_SAMPLING, "seed": "seed"}
+_GEMINI_SETTINGS: Final = "generationConfig"
+_GEMINI_SAMPLING: Final[Mapping[str, str]] = {
+    "temperature": "temperature",
+    "top_p": "topP",
+    "seed": "seed",
+}
+_GEMINI_LIMIT: Final = "maxOutputTokens"
 _LIMITS: Final[Mapping[str, str]] = {"messages": "max_tokens", "responses": "max_output_tokens"}
 
 
@@ -39,7 +54,10 @@ def lacking_for(values: Mapping[str, Any], traits: ModelTraits) -> tuple[str, ..
         traits: What the model can do.
     """
     said = (values.get(name) for name in ("messages", "input", "contents"))
-    lacking = {kind for one in said for kind in _media(one)} - traits.inputs
+    held = [found for one in said for found in _media(one)]
+    lacking: set[str] = {kind for kind, _ in held} - traits.inputs
+    if "image" in traits.inputs:
+        lacking |= _beyond([one for kind, one in held if kind == "image"], traits.images)
     if not traits.structured and _has_schema(values):
         lacking.add("schema")
     return tuple(sorted(lacking))
@@ -58,28 +76,69 @@ def rerouted(
         other: The one that is asked instead.
         protocol: What the request is written in.
     """
-    if protocol == "gemini":  # what differs there stands deeper, and in every body
-        return dict(values)
+    if protocol == "gemini":
+        return _rerouted_gemini(values, first, other)
     ours = first.sampling.extra
     body = {name: one for name, one in values.items() if name not in ours or one != ours[name]}
     if protocol == "chat":
         body = _in_common_form(body, first.quirks)
     elif other.provider != first.provider:
         body = _without_thoughts(body)
-    for name in (*_SAMPLING, "seed") if protocol == "chat" else _SAMPLING:
-        wanted = getattr(other.sampling, name)
-        if body.get(name) in {None, getattr(first.sampling, name)}:
-            body.pop(name, None)
-            if wanted is not None:
-                body[name] = wanted
-    limit = _LIMITS.get(protocol, first.quirks.output_limit)
-    most = [body.pop(limit, None), other.sampling.max_output_tokens]
-    if known := [one for one in most if isinstance(one, int)]:
-        body[_LIMITS.get(protocol, other.quirks.output_limit)] = min(known)
+    _resample(body, first, other, _CHAT_SAMPLING if protocol == "chat" else _SAMPLING)
+    _relimit(
+        body,
+        first,
+        other,
+        name=_LIMITS.get(protocol, first.quirks.output_limit),
+        becomes=_LIMITS.get(protocol, other.quirks.output_limit),
+        is_needed=protocol == "messages",
+    )
     extra = other.sampling.extra
     if protocol == "chat":
         body = dict(chat_as_understood(body, other.quirks, kept=extra))
     return body | extra
+
+
+def _rerouted_gemini(
+    values: Mapping[str, Any], first: Connection, other: Connection
+) -> dict[str, Any]:
+    body = gemini_unmerged(values, first.sampling.extra)
+    held = body.pop(_GEMINI_SETTINGS, None)
+    settings = dict(held) if isinstance(held, dict) else {}
+    _resample(settings, first, other, _GEMINI_SAMPLING)
+    _relimit(settings, first, other, name=_GEMINI_LIMIT, becomes=_GEMINI_LIMIT)
+    if settings:
+        body[_GEMINI_SETTINGS] = settings
+    return gemini_merged(body, other.sampling.extra)
+
+
+def _resample(
+    body: dict[str, Any], first: Connection, other: Connection, names: Mapping[str, str]
+) -> None:
+    """Put the other one's sampling where the first one's stands, or nothing."""
+    for setting, name in names.items():
+        wanted = getattr(other.sampling, setting)
+        if body.get(name) in {None, getattr(first.sampling, setting)}:
+            body.pop(name, None)
+            if wanted is not None:
+                body[name] = wanted
+
+
+def _relimit(
+    body: dict[str, Any],
+    first: Connection,
+    other: Connection,
+    *,
+    name: str,
+    becomes: str,
+    is_needed: bool = False,
+) -> None:
+    """Put the other one's output limit where the first one's stands, or below the turn's own."""
+    given, wanted = body.pop(name, None), other.sampling.max_output_tokens
+    if given == first.sampling.max_output_tokens and (wanted is not None or not is_needed):
+        given = None
+    if known := [one for one in (given, wanted) if isinstance(one, int)]:
+        body[becomes] = min(known)
 
 
 def _in_common_form(body: dict[str, Any], quirks: Quirks) -> dict[str, Any]:
@@ -123,19 +182,38 @@ def _message_in_common_form(message: Any, quirks: Quirks) -> Any:
     return message
 
 
-def _media(said: Any) -> Iterator[str]:
-    """The kinds of media in what was said, each as often as it occurs."""
+def _beyond(pictures: Sequence[Mapping[str, Any]], limits: ImageLimits) -> set[str]:
+    """What of the pictures could be changed by nobody; their sizes fit all models already."""
+    most = limits.max_count
+    lacking: set[str] = set()
+    if most is not None and len(pictures) > most:
+        lacking.add(f"more than {most} image{'' if most == 1 else 's'}")
+    if not limits.urls and any(_is_address(one) for one in pictures):
+        lacking.add("address of an image")
+    return lacking
+
+
+def _is_address(picture: Mapping[str, Any]) -> bool:
+    given, source = picture.get("image_url"), picture.get("source")
+    if isinstance(source, dict):
+        return source.get("type") == "url"
+    url = given.get("url") if isinstance(given, dict) else given
+    return isinstance(url, str) and not url.startswith("data:")
+
+
+def _media(said: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The media in what was said, each with its kind."""
     if isinstance(said, list):
         for one in said:
             yield from _media(one)
     if not isinstance(said, dict) or said.get("type") in _OPAQUE or "functionCall" in said:
         return
     if (kind := _MEDIA.get(str(said.get("type")))) is not None:
-        yield kind
+        yield kind, said
         return
     for name in _GEMINI_MEDIA:
         if isinstance(held := said.get(name), dict):
-            yield _kind_of(str(held.get("mimeType")))
+            yield _kind_of(str(held.get("mimeType"))), held
     for name in ("content", "output", "parts", "functionResponse"):
         yield from _media(said.get(name))
 

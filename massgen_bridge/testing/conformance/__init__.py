@@ -13,7 +13,8 @@ for agents without a model, `ModelAgentConformance` for agents that use one. Bot
 The adapter's capabilities decide what a test asks for: what it can do has to work, and what it
 cannot do has to be refused before anything else happens. Agents with a model talk to it over their
 framework's own client and real HTTP, by way of a model server on this machine; an adapter that
-speaks several wire protocols is proven on each that there is a server for.
+speaks several wire protocols is proven on each that there is a server for. `SdkConformance` stands
+beside `ModelAgentConformance` for adapters that call a provider by the provider's own SDK.
 
 More methods exist, and all have a default: `load()` for options that are import paths,
 `question()` for agents that do not answer just anything, `long_question()` for agents whose turns
@@ -48,8 +49,10 @@ pytest.register_assert_rewrite(
             "model_rules",
             "parts",
             "pictures",
+            "recording",
             "retries",
             "rules",
+            "sdk",
             "sent",
             "stopping",
             "tool_media",
@@ -72,15 +75,24 @@ from massgen_bridge.testing.conformance._model_life import ModelLifeTests
 from massgen_bridge.testing.conformance._model_rules import ModelRuleTests
 from massgen_bridge.testing.conformance._parts import PartTests
 from massgen_bridge.testing.conformance._pictures import PictureTests
+from massgen_bridge.testing.conformance._recording import RecordingTests
 from massgen_bridge.testing.conformance._retries import RetryTests
 from massgen_bridge.testing.conformance._rules import RuleTests
+from massgen_bridge.testing.conformance._sdk import SdkTests
 from massgen_bridge.testing.conformance._stopping import StoppingTests
 from massgen_bridge.testing.conformance._tool_media import ToolMediaTests
 from massgen_bridge.testing.conformance._tools import ToolTests
 from massgen_bridge.testing.conformance._turns import LOOKUP, TurnTests
 from massgen_bridge.testing.conformance._usage import UsageTests
 
-__all__ = ["LOOKUP", "AgentConformance", "CancellationConformance", "ModelAgentConformance"]
+__all__ = [
+    "LOOKUP",
+    "AgentConformance",
+    "CancellationConformance",
+    "ModelAgentConformance",
+    "RecordingConformance",
+    "SdkConformance",
+]
 
 
 class AgentConformance(TurnTests, StoppingTests, LifeTests, RuleTests):
@@ -118,4 +130,19 @@ class CancellationConformance(CutOffTests):
 
     For further options of an adapter that the whole suite is too much for, such as a group chat of
     several members: those are cut off in a later model call with `answers_before`.
+    """
+
+
+class SdkConformance(SdkTests, RecordingTests):
+    """What an adapter promises beside that calls a provider by the provider's own SDK.
+
+    Its clients are from a `ClientPool`. Give the suite `adapter()` and `options()`; `ambient`,
+    `key_header` and `refusals()` say what is particular to the SDK and the provider.
+    """
+
+
+class RecordingConformance(RecordingTests):
+    """What every adapter promises whose calls are recorded; `SdkConformance` has it.
+
+    For agents elsewhere: in a process of their own they are recorded past the gateway.
     """

@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m massgen_bridge.testing.servers",
         description="A model server on this machine that answers by script. The model's name "
         "chooses the reply; any other name gives the default, an echo. It prints two base URLs: "
-        "for clients of OpenAI Chat Completions, and for those of Anthropic Messages or of Gemini.",
+        "for clients of OpenAI, and for those of Anthropic Messages or of Gemini.",
         epilog=f"Models: {', '.join(SCENARIOS)}. With a number in place of N: {counted}.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at")

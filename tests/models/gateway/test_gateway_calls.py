@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import openai
 import pytest
 from models.gateway.turns import (
@@ -20,7 +21,13 @@ from models.gateway.turns import (
 from massgen_bridge.agent import Limits, Usage
 from massgen_bridge.connection import Quirks
 from massgen_bridge.errors import LimitReached
-from massgen_bridge.events import ModelCallFinished, ModelCallStarted, ModelRetried
+from massgen_bridge.events import (
+    ModelCallFinished,
+    ModelCallStarted,
+    ModelRetried,
+    ModelWaiting,
+)
+from massgen_bridge.models.traffic import Traffic
 from massgen_bridge.testing.agents import TEST_KEY
 from massgen_bridge.testing.servers import (
     Drip,
@@ -257,6 +264,33 @@ async def test_a_turn_makes_no_more_calls_than_it_may(turns: Turns) -> None:
                 await ask(inner)
     assert failed.value.code == "massgen_bridge_limit"
     assert server.calls == 2
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_quota_that_is_used_up_is_waited_for_by_the_agents_behind_it(
+    turns: Turns, *, streamed: bool
+) -> None:
+    told = {"limit": "1", "remaining": "0", "reset": "50s"}
+    spent = tuple((f"x-ratelimit-{what}-requests", said) for what, said in told.items())
+    waits: list[ModelWaiting] = []
+    scope, traffic = anyio.CancelScope(), Traffic(name="main")
+
+    async def heard(event: TurnEvent, /) -> None:
+        if isinstance(event, ModelWaiting):
+            waits.append(event)
+            scope.cancel()
+
+    with ModelServer(Text("Tea.", headers=spent)) as server:
+        async with (
+            turns.admit(at(server), agent_id="ada", traffic=traffic) as first,
+            turns.admit(at(server), agent_id="lin", traffic=traffic, emit=heard) as second,
+            openai_client(first) as client,
+        ):
+            await client.chat.completions.create(model="m", messages=QUESTION, stream=streamed)
+            with scope:
+                await ask(second)
+    assert [one.reason for one in waits] == ["provider"]
+    assert server.calls == 1
 
 
 async def test_a_call_that_no_budget_is_left_for_is_not_made(turns: Turns) -> None:

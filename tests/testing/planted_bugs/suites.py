@@ -16,6 +16,7 @@ from testing.planted_bugs import (
     wrong_content,
     wrong_failures,
     wrong_plain,
+    wrong_sdk,
     wrong_stops,
     wrong_tools,
     wrong_words,
@@ -24,10 +25,14 @@ from testing.planted_bugs.faithful import Faithful
 from testing.planted_bugs.wrong_plain import Plain
 
 from massgen_bridge import AdapterSpec
-from massgen_bridge.testing.conformance import AgentConformance, ModelAgentConformance
+from massgen_bridge.testing.conformance import (
+    AgentConformance,
+    ModelAgentConformance,
+    SdkConformance,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from massgen_bridge import Agent, AgentContext
 
@@ -65,8 +70,8 @@ class Case:
     faithful: str
 
 
-class WrapperSuite(ModelAgentConformance):
-    """The suite for agents of a real adapter, seen through a wrapper."""
+class _Wrapped:
+    """A real adapter, whose agents are seen through a wrapper."""
 
     real: ClassVar[AdapterSpec]
     wrapper: ClassVar[type[Faithful]]
@@ -82,6 +87,16 @@ class WrapperSuite(ModelAgentConformance):
 
     def options(self) -> dict[str, Any]:
         return {}
+
+
+class WrapperSuite(_Wrapped, ModelAgentConformance):
+    """The suite for agents of a real adapter."""
+
+
+class SdkSuite(_Wrapped, SdkConformance):
+    """The suite for what its SDK does."""
+
+    ambient: ClassVar[Mapping[str, str]] = {"AMBIENT": "ambient"}
 
 
 class PlainSuite(AgentConformance):
@@ -139,11 +154,23 @@ def _cases() -> Iterator[Case]:
             suite = _wrapped(agent, kind, tests)
             for test in tests:
                 yield Case(agent=agent, test=test, wrong=suite, faithful=faithful)
+    yield from _sdk_cases()
     faithful = _plain(Plain, chain.from_iterable(one.caught_by for one in wrong_plain.WRONG))
     for plain in wrong_plain.WRONG:
         suite = _plain(plain, plain.caught_by)
         for test in plain.caught_by:
             yield Case(agent=plain, test=test, wrong=suite, faithful=faithful)
+
+
+def _sdk_cases() -> Iterator[Case]:
+    real = _REAL[_FIRST]
+    tests = chain.from_iterable(one.caught_by for one in wrong_sdk.WRONG)
+    faithful = _suite(SdkSuite, "TestFaithfulSdk", tests, real=real, wrapper=Faithful)
+    for agent in wrong_sdk.WRONG:
+        name = f"Test{agent.__name__}"
+        suite = _suite(SdkSuite, name, agent.caught_by, real=real, wrapper=agent)
+        for test in agent.caught_by:
+            yield Case(agent=agent, test=test, wrong=suite, faithful=faithful)
 
 
 def _tests(agent: type[Faithful], kind: str) -> tuple[str, ...]:

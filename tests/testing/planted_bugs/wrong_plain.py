@@ -295,7 +295,7 @@ class LeavesATask(Plain):
     caught_by = (_NOTHING_LEFT,)
 
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
-        self.task = asyncio.get_running_loop().create_task(asyncio.sleep(6))
+        self.task = asyncio.get_running_loop().create_task(asyncio.sleep(600))
         return await super().run(turn, emit)
 
 
@@ -305,7 +305,7 @@ class LeavesAThread(Plain):
     caught_by = (_NOTHING_LEFT,)
 
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
-        threading.Thread(target=threading.Event().wait, args=(6,), daemon=True).start()
+        threading.Thread(target=threading.Event().wait, args=(600,), daemon=True).start()
         return await super().run(turn, emit)
 
 
@@ -326,7 +326,8 @@ class LeavesAProcess(Plain):
     started: ClassVar[list[Any]] = []  # or Python warns of them
 
     async def run(self, turn: Turn, emit: Emit) -> TurnResult:
-        wait = [sys.executable, "-S", "-c", "import time; time.sleep(6)"]
+        code = "import os, time\nhost = os.getppid()\nwhile os.getppid() == host: time.sleep(0.5)"
+        wait = [sys.executable, "-S", "-c", code]
         self.started.append(await anyio.to_thread.run_sync(subprocess.Popen, wait))
         return await super().run(turn, emit)
 

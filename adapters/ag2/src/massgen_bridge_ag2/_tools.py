@@ -20,30 +20,10 @@ from massgen_bridge import (
     ToolDefinition,
     ToolResult,
 )
+from massgen_bridge.adapting import HAND_OFF, hand_off_tool, not_called
 from massgen_bridge_ag2._calls import Course
 
-__all__ = ["HAND_OFF", "TurnTools", "hand_off_tool"]
-
-HAND_OFF = "hand_off"
-"""The tool by which a member of a group gives the word to another."""
-
-
-def hand_off_tool(targets: Sequence[str]) -> ToolDefinition:
-    """The tool by which a member gives the word to one of `targets`."""
-    return ToolDefinition(
-        name=HAND_OFF,
-        description="Let another member of the group speak next, in place of whose turn it is.",
-        input_schema={
-            "type": "object",
-            "properties": {
-                "to": {"type": "string", "enum": list(targets), "description": "Who speaks next."},
-                "reason": {"type": "string", "description": "Why, for that member."},
-            },
-            "required": ["to"],
-            "additionalProperties": False,
-        },
-        ends_turn=True,
-    )
+__all__ = ["TurnTools"]
 
 
 class TurnTools(Tool):
@@ -78,7 +58,10 @@ class TurnTools(Tool):
         self._course = course
         self._emit = emit
         self._targets = targets
-        self.definitions = (*definitions, *([hand_off_tool(targets)] if targets else []))
+        self.definitions = (
+            *definitions,
+            *([hand_off_tool(targets, ends_turn=True)] if targets else []),
+        )
         self.calls: dict[str, ToolCall] = {}
         self.results: dict[str, ToolResult] = {}
         self.handoff: tuple[str, str] | None = None
@@ -123,7 +106,7 @@ class TurnTools(Tool):
     async def _result(self, call: ToolCall) -> ToolResult:
         course = self._course
         if self.done or course.failure is not None:
-            return _failed(call, "not called: the turn had ended")
+            return not_called(call)
         await self._emit(ToolCallStarted(call=call))
         if call.name == HAND_OFF and self._targets:
             result = self._hand_off(call)

@@ -103,11 +103,11 @@ class CodeRunner:
         return await self._ended(process)
 
     async def _ended(self, process: Process) -> tuple[int, str]:
-        assert process.stdout is not None  # noqa: S101 - narrows: it is a pipe
         output = bytearray()
         try:
             with anyio.move_on_after(self._timeout_s) as time:
-                await _read(process.stdout, output)
+                if process.stdout is not None:
+                    await _read(process.stdout, output)
                 await process.wait()
         finally:
             with contextlib.suppress(ProcessLookupError):

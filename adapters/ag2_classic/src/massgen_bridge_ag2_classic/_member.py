@@ -11,15 +11,20 @@ from typing import Any
 from autogen import Agent, ConversableAgent, UpdateSystemMessage
 from autogen.agentchat.group import ContextVariables
 
-from massgen_bridge import Message, TextPart, ToolCall, ToolDefinition, ToolResult
-from massgen_bridge.adapting import ChatAnswer, chat_assistant, chat_messages, chat_tools
+from massgen_bridge import Message, TextPart, ToolCall, ToolResult
+from massgen_bridge.adapting import (
+    HAND_OFF,
+    ChatAnswer,
+    chat_assistant,
+    chat_messages,
+    chat_tools,
+    hand_off_tool,
+    not_called,
+)
 from massgen_bridge_ag2_classic._code import CodeRunner
 from massgen_bridge_ag2_classic._running import Running
 
-__all__ = ["HAND_OFF", "Member", "Role", "never"]
-
-HAND_OFF = "hand_off"
-"""The tool by which a member of a group gives the word to another."""
+__all__ = ["Member", "Role", "never"]
 
 
 def never(_message: Mapping[str, Any]) -> bool:
@@ -109,7 +114,7 @@ class Member(ConversableAgent):
         self._request = dict(request)
         self._handoffs = handoffs
         if handoffs:
-            tools = chat_tools([_hand_off_tool(handoffs)])
+            tools = chat_tools([hand_off_tool(handoffs)])
             self._request["tools"] = [*self._request.get("tools", ()), *tools]
 
     def generate_reply(
@@ -143,11 +148,11 @@ class Member(ConversableAgent):
                 talk += self._called(answer)
                 if self._running.ended or self.handoff is not None:
                     return answer.text
-            elif self._runs_code(answer, runs):
+            elif (code := self._code_to_run(answer, runs)) is not None:
                 runs += 1
-                talk += self._run(answer.text)
+                talk += self._run(code, answer.text)
             else:
-                return self._text()
+                return self._text(answer)
 
     def _by_person(self, reply: Any) -> str:
         text = str(reply["content"] if isinstance(reply, dict) else reply)
@@ -155,11 +160,10 @@ class Member(ConversableAgent):
         self._running.stop_reason = "end"
         return text
 
-    def _text(self) -> str:
-        assert self._answer is not None  # noqa: S101 - narrows: the model has just answered
-        self._running.history.append(self._message(self._answer.text))
-        self._running.stop_reason = self._answer.stop_reason
-        return self._answer.text
+    def _text(self, answer: ChatAnswer) -> str:
+        self._running.history.append(self._message(answer.text))
+        self._running.stop_reason = answer.stop_reason
+        return answer.text
 
     def _message(self, text: str, calls: Sequence[ToolCall] = ()) -> Message:
         said = (TextPart(text=text),) if text else ()
@@ -180,7 +184,7 @@ class Member(ConversableAgent):
 
     def _result(self, call: ToolCall) -> ToolResult:
         if self._running.ended or self.handoff is not None:
-            return _given(call, "not called: the turn had ended", is_error=True)
+            return not_called(call)
         if call.name != HAND_OFF or not self._handoffs:
             return self._running.call_tool(call, source=self.role.source)
         return self._running.own_tool(call, partial(self._hand_over, call), source=self.role.source)
@@ -197,15 +201,14 @@ class Member(ConversableAgent):
 
     # --- code -------------------------------------------------------------------------------------
 
-    def _runs_code(self, answer: ChatAnswer, runs: int) -> bool:
+    def _code_to_run(self, answer: ChatAnswer, runs: int) -> CodeRunner | None:
+        """What runs the code in an answer; None where there is none to run."""
         code = self.role.code
         whole = answer.stop_reason == "end" and runs < self.role.max_runs
-        return code is not None and whole and bool(code.blocks(answer.text))
+        return code if code is not None and whole and code.blocks(answer.text) else None
 
-    def _run(self, text: str) -> list[dict[str, Any]]:
+    def _run(self, code: CodeRunner, text: str) -> list[dict[str, Any]]:
         """Run the code in an answer, and give what the model is to see of it."""
-        code = self.role.code
-        assert code is not None  # noqa: S101 - narrows: there is some to run
         blocks = code.blocks(text)
         call = code.call(blocks)
         self._running.history.append(self._message(text, (call,)))
@@ -236,22 +239,6 @@ class _Client:
     def extract_text_or_completion_object(self, answer: ChatAnswer) -> list[str]:
         """The text of an answer; its tool calls go another way."""
         return [answer.text]
-
-
-def _hand_off_tool(targets: Sequence[str]) -> ToolDefinition:
-    return ToolDefinition(
-        name=HAND_OFF,
-        description="Let another member of the group speak next, in place of whose turn it is.",
-        input_schema={
-            "type": "object",
-            "properties": {
-                "to": {"type": "string", "enum": list(targets), "description": "Who speaks next."},
-                "reason": {"type": "string", "description": "Why, for that member."},
-            },
-            "required": ["to"],
-            "additionalProperties": False,
-        },
-    )
 
 
 def _given(call: ToolCall, content: str, *, is_error: bool = False) -> ToolResult:

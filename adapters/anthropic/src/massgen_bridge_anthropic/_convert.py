@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, assert_never
 
 import anthropic
@@ -24,7 +25,7 @@ from massgen_bridge import (
     UnsupportedContent,
     VideoPart,
 )
-from massgen_bridge.adapting import check_input, misplaced_part, only_text
+from massgen_bridge.adapting import check_input, misplaced_part, only_text, two_sided
 
 __all__ = ["blocks_of", "conversation", "output_format", "tool_results", "tool_use", "wire_tools"]
 
@@ -59,26 +60,10 @@ def conversation(
         UnsupportedContent: A part cannot be carried, or the history does not begin with a user's
             message.
     """
-    system: list[str] = []
-    sides: list[tuple[str, list[Block]]] = []
-    for message in messages:
-        if message.role == "system":
-            system.append(only_text(message, carrier=_CARRIER))
-            continue
-        side = "assistant" if message.role == "assistant" else "user"
-        blocks = list(_blocks(message, inputs))
-        if sides and sides[-1][0] == side:
-            sides[-1][1].extend(blocks)
-        elif blocks:
-            sides.append((side, blocks))
-    if not sides or sides[0][0] != "user":
-        raise UnsupportedContent(
-            f"{_CARRIER} carries no history that begins with "
-            f"{'an assistant message' if sides else 'nothing'}; begin it with a user message that "
-            "says or shows something"
-        )
+    blocks = partial(_blocks, inputs=inputs)
+    system, sides = two_sided(messages, blocks, carrier=_CARRIER, model_side="assistant")
     prompt = "\n\n".join(text for text in system if text.strip())
-    return prompt, [{"role": side, "content": _content(blocks)} for side, blocks in sides]
+    return prompt, [{"role": side, "content": _content(said)} for side, said in sides]
 
 
 def _content(blocks: list[Block]) -> str | list[Block]:

@@ -26,18 +26,25 @@ _INPUTS: frozenset[InputKind] = frozenset({"image"})
 def _create(context: AgentContext) -> Agent:
     prepare(context.workspace)
     options: CrewAIOptions = context.options
+    agent = _made(context, options)
+    from massgen_bridge_crewai._flows import settle_flows  # noqa: PLC0415 - heavy
+
+    settle_flows()
+    return agent
+
+
+def _made(context: AgentContext, options: CrewAIOptions) -> Agent:
     if options.path is None and context.connection is None:
         raise ConfigError(
             f"agent {context.agent_id!r}: an agent of kind 'crewai' needs either `model`, to make "
             "a CrewAI agent or crew of it, or `crew` or `flow`, the import path of your own"
         )
-    if options.is_group:
+    if options.is_group or context.connection is None:
         from massgen_bridge_crewai._group_agent import GroupAgent  # noqa: PLC0415 - heavy
 
         return GroupAgent(context)
     from massgen_bridge_crewai._model_agent import ModelAgent  # noqa: PLC0415 - heavy
 
-    assert context.connection is not None  # noqa: S101 - narrows: it was looked at above
     return ModelAgent(context, context.connection)
 
 

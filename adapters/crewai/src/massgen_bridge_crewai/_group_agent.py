@@ -36,7 +36,7 @@ from massgen_bridge_crewai._llm import BridgeLLM
 from massgen_bridge_crewai._models import Models
 from massgen_bridge_crewai._nobody import Nobody
 from massgen_bridge_crewai._options import CrewAIOptions
-from massgen_bridge_crewai._running import Running
+from massgen_bridge_crewai._running import ModelAccess, Running
 from massgen_bridge_crewai._sources import Source
 from massgen_bridge_crewai._watch import Watcher
 
@@ -51,13 +51,12 @@ class GroupAgent:
         self._options: CrewAIOptions = context.options
         self._workspace = context.workspace
         self._models = None if context.connection is None else Models(context, context.connection)
-        self._files: CrewFiles | None = None
-        self._source: Source | None = None
         self._lock = anyio.Lock()
         options = self._options
+        self._source: CrewFiles | Source
         if options.agents is not None and options.tasks is not None:
             self._where = "the crew"
-            self._files = CrewFiles(
+            self._source = CrewFiles(
                 context.base_dir / options.agents,
                 context.base_dir / options.tasks,
                 hierarchical=options.process == "hierarchical",
@@ -86,13 +85,14 @@ class GroupAgent:
                 agent_id=self._agent_id,
             )
         question = as_text(turn.messages, carrier="a crew or flow")
-        model = None if self._models is None else await self._models.access(turn)
-        running = Running(turn=turn, emit=emit, model=model)
+        access = None if self._models is None else await self._models.access(turn)
+        running = Running(turn=turn, emit=emit)
         async with AsyncExitStack() as stack:
-            if self._source is not None and self._source.is_shared:
+            if isinstance(self._source, Source) and self._source.is_shared:
                 await stack.enter_async_context(self._lock)
             made: list[Any] = []
-            output = await running.drive(functools.partial(self._prepare, running, question, made))
+            work = functools.partial(self._prepare, running, access, question, made)
+            output = await running.drive(work)
             if (key := self._options.output_key) is not None:
                 output = self._picked(made[0], key)
         return self._result(running, output)
@@ -104,18 +104,23 @@ class GroupAgent:
 
     def _check_model(self) -> None:
         if self._options.models == "gateway" and self._models is None:
-            raise ConfigError(
-                f"agent {self._agent_id!r}: {self._where} is to use the agent's model; say which, "
-                "with `model`"
-            )
+            raise self._without_model()
+
+    def _without_model(self) -> ConfigError:
+        return ConfigError(
+            f"agent {self._agent_id!r}: {self._where} is to use the agent's model; say which, "
+            "with `model`"
+        )
 
     # --- in the turn's thread ---------------------------------------------------------------------
 
-    def _prepare(self, running: Running, question: str, kept: list[Any]) -> Callable[[], Any]:
+    def _prepare(
+        self, running: Running, access: ModelAccess | None, question: str, kept: list[Any]
+    ) -> Callable[[], Any]:
         quiet()
         set_provider(Nobody(running))
         options = self._options
-        made = self._made(running)
+        made = self._made(functools.partial(self._llm, running, access))
         kept.append(made)
         inputs = (flow_inputs if isinstance(made, Flow) else crew_inputs)(
             made, question, given=options.inputs, key=options.input_key, where=self._where
@@ -125,19 +130,22 @@ class GroupAgent:
             enable_agent_streaming(getattr(made, "agents", ()))
         return Watcher(running).watched(functools.partial(made.kickoff, inputs=inputs))
 
-    def _made(self, running: Running) -> Any:
-        if self._files is not None:
-            return self._files.crew(self._llm(running), self._workspace)
-        assert self._source is not None  # noqa: S101 - narrows: one of both was made
-        made = self._source.get(functools.partial(self._llm, running))
+    def _made(self, new_llm: Callable[[], BridgeLLM]) -> Any:
+        if isinstance(self._source, CrewFiles):
+            return self._source.crew(new_llm(), self._workspace)
+        made = self._source.get(new_llm)
         if isinstance(made, Crew) and self._source.is_shared:
             made = made.copy()  # CrewAI's own way of doing several runs of one crew
         if isinstance(made, Crew) and self._options.models == "gateway":
-            _redirect(made, self._llm(running))
+            _redirect(made, new_llm())
         return made
 
-    def _llm(self, running: Running) -> BridgeLLM:
-        return BridgeLLM.of(running, max_tokens_parameter=self._options.max_tokens_parameter)
+    def _llm(self, running: Running, access: ModelAccess | None) -> BridgeLLM:
+        if access is None:
+            raise self._without_model()
+        return BridgeLLM.of(
+            running, access, max_tokens_parameter=self._options.max_tokens_parameter
+        )
 
     # --- what came of it --------------------------------------------------------------------------
 

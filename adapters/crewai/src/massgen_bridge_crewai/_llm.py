@@ -12,7 +12,7 @@ from pydantic import BaseModel, PrivateAttr
 
 from massgen_bridge import ModelTraits, ProtocolFailed, ToolCall, UnsupportedContent
 from massgen_bridge.adapting import ChatAnswer, chat_response_format, chat_settings
-from massgen_bridge_crewai._running import Running, TurnOver
+from massgen_bridge_crewai._running import ModelAccess, Running, TurnOver
 
 __all__ = ["BridgeLLM", "wire_call"]
 
@@ -29,19 +29,22 @@ class BridgeLLM(BaseLLM):
 
     llm_type: str = "massgen-bridge"
     _running: Running = PrivateAttr()
+    _access: ModelAccess = PrivateAttr()
     _max_tokens_parameter: Any = PrivateAttr(default="auto")
 
     @classmethod
-    def of(cls, running: Running, *, max_tokens_parameter: str = "auto") -> Self:
+    def of(
+        cls, running: Running, access: ModelAccess, *, max_tokens_parameter: str = "auto"
+    ) -> Self:
         """The model of a turn.
 
         Args:
-            running: The turn; it has a way to a model.
+            running: The turn.
+            access: The way to the model.
             max_tokens_parameter: The request parameter that limits the output.
         """
-        assert running.model is not None  # noqa: S101 - narrows
-        llm = cls(model=running.model.connection.model, provider="massgen-bridge")
-        llm._running = running
+        llm = cls(model=access.connection.model, provider="massgen-bridge")
+        llm._running, llm._access = running, access
         llm._max_tokens_parameter = max_tokens_parameter
         return llm
 
@@ -65,8 +68,7 @@ class BridgeLLM(BaseLLM):
 
     @property
     def _traits(self) -> ModelTraits:
-        assert self._running.model is not None  # noqa: S101 - narrows: `of` has looked
-        return self._running.model.connection.traits
+        return self._access.connection.traits
 
     # --- calls ------------------------------------------------------------------------------------
 
@@ -96,7 +98,7 @@ class BridgeLLM(BaseLLM):
             TurnOver: The call failed, or may not be made.
         """
         request = self._request(messages, tools, response_model)
-        answer = self._running.ask(request, _name(from_agent))
+        answer = self._running.ask(self._access, request, _name(from_agent))
         self._count(answer)
         if answer.calls and answer.stop_reason != "refusal":
             if not available_functions:
@@ -110,7 +112,9 @@ class BridgeLLM(BaseLLM):
                 from_agent=from_agent,
             )
         if not answer.text:
-            self._fail(ProtocolFailed(f"{self._where}: the model gave an empty answer to CrewAI"))
+            self._fail(
+                ProtocolFailed(f"{self._access.where}: the model gave an empty answer to CrewAI")
+            )
         return self._validate_structured_output(answer.text, response_model)
 
     async def acall(self, *args: Any, **kwargs: Any) -> Any:
@@ -123,8 +127,7 @@ class BridgeLLM(BaseLLM):
         tools: Sequence[Mapping[str, Any]] | None,
         response_model: type[BaseModel] | None,
     ) -> dict[str, Any]:
-        assert self._running.model is not None  # noqa: S101 - narrows: `of` has looked
-        connection = self._running.model.connection
+        connection = self._access.connection
         if isinstance(messages, str):
             messages = [{"role": "user", "content": messages}]
         request: dict[str, Any] = {
@@ -148,7 +151,8 @@ class BridgeLLM(BaseLLM):
         if message.get("files"):
             self._fail(
                 UnsupportedContent(
-                    f"{self._where}: files of a crew cannot be carried; leave out `input_files`"
+                    f"{self._access.where}: files of a crew cannot be carried; leave out "
+                    "`input_files`"
                 )
             )
         return {key: message[key] for key in _WIRE_KEYS if key in message}
@@ -156,11 +160,6 @@ class BridgeLLM(BaseLLM):
     def _fail(self, error: Exception) -> None:
         self._running.fail(error)
         raise TurnOver
-
-    @property
-    def _where(self) -> str:
-        assert self._running.model is not None  # noqa: S101 - narrows: `of` has looked
-        return self._running.model.where
 
     def _count(self, answer: ChatAnswer) -> None:
         """Let CrewAI's own figures be right, too."""

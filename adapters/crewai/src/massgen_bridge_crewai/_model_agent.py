@@ -17,7 +17,6 @@ from massgen_bridge import (
     Message,
     ProtocolFailed,
     TextPart,
-    ToolResult,
     Turn,
     TurnResult,
 )
@@ -25,12 +24,13 @@ from massgen_bridge.adapting import (
     ChatAnswer,
     chat_messages,
     check_traits,
+    not_called,
     structured_answer,
 )
 from massgen_bridge_crewai._console import quiet
 from massgen_bridge_crewai._models import Models
 from massgen_bridge_crewai._options import CrewAIOptions
-from massgen_bridge_crewai._running import Running
+from massgen_bridge_crewai._running import ModelAccess, Running
 from massgen_bridge_crewai._single import AgentLLM, HistoryPrompt, turn_tools
 
 __all__ = ["ModelAgent"]
@@ -55,19 +55,22 @@ class ModelAgent:
             turn, self._connection.traits, where=self._models.where, agent_id=self._agent_id
         )
         messages = self._with_persona(chat_messages(turn.messages, self._connection.traits.inputs))
-        running = Running(turn=turn, emit=emit, model=await self._models.access(turn))
-        await running.drive(lambda: self._prepare(running, messages))
+        access = await self._models.access(turn)
+        running = Running(turn=turn, emit=emit)
+        await running.drive(lambda: self._prepare(running, access, messages))
         return self._result(running)
 
     async def aclose(self) -> None:
         """Give back the client."""
         await self._models.aclose()
 
-    def _prepare(self, running: Running, messages: list[dict[str, Any]]) -> Callable[[], object]:
+    def _prepare(
+        self, running: Running, access: ModelAccess, messages: list[dict[str, Any]]
+    ) -> Callable[[], object]:
         quiet()
         set_provider(HistoryPrompt(messages))
         options = self._options
-        llm = AgentLLM.of(running, max_tokens_parameter=options.max_tokens_parameter)
+        llm = AgentLLM.of(running, access, max_tokens_parameter=options.max_tokens_parameter)
         tools = turn_tools(running)
         llm.offer(
             {name: tool.name for name, tool in tools.items()},
@@ -109,14 +112,7 @@ class ModelAgent:
             history.append(_message(answer))
             if calls := history[-1].tool_calls:
                 results = tuple(
-                    running.results.get(call.call_id)
-                    or ToolResult(
-                        call_id=call.call_id,
-                        name=call.name,
-                        content="not called: the turn had ended",
-                        is_error=True,
-                    )
-                    for call in calls
+                    running.results.get(call.call_id) or not_called(call) for call in calls
                 )
                 history.append(Message(role="tool", parts=results))
         if not running.answers:

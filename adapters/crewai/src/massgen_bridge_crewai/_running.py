@@ -94,7 +94,6 @@ class Running:
     Attributes:
         turn: The turn.
         emit: Takes its events.
-        model: The way to the model; None for objects that have models of their own.
         answers: What the model said, in order.
         results: What the turn's tools gave, by call id.
         failure: Why the turn fails, whatever CrewAI makes of it.
@@ -106,7 +105,6 @@ class Running:
 
     turn: Turn
     emit: Emit
-    model: ModelAccess | None = None
     answers: list[ChatAnswer] = field(default_factory=list)
     results: dict[str, ToolResult] = field(default_factory=dict)
     failure: Exception | None = None
@@ -162,17 +160,18 @@ class Running:
         if self._stopped or self.ended or self.failure is not None:
             raise TurnOver
 
-    def ask(self, request: dict[str, Any], source: str | None) -> ChatAnswer:
+    def ask(self, model: ModelAccess, request: dict[str, Any], source: str | None) -> ChatAnswer:
         """Make one model call.
 
         Args:
+            model: The way to the model.
             request: The body.
             source: The member who asks; None for the agent itself.
 
         Raises:
             TurnOver: It failed, or may not be made.
         """
-        return self._in_loop(lambda: self._ask(request, source))
+        return self._in_loop(lambda: self._ask(model, request, source))
 
     def call_tool(self, call: ToolCall) -> ToolResult:
         """Call one of the turn's tools.
@@ -196,25 +195,25 @@ class Running:
 
     def _in_loop(self, work: Callable[[], Awaitable[T]]) -> T:
         self.go_on()
-        outcome = self._tried(work)
+        # Without a portal nothing is under way yet.
+        outcome = None if self._portal is None else self._tried(self._portal, work)
         if not outcome:
             # Raised here, so that it has no context: CrewAI looks there for reasons to try again.
             raise TurnOver
         return outcome[0]
 
-    def _tried(self, work: Callable[[], Awaitable[T]]) -> tuple[T] | None:
-        assert self._portal is not None  # noqa: S101 - narrows: `drive` has set it
+    def _tried(self, portal: BlockingPortal, work: Callable[[], Awaitable[T]]) -> tuple[T] | None:
         try:
-            return (self._portal.call(work),)
+            return (portal.call(work),)
         except Exception as error:  # noqa: BLE001 - kept, and raised again in the turn's own task
             self.fail(error)
             return None
 
     # --- done in the event loop -------------------------------------------------------------------
 
-    async def _ask(self, request: dict[str, Any], source: str | None) -> ChatAnswer:
-        model = self.model
-        assert model is not None  # noqa: S101 - narrows: only the bridge's own LLM asks
+    async def _ask(
+        self, model: ModelAccess, request: dict[str, Any], source: str | None
+    ) -> ChatAnswer:
         await self._tell_all()
         self.count_model_call()
         emit = self.emit if source is None else _from_member(self.emit, source)

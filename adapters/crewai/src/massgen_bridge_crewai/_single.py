@@ -93,7 +93,7 @@ class AgentLLM(BridgeLLM):
         if turn.output_schema is not None:
             extra["response_format"] = chat_response_format(turn.output_schema)
         # What the connection says as `sampling.extra` goes over everything else.
-        answer = self._running.ask(extra | request, None)
+        answer = self._running.ask(self._access, extra | request, None)
         self._count(answer)
         if answer.calls and answer.stop_reason != "refusal":
             self._remember(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,8 @@ class Source:
         self._kind = kind
         self.is_shared = isinstance(found, kind)
         self._source = found
+        self._making = threading.Lock()
+        self._was_made = False
         if not self.is_shared:
             name = kind.__name__
             self._source = OwnFactory(
@@ -62,7 +65,16 @@ class Source:
         """
         if not isinstance(self._source, OwnFactory):
             return self._source
-        made = self._source.make(dict.fromkeys(_OF_MODEL, model))
+        # Of the first object, CrewAI writes into its class: no other may be made meanwhile.
+        with self._making:
+            if not self._was_made:
+                made = self._make(self._source, model)
+                self._was_made = True
+                return made
+        return self._make(self._source, model)
+
+    def _make(self, source: OwnFactory, model: Callable[[], object]) -> Any:
+        made = source.make(dict.fromkeys(_OF_MODEL, model))
         if not isinstance(made, self._kind) and callable(maker := getattr(made, "crew", None)):
             with own_code(self._option):
                 made = maker()  # an instance of a class made with @CrewBase

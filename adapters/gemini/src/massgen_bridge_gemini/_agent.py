@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from google.genai import types
+import httpx2
+from google.genai import errors
 
 from massgen_bridge import (
     AgentContext,
@@ -18,19 +19,18 @@ from massgen_bridge import (
     Turn,
     UnsupportedContent,
 )
-from massgen_bridge.adapting import ModelLoop, check_room
-from massgen_bridge_gemini._clients import CLIENTS, GeminiClient, own_options, streamed
+from massgen_bridge.adapting import ModelLoop, check_room, gemini_merged
+from massgen_bridge_gemini._clients import CLIENTS, GeminiClient, streamed
 from massgen_bridge_gemini._convert import conversation, declarations, tool_results
 from massgen_bridge_gemini._files import ROOM, Files, inline_media
 from massgen_bridge_gemini._options import GeminiOptions, ImageGeneration
-from massgen_bridge_gemini._stream import Answer, read_answer
+from massgen_bridge_gemini._stream import Answer, Reading
 
 __all__ = ["GeminiAgent"]
 
 # Models before Gemini 3 take fewer things together.
 _OLD = re.compile(r"(models/)?gemini-[12](\.|-|$)")
 _VERTEX = "aiplatform.googleapis.com"
-_JSON = "application/json"
 
 
 class GeminiAgent(ModelLoop[GeminiClient, Answer]):
@@ -48,7 +48,9 @@ class GeminiAgent(ModelLoop[GeminiClient, Answer]):
                 "key of its own"
             )
         self._options: GeminiOptions = context.options
-        self._files = Files(lambda: self.client_for(self.connection))
+        self._files = Files(
+            lambda: self.client_for(self.connection), ready_s=self.connection.timeout_s
+        )
         self._is_old = _OLD.match(self.connection.model) is not None
 
     def first_request(self, turn: Turn) -> dict[str, Any]:
@@ -63,29 +65,19 @@ class GeminiAgent(ModelLoop[GeminiClient, Answer]):
         system, contents = conversation(
             turn.messages, connection.traits.inputs, beside=self._is_old
         )
-        sampling = connection.sampling
-        settings: dict[str, Any] = {
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "seed": sampling.seed,
-            "max_output_tokens": turn.limits.max_output_tokens or sampling.max_output_tokens,
-            "system_instruction": system or None,
-        }
-        config = {name: value for name, value in settings.items() if value is not None}
-        config |= self._settings()
-        if turn.output_schema is not None:
-            config["response_mime_type"] = _JSON
-            config["response_json_schema"] = turn.output_schema
-        hosted = list(self._hosted_tools())
+        request: dict[str, Any] = {"contents": contents}
+        if system:
+            request["systemInstruction"] = {"role": "user", "parts": [{"text": system}]}
+        if generation := self._generation(turn):
+            request["generationConfig"] = generation
+        hosted = [] if self._decides(turn) else list(self._hosted_tools())
         if turn.tools:
-            config["tools"] = [declarations(turn.tools), *hosted]
-            # The host calls tools; the SDK would say that it cannot.
-            config["automatic_function_calling"] = {"disable": True}
+            request["tools"] = [declarations(turn.tools), *hosted]
             if hosted:
-                config["tool_config"] = types.ToolConfig(include_server_side_tool_invocations=True)
+                request["toolConfig"] = {"includeServerSideToolInvocations": True}
         elif hosted:
-            config["tools"] = hosted
-        return {"contents": contents, "config": config}
+            request["tools"] = hosted
+        return request
 
     async def send_ahead(self, request: dict[str, Any], connection: Connection) -> None:
         """Upload media that a request has no room for.
@@ -102,28 +94,31 @@ class GeminiAgent(ModelLoop[GeminiClient, Answer]):
     async def ask(
         self, client: GeminiClient, request: dict[str, Any], emit: Emit, connection: Connection
     ) -> Answer:
-        """Send one request and read its answer."""
-        options = None if connection is self.connection else own_options(connection)
-        if extra := connection.sampling.extra:
-            options = (options or types.HttpOptions()).model_copy(update={"extra_body": extra})
-        given = request["config"]
-        config: types.GenerateContentConfig | None = None
-        if given or options is not None:  # what there is, the SDK copies more than once
-            config = types.GenerateContentConfig(**given, http_options=options)
-        async with streamed(
-            client,
-            model=connection.model,
-            contents=request["contents"],
-            config=config,
-        ) as responses:
-            return await read_answer(responses, emit)
+        """Send one request and read its answer, where need be by further requests.
+
+        Of a long answer the provider may give a part alone, or a part at a time, with a token by
+        which it goes on.
+        """
+        body = gemini_merged(request, connection.sampling.extra)
+        reading = Reading(emit)
+        while True:
+            try:
+                async with streamed(client, connection, body) as chunks:
+                    await reading.read(chunks)
+            except (errors.APIError, httpx2.HTTPError):
+                if not reading.goes_on():
+                    raise
+            else:
+                if not reading.goes_on():
+                    return await reading.finished()
+            body = {**body, "continuationToken": reading.token}
 
     def go_on(self, request: dict[str, Any], answer: Answer, results: Sequence[ToolResult]) -> None:
         """Add the model's content and the results of its calls."""
         given = list(tool_results(results, answer.call_ids, beside=self._is_old))
         request["contents"] += [
-            types.Content(role="model", parts=list(answer.parts)),
-            types.Content(role="user", parts=given),
+            {"role": "model", "parts": list(answer.parts)},
+            {"role": "user", "parts": given},
         ]
 
     async def aclose(self) -> None:
@@ -131,43 +126,53 @@ class GeminiAgent(ModelLoop[GeminiClient, Answer]):
         await self._files.aclose()
         await super().aclose()
 
-    def _settings(self) -> dict[str, Any]:
-        options = self._options
-        settings: dict[str, Any] = {}
+    def _generation(self, turn: Turn) -> dict[str, Any]:
+        """How the answer is made, as far as anything is said of it."""
+        sampling, options = self.connection.sampling, self._options
         thinking = {
-            "thinking_level": options.reasoning_effort and options.reasoning_effort.upper(),
-            "thinking_budget": options.thinking_budget,
-            "include_thoughts": options.reasoning_summary,
+            "thinkingLevel": options.reasoning_effort and options.reasoning_effort.upper(),
+            "thinkingBudget": options.thinking_budget,
+            "includeThoughts": options.reasoning_summary,
         }
-        if any(value is not None for value in thinking.values()):
-            settings["thinking_config"] = thinking
+        settings: dict[str, Any] = {
+            "temperature": sampling.temperature,
+            "topP": sampling.top_p,
+            "seed": sampling.seed,
+            "maxOutputTokens": turn.limits.max_output_tokens or sampling.max_output_tokens,
+            "thinkingConfig": _given(thinking) or None,
+        }
+        if turn.output_schema is not None:
+            settings["responseMimeType"] = "application/json"
+            settings["responseJsonSchema"] = turn.output_schema
         if options.media_resolution is not None:
-            settings["media_resolution"] = f"MEDIA_RESOLUTION_{options.media_resolution.upper()}"
+            settings["mediaResolution"] = f"MEDIA_RESOLUTION_{options.media_resolution.upper()}"
         if options.image_generation:
-            settings["response_modalities"] = ["TEXT", "IMAGE"]
+            settings["responseModalities"] = ["TEXT", "IMAGE"]
         if isinstance(options.image_generation, ImageGeneration):
-            settings["image_config"] = types.ImageConfig(
-                aspect_ratio=options.image_generation.aspect_ratio,
-                image_size=options.image_generation.size,
+            image = options.image_generation
+            settings["imageConfig"] = _given(
+                {"aspectRatio": image.aspect_ratio, "imageSize": image.size}
             )
-        return settings
+        return _given(settings)
 
-    def _hosted_tools(self) -> Iterator[types.Tool]:
+    def _hosted_tools(self) -> Iterator[dict[str, Any]]:
         """The provider's own tools that are asked for."""
         options = self._options
         if options.web_search:
-            yield types.Tool(google_search=types.GoogleSearch())
+            yield {"googleSearch": {}}
         if options.code_execution:
-            yield types.Tool(code_execution=types.ToolCodeExecution())
+            yield {"codeExecution": {}}
         if options.url_context:
-            yield types.Tool(url_context=types.UrlContext())
+            yield {"urlContext": {}}
         if options.file_search is not None:
-            yield types.Tool(
-                file_search=types.FileSearch(
-                    file_search_store_names=options.file_search.stores,
-                    top_k=options.file_search.top_k,
-                )
-            )
+            search = options.file_search
+            wanted = {"fileSearchStoreNames": search.stores, "topK": search.top_k}
+            yield {"fileSearch": _given(wanted)}
+
+    def _decides(self, turn: Turn) -> bool:
+        """Whether a model before Gemini 3 leaves the provider's tools out, as in votes."""
+        ends = bool(turn.tools) and all(tool.ends_turn for tool in turn.tools)
+        return self._is_old and (ends or turn.output_schema is not None)
 
     def _check_together(self, turn: Turn) -> None:
         """Refuse what models before Gemini 3 do not take together."""
@@ -176,7 +181,7 @@ class GeminiAgent(ModelLoop[GeminiClient, Answer]):
         hosted = [
             f"{name!r}"
             for name in ("web_search", "code_execution", "url_context", "file_search")
-            if getattr(self._options, name)
+            if getattr(self._options, name) and not self._decides(turn)
         ]
         wanted = {
             f"the provider's own tools ({', '.join(hosted)})": bool(hosted),
@@ -190,3 +195,7 @@ class GeminiAgent(ModelLoop[GeminiClient, Answer]):
                 "of Gemini 3 or newer, or leave one of them out",
                 agent_id=self.agent_id,
             )
+
+
+def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}

@@ -1,11 +1,14 @@
-"""From the bridge's messages to the contents of the Gemini API."""
+"""From the bridge's messages to the contents of the Gemini API, and back.
+
+Contents are what becomes JSON, but for the bytes of media, which are encoded when they are sent.
+"""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, assert_never
-
-from google.genai import types
 
 from massgen_bridge import (
     AudioPart,
@@ -22,9 +25,12 @@ from massgen_bridge import (
     UnsupportedContent,
     VideoPart,
 )
-from massgen_bridge.adapting import check_input, misplaced_part, only_text
+from massgen_bridge.adapting import check_input, misplaced_part, two_sided
 
-__all__ = ["conversation", "declarations", "media_of", "tool_results"]
+__all__ = ["JsonPart", "bytes_of", "conversation", "declarations", "media_of", "tool_results"]
+
+JsonPart = dict[str, Any]
+"""A part of a content."""
 
 _CARRIER = "Gemini"
 _IMAGE_TYPES = frozenset({"image/heic", "image/heif", "image/jpeg", "image/png", "image/webp"})
@@ -36,7 +42,7 @@ _STAND_IN = b"skip_thought_signature_validator"
 
 def conversation(
     messages: Iterable[Message], inputs: Collection[InputKind], *, beside: bool
-) -> tuple[str, list[types.Content]]:
+) -> tuple[str, list[dict[str, Any]]]:
     """The history as Gemini takes it: the system instruction and the contents.
 
     All system messages go into the one system instruction. Messages of one side that follow each
@@ -51,31 +57,13 @@ def conversation(
         UnsupportedContent: A part cannot be carried, or the history does not begin with a user's
             message.
     """
-    system: list[str] = []
-    sides: list[tuple[str, list[types.Part]]] = []
-    for message in messages:
-        if message.role == "system":
-            system.append(only_text(message, carrier=_CARRIER))
-            continue
-        side = "model" if message.role == "assistant" else "user"
-        parts = list(_parts(message, inputs, beside=beside))
-        if sides and sides[-1][0] == side:
-            sides[-1][1].extend(parts)
-        elif parts:
-            sides.append((side, parts))
-    if not sides or sides[0][0] != "user":
-        raise UnsupportedContent(
-            f"{_CARRIER} carries no history that begins with "
-            f"{'an assistant message' if sides else 'nothing'}; begin it with a user message that "
-            "says or shows something"
-        )
+    parts = partial(_parts, inputs=inputs, beside=beside)
+    system, sides = two_sided(messages, parts, carrier=_CARRIER, model_side="model")
     prompt = "\n\n".join(text for text in system if text)
-    return prompt, [types.Content(role=side, parts=parts) for side, parts in sides]
+    return prompt, [{"role": side, "parts": parts} for side, parts in sides]
 
 
-def _parts(
-    message: Message, inputs: Collection[InputKind], *, beside: bool
-) -> Iterator[types.Part]:
+def _parts(message: Message, *, inputs: Collection[InputKind], beside: bool) -> Iterator[JsonPart]:
     match message.role:
         case "user":
             for part in message.parts:
@@ -102,14 +90,12 @@ def _parts(
             assert_never(message.role)
 
 
-def _said(
-    part: Part, message: Message, inputs: Collection[InputKind] | None
-) -> Iterator[types.Part]:
+def _said(part: Part, message: Message, inputs: Collection[InputKind] | None) -> Iterator[JsonPart]:
     """A part that somebody said or showed; with `inputs` None, it is the model's own."""
     match part:
         case TextPart():
             if part.text:
-                yield types.Part(text=part.text)
+                yield {"text": part.text}
         case ToolCall() | ToolResult():
             raise misplaced_part(part, message, carrier=_CARRIER)
         case ImagePart() | AudioPart() | VideoPart() | DocumentPart():
@@ -120,11 +106,11 @@ def _said(
             assert_never(part)
 
 
-def _media(part: MediaPart) -> types.Part:
+def _media(part: MediaPart) -> JsonPart:
     media_type = _checked_type(part)
     if part.data is None:
-        return types.Part(file_data=types.FileData(file_uri=part.url, mime_type=media_type))
-    return types.Part(inline_data=types.Blob(data=part.data, mime_type=media_type))
+        return {"fileData": {"fileUri": part.url, "mimeType": media_type}}
+    return {"inlineData": {"data": part.data, "mimeType": media_type}}
 
 
 def _checked_type(part: MediaPart) -> str:
@@ -144,17 +130,17 @@ def _checked_type(part: MediaPart) -> str:
     return media_type
 
 
-def _call(call: ToolCall, signature: bytes | None) -> types.Part:
+def _call(call: ToolCall, signature: bytes | None) -> JsonPart:
     arguments = call.arguments if call.malformed is None else {"malformed": call.malformed}
-    return types.Part(
-        function_call=types.FunctionCall(id=call.call_id, name=call.name, args=arguments),
-        thought_signature=signature,
-    )
+    made: JsonPart = {
+        "functionCall": {"id": call.call_id, "name": call.name, "args": arguments},
+    }
+    return made if signature is None else made | {"thoughtSignature": signature}
 
 
 def tool_results(
     results: Iterable[ToolResult], ids: Iterable[str | None], *, beside: bool
-) -> Iterator[types.Part]:
+) -> Iterator[JsonPart]:
     """What tool calls gave that were made at once, one part for each, and media behind them.
 
     Args:
@@ -162,45 +148,35 @@ def tool_results(
         ids: Of the calls, as the API knows them; None for a call that has none.
         beside: Whether their media stand beside them, rather than within.
     """
-    shown: list[types.Part] = []
+    shown: list[JsonPart] = []
     for result, call_id in zip(results, ids, strict=True):
-        within: list[types.FunctionResponsePart] | None = None
+        given: dict[str, Any] = {
+            "name": result.name,
+            "response": {"error" if result.is_error else "output": result.content},
+        }
+        if call_id is not None:
+            given["id"] = call_id
+        media = list(map(_media, result.media))
         if beside:
-            shown += map(_media, result.media)
-        elif result.media:
-            within = [_within(part) for part in result.media]
-        yield types.Part(
-            function_response=types.FunctionResponse(
-                id=call_id,
-                name=result.name,
-                response={"error" if result.is_error else "output": result.content},
-                parts=within,
-            )
-        )
+            shown += media
+        elif media:
+            given["parts"] = media
+        yield {"functionResponse": given}
     yield from shown
 
 
-def _within(part: MediaPart) -> types.FunctionResponsePart:
-    media_type = _checked_type(part)
-    if part.data is None:
-        data = types.FunctionResponseFileData(file_uri=part.url, mime_type=media_type)
-        return types.FunctionResponsePart(file_data=data)
-    blob = types.FunctionResponseBlob(data=part.data, mime_type=media_type)
-    return types.FunctionResponsePart(inline_data=blob)
-
-
-def declarations(tools: Iterable[ToolDefinition]) -> types.Tool:
+def declarations(tools: Iterable[ToolDefinition]) -> dict[str, Any]:
     """Tools as Gemini takes them."""
-    return types.Tool(
-        function_declarations=[
-            types.FunctionDeclaration(
-                name=tool.name,
-                description=tool.description,
-                parameters_json_schema=tool.input_schema,
-            )
+    return {
+        "functionDeclarations": [
+            {
+                "name": tool.name,
+                "description": tool.description,
+                "parametersJsonSchema": tool.input_schema,
+            }
             for tool in tools
         ]
-    )
+    }
 
 
 _KINDS: Mapping[str, type[ImagePart | AudioPart | VideoPart | DocumentPart]] = {
@@ -210,15 +186,27 @@ _KINDS: Mapping[str, type[ImagePart | AudioPart | VideoPart | DocumentPart]] = {
 }
 
 
-def media_of(part: types.Part) -> MediaPart | None:
+def media_of(part: Mapping[str, Any]) -> MediaPart | None:
     """What a part of an answer shows; None where it shows nothing."""
     given: dict[str, Any]
-    if (blob := part.inline_data) is not None and blob.data is not None:
-        media_type, given = blob.mime_type, {"data": blob.data}
-    elif (file := part.file_data) is not None and file.file_uri is not None:
-        media_type, given = file.mime_type, {"url": file.file_uri}
+    if (blob := part.get("inlineData")) and blob.get("data") is not None:
+        media_type, given = blob.get("mimeType"), {"data": bytes_of(blob["data"])}
+    elif (file := part.get("fileData")) and file.get("fileUri") is not None:
+        media_type, given = file.get("mimeType"), {"url": file["fileUri"]}
     else:
         return None
     media_type = (media_type or "application/octet-stream").partition(";")[0].strip()
     kind = _KINDS.get(media_type.partition("/")[0], DocumentPart)
     return kind(media_type=media_type, **given)
+
+
+def bytes_of(data: bytes | str) -> bytes:
+    """The bytes of media, which came as base64 where the model made them.
+
+    Raises:
+        ValueError: They did not.
+    """
+    if isinstance(data, bytes):
+        return data
+    # JSON for protocol buffers knows both alphabets, with and without the padding.
+    return base64.b64decode(data.replace("-", "+").replace("_", "/") + "==")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import anyio
 import httpx2
@@ -13,6 +14,7 @@ from google.genai import errors, types
 from massgen_bridge import BadRequest
 from massgen_bridge.adapting import InlineMedia, Uploads
 from massgen_bridge_gemini._clients import GeminiClient
+from massgen_bridge_gemini._convert import JsonPart, bytes_of
 
 __all__ = ["ROOM", "Files", "inline_media"]
 
@@ -29,10 +31,11 @@ class Files(Uploads[types.File]):
 
     Args:
         client: Gives the client.
+        ready_s: Seconds within which the provider has to have read a file.
     """
 
-    def __init__(self, client: Callable[[], Awaitable[GeminiClient]]) -> None:
-        super().__init__(errors.APIError, httpx2.HTTPError)
+    def __init__(self, client: Callable[[], Awaitable[GeminiClient]], *, ready_s: float) -> None:
+        super().__init__(errors.APIError, httpx2.HTTPError, ready_s=ready_s)
         self._client = client
 
     async def upload(self, data: bytes, media_type: str, name: str) -> types.File:  # noqa: ARG002 - the provider gives files names of its own
@@ -65,20 +68,21 @@ class Files(Uploads[types.File]):
         await (await self._client()).sdk.aio.files.delete(name=uploaded.name or "")
 
 
-def inline_media(contents: Sequence[types.Content]) -> Iterator[InlineMedia[types.File]]:
+def inline_media(contents: Sequence[Mapping[str, Any]]) -> Iterator[InlineMedia[types.File]]:
     """The media that stand in a request itself."""
     for content in contents:
-        for part in content.parts or ():
-            if part.inline_data is not None:
-                data = part.inline_data.data or b""
+        for part in content["parts"]:
+            blob = part.get("inlineData")
+            if blob is not None:
+                data = bytes_of(blob["data"])
                 yield InlineMedia(
-                    media_type=(media_type := part.inline_data.mime_type or ""),
+                    media_type=(media_type := blob.get("mimeType") or ""),
                     size=len(data),
                     read=partial(bytes, data),
                     refer=partial(_refer, part, media_type),
                 )
 
 
-def _refer(part: types.Part, media_type: str, file: types.File) -> None:
-    part.file_data = types.FileData(file_uri=file.uri, mime_type=media_type)
-    part.inline_data = None
+def _refer(part: JsonPart, media_type: str, file: types.File) -> None:
+    part["fileData"] = {"fileUri": file.uri, "mimeType": media_type}
+    del part["inlineData"]

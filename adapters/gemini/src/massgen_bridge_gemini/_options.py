@@ -54,7 +54,10 @@ class GeminiOptions(NoOptions):
         "which shows none.",
     )
     web_search: bool = Field(
-        default=False, description="Whether the model may search the web with Google."
+        default=False,
+        description="Whether the model may search the web with Google. Models before Gemini 3 have "
+        "none of the provider's own tools in turns with an output schema, or whose tools end the "
+        "turn, such as votes: they do not take them together.",
     )
     code_execution: bool = Field(
         default=False, description="Whether the model may run Python in Google's sandbox."

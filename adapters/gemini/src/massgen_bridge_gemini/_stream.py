@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass, field
-
-from google.genai import types
+from typing import Any
 
 from massgen_bridge import (
     AgentError,
@@ -24,9 +23,9 @@ from massgen_bridge import (
     Usage,
 )
 from massgen_bridge.adapting import ModelAnswer, gemini_usage
-from massgen_bridge_gemini._convert import media_of
+from massgen_bridge_gemini._convert import JsonPart, media_of
 
-__all__ = ["Answer", "read_answer"]
+__all__ = ["Answer", "Reading"]
 
 _STOP_REASONS: Mapping[str, StopReason] = {
     "BLOCKLIST": "refusal",
@@ -49,6 +48,8 @@ _FAILURES: Mapping[str, tuple[type[AgentError], str]] = {
     "TOO_MANY_TOOL_CALLS": (LimitReached, "the model called too many tools in a row"),
     "UNEXPECTED_TOOL_CALL": (ProtocolFailed, "the model called a tool that it was not given"),
 }
+_NOTHING: Mapping[str, Any] = {}
+_CONTINUATION = "CONTINUATION"
 _SEARCH = "web_search"
 _CODE = "code_execution"
 _HOSTED = {
@@ -69,70 +70,111 @@ class Answer(ModelAnswer):
     of the calls as the API knows them.
     """
 
-    parts: tuple[types.Part, ...]
+    parts: Sequence[JsonPart]
     call_ids: tuple[str | None, ...]
 
 
 @dataclass(slots=True)
-class _Reading:
-    """What has come so far."""
+class Reading:
+    """What has come so far.
+
+    Attributes:
+        emit: Takes a delta for each piece that has text.
+        token: By which the provider goes on where a stream ended or broke before the answer did.
+    """
 
     emit: Emit
-    parts: list[types.Part] = field(default_factory=list)
+    parts: list[JsonPart] = field(default_factory=list)
     pieces: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
     call_ids: list[str | None] = field(default_factory=list)
-    media: list[types.Part] = field(default_factory=list)
+    media: list[JsonPart] = field(default_factory=list)
     sources: dict[Source, None] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
-    usage: types.GenerateContentResponseUsageMetadata | None = None
+    before: list[Usage] = field(default_factory=list)
+    usage: Mapping[str, Any] | None = None
     finish: str | None = None
     message: str = ""
+    token: str | None = None
+    resumed: str | None = None
 
-    async def take(self, response: types.GenerateContentResponse) -> None:
-        if response.usage_metadata is not None:
-            self.usage = response.usage_metadata  # each replaces the one before
-        if response.candidates:
-            await self.take_candidate(response.candidates[0])
-        elif (feedback := response.prompt_feedback) is not None and feedback.block_reason:
+    async def read(self, chunks: AsyncIterable[Mapping[str, Any]]) -> None:
+        """Read a stream to its end and tell of every delta.
+
+        Args:
+            chunks: Decoded from JSON, but not checked.
+
+        Raises:
+            ProtocolFailed: A chunk has not the form that the protocol promises.
+        """
+        self.token = None
+        async for chunk in chunks:
+            try:
+                await self.take(chunk)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise ProtocolFailed(f"a chunk is no part of an answer: {error}") from error
+
+    def goes_on(self) -> bool:
+        """Whether the answer is to be had from where its stream ended; then it is read on."""
+        is_new = self.token is not None and self.token != self.resumed
+        if not is_new or self.finish not in {None, _CONTINUATION}:
+            return False
+        self.resumed, self.finish = self.token, None
+        counted = gemini_usage(self.usage)
+        if counted is not None:
+            self.before.append(counted)
+        self.usage = None
+        return True
+
+    async def take(self, chunk: Mapping[str, Any]) -> None:
+        """Take one piece of the answer."""
+        if usage := chunk.get("usageMetadata"):
+            self.usage = usage  # each replaces the one before
+        if candidates := chunk.get("candidates"):
+            await self.take_candidate(candidates[0])
+        elif reason := (chunk.get("promptFeedback") or _NOTHING).get("blockReason"):
             self.finish = "PROHIBITED_CONTENT"
-            self.message = feedback.block_reason_message or (
-                f"(the provider blocked the prompt: {feedback.block_reason.value})"
+            self.message = chunk["promptFeedback"].get("blockReasonMessage") or (
+                f"(the provider blocked the prompt: {reason})"
             )
 
-    async def take_candidate(self, candidate: types.Candidate) -> None:
-        content = candidate.content
-        for part in (content.parts if content is not None else None) or ():
-            if part.text is not None:
-                await self.take_text(part, part.text)
+    async def take_candidate(self, candidate: Mapping[str, Any]) -> None:
+        """Take a piece of the one answer that is asked for."""
+        for part in (candidate.get("content") or _NOTHING).get("parts") or ():
+            text = part.get("text")
+            if text is not None:
+                await self.take_text(part, text)
             else:
                 await self.take_rare(part)
-        if candidate.finish_reason is not None:
-            self.finish = candidate.finish_reason.value
-        if candidate.grounding_metadata is not None:
-            await self.take_grounding(candidate.grounding_metadata)
-        if candidate.citation_metadata is not None:
-            for one in candidate.citation_metadata.citations or ():
-                self.sources[Source(url=one.uri, title=one.title or "")] = None
-        if candidate.url_context_metadata is not None:
-            await self.take_addresses(candidate.url_context_metadata)
+        if finish := candidate.get("finishReason"):
+            self.finish = finish
+        if token := candidate.get("continuationToken"):
+            self.token = token
+        if grounding := candidate.get("groundingMetadata"):
+            await self.take_grounding(grounding)
+        if cited := candidate.get("citationMetadata"):
+            for one in cited.get("citationSources") or cited.get("citations") or ():
+                self.sources[Source(url=one.get("uri"), title=one.get("title") or "")] = None
+        if context := candidate.get("urlContextMetadata"):
+            await self.take_addresses(context)
 
-    async def take_text(self, part: types.Part, text: str) -> None:
-        before = self.parts[-1] if self.parts else None
+    async def take_text(self, part: JsonPart, text: str) -> None:
+        """Take text, or a thought."""
+        last = self.parts[-1] if self.parts else _NOTHING
+        is_thought = bool(part.get("thought"))
         if (
-            before is None
-            or before.text is None
-            or before.thought != part.thought
-            or before.thought_signature is not None
-            or part.thought_signature is not None
+            last.get("text") is None
+            or bool(last.get("thought")) != is_thought
+            or "thoughtSignature" in last
+            or "thoughtSignature" in part
         ):
             self.join()
             self.parts.append(part)
         self.pieces.append(text)
         if not text:
             return
-        if part.thought:
+        if is_thought:
             await self.emit(ReasoningDelta(text=text))
         else:
             self.said.append(text)
@@ -141,61 +183,67 @@ class _Reading:
     def join(self) -> None:
         """Give the last part of text all that belongs to it."""
         if len(self.pieces) > 1:
-            self.parts[-1] = self.parts[-1].model_copy(update={"text": "".join(self.pieces)})
+            self.parts[-1] = {**self.parts[-1], "text": "".join(self.pieces)}
         self.pieces.clear()
 
-    async def take_rare(self, part: types.Part) -> None:
-        """A part that is no text."""
+    async def take_rare(self, part: JsonPart) -> None:
+        """Take a part that is no text."""
         self.join()
         self.parts.append(part)
-        if (call := part.function_call) is not None:
-            if not call.name:
+        if (call := part.get("functionCall")) is not None:
+            if not call.get("name"):
                 raise ProtocolFailed("the model called a tool without a name")
-            call_id = call.id or f"call_{uuid.uuid4().hex}"
-            self.calls.append(ToolCall(call_id=call_id, name=call.name, arguments=call.args or {}))
-            self.call_ids.append(call.id)
-        elif (code := part.executable_code) is not None:
-            language = "" if code.language is None else code.language.value.lower()
+            call_id = call.get("id") or f"call_{uuid.uuid4().hex}"
+            arguments = call.get("args") or {}
+            self.calls.append(ToolCall(call_id=call_id, name=call["name"], arguments=arguments))
+            self.call_ids.append(call.get("id"))
+        elif (code := part.get("executableCode")) is not None:
+            language, program = code.get("language") or "", code.get("code") or ""
             await self.emit(
                 HostedToolCall(
                     name=_CODE,
-                    call_id=code.id or "",
-                    arguments={"language": language, "code": code.code or ""},
+                    call_id=code.get("id") or "",
+                    arguments={"language": language.lower(), "code": program},
                 )
             )
-        elif (hosted := part.tool_call) is not None:
-            kind = "" if hosted.tool_type is None else hosted.tool_type.value
+        elif (hosted := part.get("toolCall")) is not None:
+            kind = hosted.get("toolType") or ""
             name = _HOSTED.get(kind, kind.lower() or "tool")
             self.told.add(name)
             await self.emit(
-                HostedToolCall(name=name, call_id=hosted.id or "", arguments=hosted.args or {})
+                HostedToolCall(
+                    name=name,
+                    call_id=hosted.get("id") or "",
+                    arguments=hosted.get("args") or {},
+                )
             )
-        elif not part.thought:  # a picture amid thoughts is no part of the answer
+        elif not part.get("thought"):  # a picture amid thoughts is no part of the answer
             self.media.append(part)
 
-    async def take_grounding(self, grounding: types.GroundingMetadata) -> None:
+    async def take_grounding(self, grounding: Mapping[str, Any]) -> None:
+        """Take what the provider's own search tells."""
         new = [
             query
-            for query in grounding.web_search_queries or ()
+            for query in grounding.get("webSearchQueries") or ()
             if _SEARCH not in self.told and f"query: {query}" not in self.told
         ]
         self.told |= {f"query: {query}" for query in new}
         for query in new:
             await self.emit(HostedToolCall(name=_SEARCH, arguments={"query": query}))
-        for chunk in grounding.grounding_chunks or ():
-            for found in (chunk.web, chunk.maps, chunk.retrieved_context):
+        for chunk in grounding.get("groundingChunks") or ():
+            for found in map(chunk.get, ("web", "maps", "retrievedContext")):
                 if found is not None:
-                    text = getattr(found, "text", None) or ""
-                    source = Source(url=found.uri, title=found.title or "", text=text)
-                    self.sources[source] = None
+                    title, text = found.get("title") or "", found.get("text") or ""
+                    self.sources[Source(url=found.get("uri"), title=title, text=text)] = None
 
-    async def take_addresses(self, context: types.UrlContextMetadata) -> None:
-        for one in context.url_metadata or ():
-            url = one.retrieved_url or ""
+    async def take_addresses(self, context: Mapping[str, Any]) -> None:
+        """Take which addresses were read."""
+        for one in context.get("urlMetadata") or ():
+            url = one.get("retrievedUrl") or ""
             if f"url: {url}" in self.told:
                 continue
             self.told.add(f"url: {url}")
-            status = "" if one.url_retrieval_status is None else one.url_retrieval_status.value
+            status = one.get("urlRetrievalStatus") or ""
             if "url_context" not in self.told:
                 arguments = {"url": url, "status": status}
                 await self.emit(HostedToolCall(name="url_context", arguments=arguments))
@@ -203,6 +251,13 @@ class _Reading:
                 self.sources[Source(url=url)] = None
 
     async def finished(self) -> Answer:
+        """What the model said.
+
+        Raises:
+            Truncated: The stream ended without a reason to stop.
+            ProtocolFailed: The model stopped for a reason that makes no answer.
+            LimitReached: The limit was reached before there was any.
+        """
         if self.finish is None:
             raise Truncated("the stream ended before the model had finished its answer")
         stop = _STOP_REASONS.get(self.finish)
@@ -226,7 +281,7 @@ class _Reading:
             text=text,
             calls=tuple(self.calls),
             stop_reason=stop,
-            usage=_counted(self.usage),
+            usage=_all(self.before, gemini_usage(self.usage)),
             media=media,
             sources=tuple(self.sources),
             parts=tuple(self.parts),
@@ -234,35 +289,9 @@ class _Reading:
         )
 
 
-def _counted(usage: types.GenerateContentResponseUsageMetadata | None) -> Usage | None:
-    if usage is None:
-        return None
-    return gemini_usage(
-        {
-            "promptTokenCount": usage.prompt_token_count,
-            "toolUsePromptTokenCount": usage.tool_use_prompt_token_count,
-            "cachedContentTokenCount": usage.cached_content_token_count,
-            "candidatesTokenCount": usage.candidates_token_count,
-            "thoughtsTokenCount": usage.thoughts_token_count,
-        }
-    )
-
-
-async def read_answer(
-    responses: AsyncIterable[types.GenerateContentResponse], emit: Emit
-) -> Answer:
-    """Read a stream to its end and tell of every delta.
-
-    Args:
-        responses: The pieces of the answer.
-        emit: Takes a delta for each piece that has text.
-
-    Raises:
-        Truncated: The stream ended without a reason to stop.
-        ProtocolFailed: The model stopped for a reason that makes no answer.
-        LimitReached: The limit was reached before there was any.
-    """
-    reading = _Reading(emit)
-    async for response in responses:
-        await reading.take(response)
-    return await reading.finished()
+def _all(before: Sequence[Usage], last: Usage | None) -> Usage | None:
+    """The usage of all requests of which an answer took several, as one call."""
+    if not before:
+        return last
+    first, *others = (*before, last or Usage())
+    return sum(others, first).model_copy(update={"calls": 1})

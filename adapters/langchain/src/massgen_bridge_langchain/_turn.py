@@ -31,6 +31,7 @@ from massgen_bridge import (
     Turn,
     Usage,
 )
+from massgen_bridge.adapting import NOT_CALLED
 from massgen_bridge_langchain._answer import read_answer
 from massgen_bridge_langchain._convert import (
     finish_of,
@@ -188,7 +189,7 @@ class TurnTools(AgentMiddleware[AgentState[Any], None]):
         call = _tool_call(request, running)
         async with running.lock:
             if running.ended:
-                return _failed(call, "not called: the turn had ended")
+                return _failed(call, NOT_CALLED)
             await running.emit(ToolCallStarted(call=call))
             if request.tool is not None and call.name not in running.tool_names:
                 return await self._call_own_tool(call, request, handler)
