@@ -313,9 +313,10 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 def _is_begun(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether a journal that this version can read is there; False for one just being made."""
     try:
+        # The tables first: a writer commits them together with what is asked for after them.
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         (written,) = connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.DatabaseError as error:
         raise _damaged(path, error) from error
     if not tables:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from massgen_bridge.cli import run_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DATA = Path(__file__).parent / "data"
 SCRIPT = Path(sys.executable).with_name("massgen-bridge")
@@ -24,6 +30,7 @@ class Shell:
 
     home: Path
     env: dict[str, str] = field(default_factory=dict)
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def __call__(
         self, *arguments: str | Path, stdin: str = "", **env: str
@@ -41,8 +48,8 @@ class Shell:
         )
 
     def start(self, *arguments: str | Path, **env: str) -> subprocess.Popen[str]:
-        """Start a command in a process group of its own."""
-        return subprocess.Popen(
+        """Start a command in a process group of its own; it ends with the test, at the latest."""
+        process = subprocess.Popen(
             [SCRIPT, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -52,6 +59,16 @@ class Shell:
             env={**self.env, **env},
             start_new_session=True,
         )
+        self.processes.append(process)
+        return process
+
+    def close(self) -> None:
+        """End what a failed test left running, so that no other test fails by it."""
+        for process in self.processes:
+            if process.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
 
 
 class Commands:
@@ -82,8 +99,10 @@ def commands(
 
 
 @pytest.fixture
-def shell(home: Path) -> Shell:
+def shell(home: Path) -> Iterator[Shell]:
     """The command line of a user whose home has nothing but the local model."""
     env = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     own = {"HOME": str(home), "TERM": "xterm", "MASSGEN_BRIDGE_DATA": str(home / "data")}
-    return Shell(home=home, env={**env, **own, "MASSGEN_BRIDGE_CONFIG": str(home / "config")})
+    config = {"MASSGEN_BRIDGE_CONFIG": str(home / "config")}
+    with closing(Shell(home=home, env={**env, **own, **config})) as shell:
+        yield shell

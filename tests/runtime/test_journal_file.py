@@ -7,7 +7,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -280,6 +281,22 @@ def test_a_file_whose_making_was_cut_off_has_no_run(path: Path) -> None:
     assert read_header(path) is None
     assert list(read_run(path)) == []
     assert read_setup(path) is None
+
+
+def test_a_file_read_while_it_is_made_has_no_run_or_its_whole_beginning(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.sqlite" for number in range(40)]
+
+    def read_until_begun(path: Path) -> JournalHeader:
+        while True:
+            with suppress(FileNotFoundError):
+                if path.stat().st_size and (header := read_header(path)) is not None:
+                    return header
+
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        for path in paths:
+            reading = reader.submit(read_until_begun, path)
+            with closing(create_file(path, RUN_ID)):
+                assert reading.result(timeout=60).run_id == RUN_ID
 
 
 def test_the_owner_changes_only_where_that_is_allowed(path: Path) -> None:
