@@ -36,7 +36,7 @@ nearest name.
 
 ## What its agents can do
 
-Where the model can, too:
+Where the model can, too; [kinds compared](kinds.md) says what the words mean:
 
 {abilities}
 
@@ -70,7 +70,10 @@ def page(kind: str) -> str:
         install=f"Install it with `{entry.install}`." if entry.install else "Built in.",
         model=_MODELS[kind],
         plain=f"a model of the provider `{spec.default_provider}`",
-        abilities=table(ABILITIES, [abilities(spec.capabilities)]),
+        abilities=table(
+            ("ability", "agents of this kind"),
+            zip(ABILITIES, abilities(spec.capabilities), strict=True),
+        ),
         options="\n\n".join(options_tables(options_schema(spec.options))),
         aliases=_aliases(spec),
         protocols=" or ".join(f"`{one}`" for one in spec.protocols),

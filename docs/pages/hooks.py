@@ -10,7 +10,14 @@ from pydantic import BaseModel
 
 from massgen_bridge import hookspecs, specs, verdicts
 from massgen_bridge.agent import Capabilities, ToolDefinition
-from massgen_bridge.connection import Connection, ImageLimits, ModelTraits, RetryPolicy, Sampling
+from massgen_bridge.connection import (
+    Connection,
+    ImageLimits,
+    ModelTraits,
+    Quirks,
+    RetryPolicy,
+    Sampling,
+)
 from pages.markdown import docstring, linked, table
 from pages.types import fields, of_code
 
@@ -86,6 +93,7 @@ _DATA = (
     Connection,
     ModelTraits,
     ImageLimits,
+    Quirks,
     Sampling,
     RetryPolicy,
 )

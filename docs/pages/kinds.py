@@ -82,7 +82,7 @@ def page() -> str:
     specs = [host.adapter(kind) for kind, one in catalogue().items() if one.status == "available"]
     rows = [row for spec in specs for row in _rows(spec)]
     return _PAGE.format(
-        abilities=table(("kind", "form", *ABILITIES), rows),
+        abilities=table(("kind", *ABILITIES), rows),
         versions=table(
             ("kind", "framework", "needs", "Python", "runs in"),
             [_versions(spec) for spec in specs if spec.requires],
@@ -93,12 +93,12 @@ def page() -> str:
 def _rows(spec: AdapterSpec) -> Iterator[tuple[str, ...]]:
     forms = _FORMS.get(spec.kind)
     if forms is None:
-        yield f"`{spec.kind}`", "", *abilities(spec.capabilities)
+        yield f"`{spec.kind}`", *abilities(spec.capabilities)
         return
     for form, given in forms.items():
         options = spec.options.model_validate(given)
         able = spec.refine(options, _ANYTHING) if spec.refine else spec.capabilities
-        yield f"`{spec.kind}`", form, *abilities(able)
+        yield f"`{spec.kind}`, {form}", *abilities(able)
 
 
 def abilities(able: Capabilities) -> tuple[str, ...]:
