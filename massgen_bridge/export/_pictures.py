@@ -7,6 +7,7 @@ import hashlib
 from html import escape
 from typing import TYPE_CHECKING, Final
 
+from massgen_bridge.display.words import medium_words
 from massgen_bridge.export._markup import Html, el, safe_text
 from massgen_bridge.messages import ImagePart
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from massgen_bridge.export.model import Attachment, RunExport
     from massgen_bridge.messages import MediaPart
 
-__all__ = ["Album", "file_name", "pictures_of", "shown"]
+__all__ = ["Album", "caption", "file_name", "pictures_of", "shown"]
 
 # What every browser shows, and what acts in none.
 _SUFFIXES: Final[Mapping[str, str]] = {
@@ -38,6 +39,14 @@ def shown(part: MediaPart) -> ImagePart | None:
 def file_name(picture: ImagePart) -> str:
     """A name by the content, so that a picture that several answers show is one file."""
     return f"{_digest(picture)}{_SUFFIXES[picture.media_type]}"
+
+
+def caption(one: Attachment) -> str:
+    """What stands with a picture that is there to be seen.
+
+    The file that it is saved in is left out: an export is sent to people who don't have it.
+    """
+    return medium_words(one.picture) if one.picture and one.picture.path else one.words
 
 
 def pictures_of(run: RunExport) -> dict[str, bytes]:
@@ -78,10 +87,11 @@ class Album:
             return el("p", words)
         key = f"picture-{_digest(picture)}"
         if key in self._on_page:
-            return el("p", words, " ", el("a", "It stands above.", href=f"#{key}"))
+            return el("p", caption(one), " ", el("a", "It stands above.", href=f"#{key}"))
         if len(picture.data) > self._left:
             most = f"{self._most / 1e6:g} MB"
             return el("p", f"{words} It is not on this page, whose pictures are at most {most}.")
+        words = caption(one)
         self._left -= len(picture.data)
         self._on_page.add(key)
         encoded = base64.b64encode(picture.data).decode()

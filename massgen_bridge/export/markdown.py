@@ -10,7 +10,7 @@ from massgen_bridge.display.markdown import markdown_table, markdown_text
 from massgen_bridge.display.text import clip, one_line
 from massgen_bridge.display.words import count, listing, seconds
 from massgen_bridge.export._markup import safe_text
-from massgen_bridge.export._pictures import file_name
+from massgen_bridge.export._pictures import caption, file_name
 from massgen_bridge.export._stages import STAGE_HEAD, stage_rows, stage_title
 from massgen_bridge.export._teams import team_votes, title_of, with_teams
 from massgen_bridge.export._words import (
@@ -149,10 +149,9 @@ def _text_of(one: GivenAnswer, folder: str | None) -> list[str]:
 
 
 def _entry(one: Attachment, folder: str | None) -> str:
-    words = markdown_text(one.words)
     if one.picture is None or folder is None:
-        return f"- {words}"
-    return f"![{words}]({quote(f'{folder}/{file_name(one.picture)}')})"
+        return f"- {markdown_text(one.words)}"
+    return f"![{markdown_text(caption(one))}]({quote(f'{folder}/{file_name(one.picture)}')})"
 
 
 def _about(one: GivenAnswer) -> str:

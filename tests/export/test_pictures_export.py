@@ -92,6 +92,16 @@ def test_a_name_stays_text() -> None:
     assert 'image r"<e>d.png' in page.text
 
 
+def test_where_a_picture_is_seen_its_place_on_the_disk_is_not() -> None:
+    run = _run((RED,), (BLUE,))
+    shown = (as_html(run), as_markdown(run, folder="run-pictures"))
+    for text, place in zip(shown, ("/r/b(l)ue.png", "/r/b"), strict=True):
+        assert "blue.png" in text
+        assert place not in text
+    assert "/r/b" in as_markdown(run)
+    assert "/r/b(l)ue.png" in run.model_dump_json()
+
+
 def test_a_page_without_pictures_may_show_none() -> None:
     assert "img-src" not in as_html(_run((AWAY,), (ODD,)))
 
