@@ -20,7 +20,7 @@ from typing import Literal, Self, assert_never
 
 from pydantic import Field, model_validator
 
-from massgen_bridge.messages import Frozen, JsonValue
+from massgen_bridge.messages import Frozen, JsonValue, json_value
 
 __all__ = [
     "GroupChat",
@@ -354,7 +354,7 @@ class GroupChat(Frozen):
             None where it has named nobody, or several.
         """
         try:
-            value = json.loads(text)
+            value = json_value(text)
         except ValueError:
             value = None
         if isinstance(value, dict) and value.get("speaker") in candidates:

@@ -6,8 +6,10 @@ cannot carry is refused with `UnsupportedContent`; it is never dropped or turned
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import (
     BaseModel,
@@ -20,6 +22,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+from massgen_bridge.errors import ProtocolFailed
 
 __all__ = [
     "MEDIA_BY_NAME",
@@ -38,7 +42,9 @@ __all__ = [
     "ToolResult",
     "VideoPart",
     "assistant",
+    "json_value",
     "set_of_list",
+    "structured_value",
     "system",
     "unbroken",
     "user",
@@ -216,6 +222,51 @@ def with_media(message: Message, media: Iterable[MediaPart]) -> Message:
     """The message with more media at its end."""
     more = tuple(media)
     return message.model_copy(update={"parts": (*message.parts, *more)}) if more else message
+
+
+def json_value(text: str | bytes) -> JsonValue:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: It is no JSON as the standard has it, or nested too deep to be read: what it
+            means could not be sent on as JSON.
+    """
+    try:
+        return json.loads(text, parse_constant=_no_number, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _no_number(digits)
+
+
+def structured_value(
+    text: str, *, what: str, is_cut: bool = False, agent_id: str | None = None
+) -> JsonValue:
+    """The value that a text stands for in a turn with an output schema.
+
+    Args:
+        text: The whole answer.
+        what: Names it in the error.
+        is_cut: Whether the output limit was reached in it.
+        agent_id: The agent that has given it, where one is known.
+
+    Raises:
+        ProtocolFailed: It is no JSON.
+    """
+    try:
+        return json_value(text)
+    except ValueError as error:
+        cut = " and was cut off by the output limit" if is_cut else ""
+        raise ProtocolFailed(
+            f"{what} had to be JSON, but is not{cut}: {error}", agent_id=agent_id
+        ) from error
 
 
 def set_of_list(value: Any) -> Any:

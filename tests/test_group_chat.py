@@ -152,6 +152,7 @@ def test_a_failed_turn_gives_no_answer() -> None:
         ("annabel", None),
         ('{"speaker": "nobody"}', None),
         ("[1]", None),
+        pytest.param("[" * 100_000, None, id="nested too deep"),
     ],
 )
 def test_a_model_names_one_candidate_or_nobody(reply: str, named: str | None) -> None:

@@ -7,10 +7,9 @@ import re
 from typing import TYPE_CHECKING, assert_never
 
 from massgen_bridge.agent import Turn, TurnResult
-from massgen_bridge.errors import ProtocolFailed
 from massgen_bridge.events import PersonAsked, PersonReplied
 from massgen_bridge.kinds.human_options import ABLE
-from massgen_bridge.messages import TextPart, assistant
+from massgen_bridge.messages import TextPart, assistant, structured_value
 from massgen_bridge.people import Better, Chosen, Declined, Ordered, Question, Reply, Written
 
 if TYPE_CHECKING:
@@ -184,8 +183,9 @@ def _in_words(default: Reply) -> str:
 def _result(turn: Turn, reply: Reply) -> TurnResult:
     match reply:
         case Written(text=text):
-            structured = _decoded(text) if turn.output_schema is not None else None
-            return _said(text, structured)
+            if turn.output_schema is None:
+                return _said(text)
+            return _said(text, structured_value(text, what="the reply"))
         case Chosen(label=label, reason=reason):
             return _ballot({"vote": label, "reason": reason})
         case Ordered(labels=labels, reason=reason):
@@ -204,11 +204,3 @@ def _ballot(ballot: dict[str, JsonValue]) -> TurnResult:
 def _said(text: str, structured: JsonValue | None = None) -> TurnResult:
     message = assistant(text)
     return TurnResult(message=message, new_messages=(message,), structured=structured)
-
-
-def _decoded(text: str) -> JsonValue:
-    try:
-        value: JsonValue = json.loads(text)
-    except ValueError as error:
-        raise ProtocolFailed(f"the reply had to be JSON, but is not: {error}") from error
-    return value

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from massgen_bridge.agent import Agent, Capabilities, Turn, TurnResult, Usage
-from massgen_bridge.errors import ErrorKind, ProtocolFailed, error_of_kind
+from massgen_bridge.errors import ErrorKind, error_of_kind
 from massgen_bridge.hookspecs import hookimpl
 from massgen_bridge.messages import (
     JsonValue,
@@ -18,6 +18,7 @@ from massgen_bridge.messages import (
     ToolCall,
     ToolResult,
     assistant,
+    structured_value,
 )
 from massgen_bridge.specs import AdapterSpec, AgentContext, NoOptions
 
@@ -165,7 +166,11 @@ class ScriptedAgent:
             ]
             lines.append(result.content)
         said = await self._say("\n".join(lines), turn, emit)
-        structured = None if turn.output_schema is None else _decoded(said.text)
+        structured = (
+            None
+            if turn.output_schema is None
+            else structured_value(said.text, what="the script's answer")
+        )
         return said.model_copy(
             update={"new_messages": (*called, *said.new_messages), "structured": structured}
         )
@@ -250,14 +255,6 @@ async def _call(call: ToolCall, turn: Turn, emit: Emit) -> ToolResult:
     result = await turn.call_tool(call)
     await emit(ToolCallFinished(result=result))
     return result
-
-
-def _decoded(text: str) -> JsonValue:
-    try:
-        value: JsonValue = json.loads(text)
-    except ValueError as error:
-        raise ProtocolFailed(f"the script's answer had to be JSON, but is not: {error}") from error
-    return value
 
 
 def _is_ballot(turn: Turn) -> bool:

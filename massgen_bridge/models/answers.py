@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import math
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from massgen_bridge.errors import ProtocolFailed
-from massgen_bridge.messages import ToolCall, ToolResult
+from massgen_bridge.messages import ToolCall, ToolResult, json_value, structured_value
 
 if TYPE_CHECKING:
     from massgen_bridge.agent import Source, StopReason, Usage
@@ -64,7 +62,7 @@ def tool_call_from_json(*, call_id: str, name: str, arguments: str) -> ToolCall:
         raise ProtocolFailed("the model called a tool without a name")
     call_id = call_id or f"call_{uuid.uuid4().hex}"
     try:
-        decoded = _decoded(arguments) if arguments.strip() else {}
+        decoded = json_value(arguments) if arguments.strip() else {}
     except ValueError:
         decoded = None
     if not isinstance(decoded, dict):
@@ -86,32 +84,6 @@ def structured_answer(
     Raises:
         ProtocolFailed: It is no JSON.
     """
-    try:
-        value = _decoded(text)
-    except ValueError as error:
-        cut = " and was cut off by the output limit" if stop_reason == "length" else ""
-        raise ProtocolFailed(
-            f"{where}: the answer had to be JSON, but is not{cut}: {error}", agent_id=agent_id
-        ) from error
-    return value
-
-
-def _decoded(text: str) -> JsonValue:
-    """The value of JSON as its standard has it: what cannot be sent on as JSON is none.
-
-    Raises:
-        ValueError: It is none, or nested too deep to be read.
-    """
-    try:
-        return json.loads(text, parse_constant=_refused, parse_float=_finite)
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
-
-
-def _refused(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    return number if math.isfinite(number) else _refused(digits)
+    return structured_value(
+        text, what=f"{where}: the answer", is_cut=stop_reason == "length", agent_id=agent_id
+    )

@@ -85,7 +85,7 @@ async def _all_pages(connection: Connection, where: str) -> tuple[str, ...]:
 def _decoded(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body.decode(errors="replace")
 
 

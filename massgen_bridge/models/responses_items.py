@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from massgen_bridge.agent import Source
 from massgen_bridge.errors import UnsupportedContent
-from massgen_bridge.messages import ImagePart
+from massgen_bridge.messages import ImagePart, json_value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -109,7 +108,7 @@ def hosted_call(item: Mapping[str, Any]) -> tuple[str, dict[str, JsonValue]] | N
 
 def _arguments(item: Mapping[str, Any]) -> dict[str, JsonValue]:
     try:
-        arguments = json.loads(item.get("arguments") or "{}")
+        arguments = json_value(item.get("arguments") or "{}")
     except ValueError:
         arguments = None
     return arguments if isinstance(arguments, dict) else {"arguments": item.get("arguments")}

@@ -16,6 +16,7 @@ from massgen_bridge.messages import (
     Message,
     TextPart,
     assistant,
+    structured_value,
     with_media,
 )
 from massgen_bridge.runtime.rewrite import media_name
@@ -135,10 +136,7 @@ def answer_of(turn: Turn, result: RunResult, usage: Usage) -> TurnResult:
         raise _failure(result)
     value = None
     if turn.output_schema is not None:
-        try:
-            value = json.loads(result.answer)
-        except (ValueError, RecursionError) as error:
-            raise ProtocolFailed(f"the team's answer had to be JSON, but is not: {error}") from None
+        value = structured_value(result.answer, what="the team's answer")
     won = next(a for a in result.answers if (a.label, a.version) == _ref(result))
     message = with_media(assistant(result.answer), result.media)
     return TurnResult(

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from massgen_bridge import ballots
 from massgen_bridge.agent import ShownAnswer, Turn
 from massgen_bridge.api import aresume, arun
-from massgen_bridge.errors import ConfigError
+from massgen_bridge.errors import ConfigError, ProtocolFailed
 from massgen_bridge.events import (
     Abstained,
     PersonAsked,
@@ -117,6 +117,20 @@ async def test_what_is_asked_beside_the_task_is_told() -> None:
 
     assert asked.wish.startswith("Your part of this: The sums.")
     assert "it was empty" in asked.wish
+
+
+async def test_where_json_is_wanted_a_reply_is_its_value() -> None:
+    turn = turn_of("answer")[0].model_copy(update={"output_schema": {"type": "object"}})
+    result, _ = await reply_to(turn, Written(text='{"sum": 4}'))
+
+    assert result.structured == {"sum": 4}
+
+
+@pytest.mark.parametrize("text", ["four", '{"sum": NaN}', "[" * 100_000], ids=["no", "nan", "deep"])
+async def test_where_json_is_wanted_anything_else_fails_the_turn(text: str) -> None:
+    turn = turn_of("answer")[0].model_copy(update={"output_schema": {"type": "object"}})
+    with pytest.raises(ProtocolFailed, match="the reply had to be JSON, but is not: "):
+        await reply_to(turn, Written(text=text))
 
 
 async def test_a_vote_is_a_valid_ballot_with_its_reason() -> None:

@@ -271,14 +271,14 @@ async def test_a_team_has_its_best_answer_ready_before_the_deadline_of_the_run()
     given = config(
         team("pair", scripted("quick"), scripted("slow", delay_s=30)),
         strategy="single",
-        timeout_settings={"orchestrator_timeout_seconds": 1.0},
+        timeout_settings={"orchestrator_timeout_seconds": 5.0},
     )
     result, records = await play(given)
 
     assert (result.status, result.answer) == ("answered", "of quick")
     (inner,) = of(records, InnerRunFinished)
     assert inner.result.status == "best_so_far"
-    assert result.duration_s < 1.0
+    assert result.duration_s < 5.0
 
 
 async def test_what_members_do_keeps_a_team_from_being_idle() -> None:
