@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,9 +15,8 @@ from massgen_bridge.cli._options import Output
 from massgen_bridge.cli._output import DONE, FAILED, INTERRUPTED, BadUsage, Stopped
 from massgen_bridge.cli._question import with_files
 from massgen_bridge.cli._running import Running, with_people
-from massgen_bridge.cli._stdout import stdout
+from massgen_bridge.cli._shown import new_display
 from massgen_bridge.cli._tables import table
-from massgen_bridge.display import choose_display
 from massgen_bridge.display.words import count
 from massgen_bridge.errors import BridgeError
 from massgen_bridge.runtime.execution import execute
@@ -72,13 +70,7 @@ class Asking:
             Stopped: It was stopped.
         """
         prepared = prepare_run(self.config, host=self.host, environ=os.environ)
-        shown = choose_display(
-            self.display,
-            stdout=stdout(),
-            stderr=sys.stderr,
-            environ=os.environ,
-            answer=self.output is Output.TEXT,
-        )
+        shown = new_display(self.display, answer=self.output is Output.TEXT)
         prepared = with_people(prepared, shown)
 
         def job(listeners: Sequence[Callable[[Record], None]]) -> Awaitable[RunResult]:

@@ -13,11 +13,9 @@ from anyio import to_thread
 
 from massgen_bridge.cli._eval_progress import EvalProgress
 from massgen_bridge.cli._output import READER_GONE, Stopped, print_json
-from massgen_bridge.cli._running import DisplayChoice
-from massgen_bridge.cli._stdout import stdout
+from massgen_bridge.cli._shown import DisplayChoice, new_display
 from massgen_bridge.cli._weights import fetch_weights
 from massgen_bridge.cli._work import work
-from massgen_bridge.display import choose_display
 from massgen_bridge.display.choose import is_live
 
 if TYPE_CHECKING:
@@ -66,13 +64,7 @@ class EvalRun:
         told = None
         if display is not DisplayChoice.NONE:
             told = EvalProgress(sys.stderr, _columns(display), tasks, before, time.monotonic)
-        fetching = choose_display(
-            "none" if told is None else "plain",
-            stdout=stdout(),
-            stderr=sys.stderr,
-            environ=os.environ,
-            answer=False,
-        )
+        fetching = new_display("none" if told is None else "plain", answer=False)
 
         async def tell(graded: Graded) -> None:
             if told is not None:

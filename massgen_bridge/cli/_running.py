@@ -5,10 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import nullcontext
 from dataclasses import replace
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from massgen_bridge.cli._options import Output
 from massgen_bridge.cli._output import (
@@ -35,22 +32,7 @@ if TYPE_CHECKING:
 
     Job = Callable[[Sequence[Callable[[Record], None]]], Awaitable[RunResult]]
 
-__all__ = ["DisplayChoice", "Running", "ShownAs", "with_people", "with_timeout"]
-
-
-class DisplayChoice(StrEnum):
-    """How a run is shown on stderr."""
-
-    AUTO = "auto"
-    RICH = "rich"
-    PLAIN = "plain"
-    NONE = "none"
-
-
-ShownAs = Annotated[
-    DisplayChoice | None,
-    typer.Option("--display", help="How the run is shown on stderr. Default: `ui.display`."),
-]
+__all__ = ["Running", "with_people", "with_timeout"]
 
 
 class Running:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +10,7 @@ import typer
 from massgen_bridge.cli._options import Debug, Output, RunId
 from massgen_bridge.cli._output import DONE, FAILED, BadUsage, Failure, failed_run, print_json
 from massgen_bridge.cli._records import result_object
-from massgen_bridge.cli._running import DisplayChoice
-from massgen_bridge.cli._stdout import stdout
-from massgen_bridge.display import choose_display
+from massgen_bridge.cli._shown import DisplayChoice, new_display
 from massgen_bridge.events import RunFinished, RunResumed
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.journal import read_run
@@ -60,14 +56,7 @@ def replay(
     index = RunIndex()
     row = index.find(run_id)
     pace = _Pace(index.path(row.run_id), speed if wait else None)
-    shown = choose_display(
-        display.value,
-        stdout=stdout(),
-        stderr=sys.stderr,
-        environ=os.environ,
-        answer=output is Output.TEXT,
-        clock=pace.now,
-    )
+    shown = new_display(display.value, answer=output is Output.TEXT, clock=pace.now)
     result = _show(pace, shown, output)
     if result is None:
         return _without_end(row.run_id, output)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,12 +13,11 @@ from massgen_bridge.cli._offer import BuildMissing, offer_environments
 from massgen_bridge.cli._options import Debug, Output, RunId, Trust
 from massgen_bridge.cli._output import DONE
 from massgen_bridge.cli._plugins import plugin_host
-from massgen_bridge.cli._running import Running, ShownAs, with_people
-from massgen_bridge.cli._stdout import stdout
+from massgen_bridge.cli._running import Running, with_people
+from massgen_bridge.cli._shown import ShownAs, new_display
 from massgen_bridge.cli._weights import note_local_model
 from massgen_bridge.config import open_config
 from massgen_bridge.config.trust import content_hash
-from massgen_bridge.display import choose_display
 from massgen_bridge.runtime import execution
 from massgen_bridge.runtime.index import RunIndex
 from massgen_bridge.runtime.journal import read_run
@@ -79,12 +77,8 @@ def resume(
         _note_changes(stopped.setup, opened, host)
     prepared = prepare_run(opened, host=host, environ=os.environ, attach=False)
     offer_environments(prepared, yes=yes)
-    shown = choose_display(
-        display.value if display else opened.ui.display,
-        stdout=stdout(),
-        stderr=sys.stderr,
-        environ=os.environ,
-        answer=output is Output.TEXT,
+    shown = new_display(
+        display.value if display else opened.ui.display, answer=output is Output.TEXT
     )
     prepared = with_people(prepared, shown)
 

@@ -18,7 +18,8 @@ from massgen_bridge.cli._options import Debug, Output, Timeout, Trust, new_app
 from massgen_bridge.cli._output import BadUsage
 from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._question import Files, Images, attached
-from massgen_bridge.cli._running import DisplayChoice, with_timeout
+from massgen_bridge.cli._running import with_timeout
+from massgen_bridge.cli._shown import DisplayChoice
 from massgen_bridge.cli._weights import note_local_model
 from massgen_bridge.config import open_config
 from massgen_bridge.runtime.planning import prepare_run

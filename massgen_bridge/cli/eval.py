@@ -18,7 +18,7 @@ from massgen_bridge.cli._offer import BuildMissing, offer_environments
 from massgen_bridge.cli._options import Debug, Trust, new_app
 from massgen_bridge.cli._output import DONE, FAILED, BadUsage, Stopped, print_json, say
 from massgen_bridge.cli._plugins import plugin_host
-from massgen_bridge.cli._running import DisplayChoice
+from massgen_bridge.cli._shown import DisplayChoice
 from massgen_bridge.cli._weights import note_local_model
 from massgen_bridge.config import open_config
 from massgen_bridge.config.trust import content_hash

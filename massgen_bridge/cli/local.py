@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,10 +9,9 @@ import typer
 from massgen_bridge.cli._app import COMMANDS
 from massgen_bridge.cli._options import AsJson, Debug, new_app
 from massgen_bridge.cli._output import FAILED, print_json, say
-from massgen_bridge.cli._stdout import stdout
+from massgen_bridge.cli._shown import new_display
 from massgen_bridge.cli._weights import FETCHING
 from massgen_bridge.cli._work import work
-from massgen_bridge.display import choose_display
 from massgen_bridge.models.local import LocalStatus, install_weights, own_weights
 from massgen_bridge.models.local import status as local_status
 
@@ -31,9 +28,7 @@ app = new_app(COMMANDS["local"])
 @app.command()
 def install(*, _debug: Debug = False) -> int | None:
     """Fetch the model's weights into the cache; afterwards it needs no network."""
-    display = choose_display(
-        "auto", stdout=stdout(), stderr=sys.stderr, environ=os.environ, answer=False
-    )
+    display = new_display("auto", answer=False)
 
     async def job(_stop: Stop) -> Path:
         return await install_weights(display.progress(FETCHING))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,11 +19,10 @@ from massgen_bridge.cli._plan import plan_of, trusted_or_read
 from massgen_bridge.cli._plan_text import plan_text
 from massgen_bridge.cli._plugins import plugin_host
 from massgen_bridge.cli._question import Files, Images, attached, read_question
-from massgen_bridge.cli._running import Running, ShownAs, with_people, with_timeout
-from massgen_bridge.cli._stdout import stdout
+from massgen_bridge.cli._running import Running, with_people, with_timeout
+from massgen_bridge.cli._shown import ShownAs, new_display
 from massgen_bridge.cli._weights import note_local_model
 from massgen_bridge.config import open_config
-from massgen_bridge.display import choose_display
 from massgen_bridge.runtime.execution import execute
 from massgen_bridge.runtime.planning import prepare_run
 from massgen_bridge.runtime.sessions import Session
@@ -88,12 +86,8 @@ def run(
     opened = with_budget(opened, budget)
     prepared = prepare_run(opened, host=host, environ=os.environ, hosts=recorded_hosts(tape))
     offer_environments(prepared, yes=yes)
-    shown = choose_display(
-        display.value if display else opened.ui.display,
-        stdout=stdout(),
-        stderr=sys.stderr,
-        environ=os.environ,
-        answer=output is Output.TEXT,
+    shown = new_display(
+        display.value if display else opened.ui.display, answer=output is Output.TEXT
     )
     prepared = with_people(prepared, shown)
 
