@@ -21,7 +21,8 @@ from massgen_bridge.errors import AgentError, ConfigError, NotFound
 from massgen_bridge.models.addresses import is_loopback
 from massgen_bridge.models.listing import is_offered, nearest_model, offered_models, path_advice
 from massgen_bridge.models.providers import LOCAL
-from massgen_bridge.models.resolution import Choice, find_provider, resolve
+from massgen_bridge.models.references import find_provider
+from massgen_bridge.models.resolution import Choice, resolve
 from massgen_bridge.models.settings import ModelConfig
 from massgen_bridge.plugins.records import nearest
 

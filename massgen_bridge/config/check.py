@@ -19,7 +19,7 @@ from massgen_bridge.isolation.choice import place, stays_here
 from massgen_bridge.isolation.packages import Packages
 from massgen_bridge.isolation.placement import Isolation
 from massgen_bridge.models.provider_rows import ProviderConfig
-from massgen_bridge.models.resolution import find_provider, reference
+from massgen_bridge.models.references import find_provider, reference
 from massgen_bridge.models.settings import ModelConfig
 
 if TYPE_CHECKING:

@@ -14,15 +14,8 @@ from massgen_bridge.errors import AgentCrashed, ConfigError, LocalModelError
 from massgen_bridge.models.explaining import ExplainedCalls
 from massgen_bridge.models.local import LocalServer, LocalServers, LocalSettings
 from massgen_bridge.models.providers import LOCAL
-from massgen_bridge.models.resolution import (
-    Choice,
-    find_provider,
-    nearest_name,
-    reference,
-    resolve,
-    resolve_offline,
-    secret_values,
-)
+from massgen_bridge.models.references import find_provider, nearest_name, reference
+from massgen_bridge.models.resolution import Choice, resolve, resolve_offline, secret_values
 from massgen_bridge.models.retry import ModelCalls
 from massgen_bridge.models.settings import ModelConfig
 from massgen_bridge.models.traffic import Traffic
@@ -37,7 +30,7 @@ if TYPE_CHECKING:
     from massgen_bridge.models.gateway import Fallback, Gateway
     from massgen_bridge.specs import ProviderSpec
 
-__all__ = ["ConnectionPool", "FallbackRefused", "ModelConfig", "reference", "resolve"]
+__all__ = ["ConnectionPool", "FallbackRefused"]
 
 
 class FallbackRefused(ConfigError):

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from massgen_bridge.agent import Capabilities
     from massgen_bridge.config.models import AgentConfig
     from massgen_bridge.connection import Connection, Protocols
-    from massgen_bridge.models.connections import ConnectionPool, ModelConfig
+    from massgen_bridge.models.connections import ConnectionPool
+    from massgen_bridge.models.settings import ModelConfig
     from massgen_bridge.runtime.places import Places
     from massgen_bridge.specs import AdapterSpec
 

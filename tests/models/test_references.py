@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.models.providers import PROVIDERS
-from massgen_bridge.models.resolution import find_provider, reference
+from massgen_bridge.models.references import find_provider, reference
 from massgen_bridge.models.settings import ModelConfig
 from massgen_bridge.specs import ProviderSpec
 
