@@ -12,6 +12,12 @@ from pydantic import SecretStr
 
 from massgen_bridge.errors import AgentCrashed, ConfigError, LocalModelError
 from massgen_bridge.models.explaining import ExplainedCalls
+from massgen_bridge.models.fallbacks import (
+    FallbackRefused,
+    check_able,
+    check_fallback,
+    shared_protocols,
+)
 from massgen_bridge.models.local import LocalServer, LocalServers, LocalSettings
 from massgen_bridge.models.providers import LOCAL
 from massgen_bridge.models.references import find_provider, nearest_name, reference
@@ -30,20 +36,7 @@ if TYPE_CHECKING:
     from massgen_bridge.models.gateway import Fallback, Gateway
     from massgen_bridge.specs import ProviderSpec
 
-__all__ = ["ConnectionPool", "FallbackRefused"]
-
-
-class FallbackRefused(ConfigError):
-    """A connection cannot have the fallback that it names.
-
-    Args:
-        message: What is wrong, what was expected and what to do.
-        first: The connection that names it.
-    """
-
-    def __init__(self, message: str, first: str) -> None:
-        super().__init__(message)
-        self.first = first
+__all__ = ["ConnectionPool"]
 
 
 @dataclass(kw_only=True)
@@ -149,7 +142,7 @@ class ConnectionPool:
         self._settings[agent_id] = first.config
         found = [find(other) for other in first.config.fallback]
         # One request has to do for all of them, so what they all speak comes before what is best.
-        shared = _shared_protocols(first, found, protocols)
+        shared = shared_protocols(first, found, protocols)
         way = self._way(first, shared, agent_id, is_named=isinstance(model, str))
         try:
             others = [self._fallback(agent_id, other, first, way.connection) for other in found]
@@ -187,34 +180,13 @@ class ConnectionPool:
         return f" ({name!r} is no name under 'models:'; did you mean {meant!r}?)" if meant else ""
 
     def _fallback(self, agent_id: str, other: Choice, chosen: Choice, first: Connection) -> _Way:
-        name, offered = other.name, other.spoken
-        wrong = (
-            f"agent {agent_id!r}: the connection {name!r} cannot be a fallback of {first.name!r}"
-        )
-        if name == chosen.name:
-            raise ConfigError(f"{wrong}, for it is the same one: take it out, or name another one")
-        if chosen.config.fallback.count(name) > 1:
-            raise ConfigError(f"{wrong} more than once: name it once")
-        if offered and first.protocol not in offered:
-            known = self._providers.values()
-            speakers = sorted(one.name for one in known if first.protocol in one.base_urls)
-            both = " or ".join(repr(one) for one in chosen.spoken if one in offered)
-            advice = f", or an agent of a kind that speaks {both}" if both else ""
-            raise ConfigError(
-                f"{wrong}, which this agent asks by {first.protocol!r}: {name!r} (provider"
-                f" {other.provider.name!r}) speaks {' or '.join(map(repr, offered))}. Expected a"
-                f" connection to a provider that speaks {first.protocol!r}"
-                f" ({', '.join(speakers)}){advice}"
-            )
+        known = self._providers.values()
+        check_fallback(other, chosen, first.protocol, agent_id=agent_id, known=known)
         try:
             way = self._way(other, (first.protocol,), agent_id, is_named=True)
         except ConfigError as error:
             raise ConfigError(f"{error.message} (it is a fallback of {first.name!r})") from None
-        if first.traits.tools and not way.connection.traits.tools:
-            raise ConfigError(
-                f"{wrong}, for its model takes no tools: take another one, or say 'tools: false' in"
-                f" {first.name!r} where no tools are wanted"
-            )
+        check_able(way.connection, first, agent_id=agent_id)
         return way
 
     def settings(self, agent_id: str) -> ModelConfig | None:
@@ -382,23 +354,6 @@ class ConnectionPool:
                 "context_per_slot": max(contexts, default=settings.context_per_slot),
             }
         )
-
-
-def _shared_protocols(
-    first: Choice, others: Sequence[Choice], protocols: Sequence[Protocols]
-) -> list[Protocols]:
-    """What all of them speak; where there is none, what the agent does: an error tells it then."""
-    shared = [one for one in protocols if all(one in other.spoken for other in others)]
-    common = [one for one in shared if one in first.spoken]
-    # Many speak some of Responses, but few all of it.
-    if "chat" in common and not all(map(_is_at_home_in_responses, others)):
-        return ["chat"]
-    return shared if common else list(protocols)
-
-
-def _is_at_home_in_responses(choice: Choice) -> bool:
-    is_said = choice.config.protocol is not None or choice.config.base_url is None
-    return is_said and choice.spoken[:1] == ["responses"]
 
 
 def _new_traffic(name: str, config: ModelConfig) -> Traffic:

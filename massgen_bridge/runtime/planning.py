@@ -11,7 +11,8 @@ from massgen_bridge.config.attached import Attached, load_attached
 from massgen_bridge.errors import ConfigError
 from massgen_bridge.events import Seat
 from massgen_bridge.media.sight import Sight
-from massgen_bridge.models.connections import ConnectionPool, FallbackRefused
+from massgen_bridge.models.connections import ConnectionPool
+from massgen_bridge.models.fallbacks import FallbackRefused
 from massgen_bridge.models.prices import PriceList
 from massgen_bridge.models.providers import LOCAL
 from massgen_bridge.runtime.crew import AgentSetup
