@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pydantic.alias_generators import to_camel  # by which Google's SDK names them, too
+
 __all__ = ["add_to_body"]
 
 _OF_REQUESTS: Final = frozenset(
@@ -23,7 +25,7 @@ def add_to_body(body: dict[str, Any], key: str, value: Any) -> None:
         key: The setting's name in Python.
         value: Its value.
     """
-    named = _camel(key)
+    named = to_camel(key)
     sent = value if key in _AS_THEY_ARE else _camel_keys(value)
     if key in _OF_REQUESTS:
         body[named] = sent
@@ -33,12 +35,7 @@ def add_to_body(body: dict[str, Any], key: str, value: Any) -> None:
         settings[named] = sent
 
 
-def _camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(one.title() for one in others)
-
-
 def _camel_keys(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {_camel(key): _camel_keys(one) for key, one in value.items()}
+        return {to_camel(key): _camel_keys(one) for key, one in value.items()}
     return [_camel_keys(one) for one in value] if isinstance(value, list) else value
