@@ -99,11 +99,6 @@ class Worker:
         """Whether it can be given a turn."""
         return not (self._gone or self._killed)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no turn runs in it."""
-        return not self._turns
-
     async def _create(self, params: AgentParams) -> None:
         with anyio.move_on_after(_START_S):
             while self._hello is None and not self._gone:

@@ -7,6 +7,7 @@ that; each redirect anew.
 from __future__ import annotations
 
 import ipaddress
+import socket
 import ssl
 from collections.abc import Callable
 from functools import partial
@@ -193,7 +194,7 @@ def _refuse(host: str, address: Address) -> NoReturn:
 
 async def _resolved(host: str, port: int) -> list[Address]:
     try:
-        found = await anyio.getaddrinfo(host, port, proto=6)
+        found = await anyio.getaddrinfo(host, port, proto=socket.IPPROTO_TCP)
     except (OSError, UnicodeError) as error:
         raise MediaError(f"there is no host {host!r} ({error})") from None
     # A number may have the name of a network interface behind it.

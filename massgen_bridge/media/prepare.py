@@ -169,12 +169,14 @@ class Preparer:
         with self._lock:
             own = self._locks.setdefault(key, threading.Lock())
         with own:
-            if key not in self._done:
+            # Asked once: another thread may make room for its own at any time.
+            done = self._done.get(key)
+            if done is None:
                 try:
-                    self._keep(key, prepare_image(part, limits, animated=animated))
+                    done = prepare_image(part, limits, animated=animated)
                 except MediaError as error:
-                    self._keep(key, error)
-            done = self._done[key]
+                    done = error
+                self._keep(key, done)
         if isinstance(done, MediaError):
             raise MediaError(done.message)
         return done

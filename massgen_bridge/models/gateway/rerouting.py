@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from massgen_bridge.media.types import kind_of
 from massgen_bridge.models.chat_quirks import chat_as_understood
 from massgen_bridge.models.gemini_extras import gemini_merged, gemini_unmerged
 
@@ -213,14 +214,9 @@ def _media(said: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
         return
     for name in _GEMINI_MEDIA:
         if isinstance(held := said.get(name), dict):
-            yield _kind_of(str(held.get("mimeType"))), held
+            yield kind_of(str(held.get("mimeType"))), held
     for name in ("content", "output", "parts", "functionResponse"):
         yield from _media(said.get(name))
-
-
-def _kind_of(media_type: str) -> str:
-    kind = media_type.partition("/")[0]
-    return kind if kind in {"audio", "image", "video"} else "document"
 
 
 def _has_schema(values: Mapping[str, Any]) -> bool:

@@ -22,7 +22,6 @@ def _in_base64(size: int) -> int:
     return size // 4 * 3
 
 
-_SEES = ModelTraits()
 _SEES_UNSHAPED = ModelTraits(structured=False)
 _READS = ModelTraits(inputs=frozenset())
 _JPEG_PNG: Final = frozenset({"image/jpeg", "image/png"})

@@ -364,15 +364,13 @@ async def test_a_start_that_takes_too_long_is_given_up(started: Callable[[], int
     assert started() == 0
 
 
-async def test_closing_is_quick_and_may_be_repeated() -> None:
+async def test_closing_ends_the_process_and_may_be_repeated() -> None:
     server = LocalServer(_SMALL)
     await server.start()
     pid = server.pid
     with pytest.raises(LocalModelError, match="started already"):
         await server.start()
-    begun = time.monotonic()
     await server.aclose()
-    assert time.monotonic() - begun < 1
     assert pid is not None
     assert not _exists(pid)
     await server.aclose()
