@@ -39,6 +39,7 @@ from massgen_bridge.models.content import (
 )
 from massgen_bridge.models.gemini_extras import gemini_merged
 from massgen_bridge.models.handing_over import HAND_OFF, hand_off_tool
+from massgen_bridge.models.made_files import left_with_provider, made_part
 from massgen_bridge.models.model_loop import ModelLoop
 from massgen_bridge.models.openai_files import INLINE_BYTES
 from massgen_bridge.models.responses_loop import ResponsesLoop
@@ -98,6 +99,8 @@ __all__ = [
     "gemini_usage",
     "hand_off_tool",
     "is_plain_loopback",
+    "left_with_provider",
+    "made_part",
     "messages_usage",
     "misplaced_part",
     "model_call_error",

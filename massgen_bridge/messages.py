@@ -90,7 +90,7 @@ class _Media(Frozen):
     agent made, for people to find it.
     """
 
-    media_type: str = Field(pattern=r"^[a-z]+/[A-Za-z0-9.+-]+$")
+    media_type: str = Field(pattern=r"^[a-z][a-z0-9-]*/[A-Za-z0-9!#$&^_.+-]+$")
     data: bytes | None = None
     url: str | None = None
     name: str | None = None

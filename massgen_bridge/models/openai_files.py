@@ -11,9 +11,8 @@ import anyio
 from anyio import to_thread
 
 from massgen_bridge.errors import BadRequest, TimedOut
-from massgen_bridge.events import LogLine
 from massgen_bridge.media.types import named_type
-from massgen_bridge.messages import DocumentPart, ImagePart
+from massgen_bridge.models.made_files import left_with_provider, made_part
 from massgen_bridge.models.sdk_errors import error_text
 from massgen_bridge.models.uploads import InlineMedia, Uploads, base64_size
 
@@ -83,12 +82,9 @@ async def fetch_made(
             )
             data = await content.aread()
         except failed as error:
-            left = f"the file {file.name!r}, which the model's code has written, is left with the"
-            await emit(LogLine(stream="log", text=f"{left} provider: {error_text(error)}"))
+            await emit(left_with_provider(file.name, error_text(error)))
             continue
-        media_type = await _type_of(file.name)
-        kind = ImagePart if media_type.startswith("image/") else DocumentPart
-        found.append(kind(media_type=media_type, data=data, name=file.name))
+        found.append(made_part(await _type_of(file.name), data=data, name=file.name))
     return tuple(found)
 
 

@@ -121,7 +121,7 @@ def _ran(*file_ids: str) -> dict[str, Any]:
 async def test_files_that_code_wrote_come_with_the_answer(model_server: StartModelServer) -> None:
     server = model_server()
     chart = server.files.put("chart.png", "image/png", PNG)
-    table = server.files.put("table.csv", "text/csv", b"a,b\n")
+    table = server.files.put("table.csv", "text/csv; charset=utf-8", b"a,b\n")
     running = {"id": "s1", "name": "bash_code_execution", "input": {"command": "plot"}}
     server.enqueue(
         sse(

@@ -9,8 +9,14 @@ from typing import Any
 
 import anthropic
 
-from massgen_bridge import DocumentPart, Emit, ImagePart, LogLine, MediaPart
-from massgen_bridge.adapting import InlineMedia, Uploads, base64_size
+from massgen_bridge import Emit, MediaPart
+from massgen_bridge.adapting import (
+    InlineMedia,
+    Uploads,
+    base64_size,
+    left_with_provider,
+    made_part,
+)
 
 __all__ = ["LARGEST_REQUEST", "ROOM", "Files", "fetch_made", "inline_media"]
 
@@ -61,24 +67,16 @@ async def fetch_made(
         try:
             about = await client.files.retrieve_metadata(file_id)
             if about.size_bytes > _LARGEST_MADE:
-                await emit(_left(about.filename, f"it has {about.size_bytes:,} bytes"))
+                why = f"it has {about.size_bytes:,} bytes"
+                await emit(left_with_provider(about.filename, why))
                 continue
             content = await client.files.download(file_id)
             data = await content.read()
         except anthropic.AnthropicError as error:
-            await emit(_left(file_id, str(error)))
+            await emit(left_with_provider(file_id, str(error)))
             continue
-        kind = ImagePart if about.mime_type.startswith("image/") else DocumentPart
-        found.append(kind(media_type=about.mime_type, data=data, name=about.filename))
+        found.append(made_part(about.mime_type, data=data, name=about.filename))
     return tuple(found)
-
-
-def _left(name: str, why: str) -> LogLine:
-    return LogLine(
-        stream="log",
-        text=f"the file {name!r}, which the model's code has written, is left with the provider: "
-        f"{why}",
-    )
 
 
 def inline_media(messages: Iterable[dict[str, Any]]) -> Iterator[InlineMedia[str]]:

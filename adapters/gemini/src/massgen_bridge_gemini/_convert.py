@@ -25,7 +25,7 @@ from massgen_bridge import (
     UnsupportedContent,
     VideoPart,
 )
-from massgen_bridge.adapting import check_input, misplaced_part, two_sided
+from massgen_bridge.adapting import check_input, made_part, misplaced_part, two_sided
 
 __all__ = ["JsonPart", "bytes_of", "conversation", "declarations", "media_of", "tool_results"]
 
@@ -179,25 +179,13 @@ def declarations(tools: Iterable[ToolDefinition]) -> dict[str, Any]:
     }
 
 
-_KINDS: Mapping[str, type[ImagePart | AudioPart | VideoPart | DocumentPart]] = {
-    "audio": AudioPart,
-    "image": ImagePart,
-    "video": VideoPart,
-}
-
-
 def media_of(part: Mapping[str, Any]) -> MediaPart | None:
     """What a part of an answer shows; None where it shows nothing."""
-    given: dict[str, Any]
     if (blob := part.get("inlineData")) and blob.get("data") is not None:
-        media_type, given = blob.get("mimeType"), {"data": bytes_of(blob["data"])}
-    elif (file := part.get("fileData")) and file.get("fileUri") is not None:
-        media_type, given = file.get("mimeType"), {"url": file["fileUri"]}
-    else:
-        return None
-    media_type = (media_type or "application/octet-stream").partition(";")[0].strip()
-    kind = _KINDS.get(media_type.partition("/")[0], DocumentPart)
-    return kind(media_type=media_type, **given)
+        return made_part(blob.get("mimeType"), data=bytes_of(blob["data"]))
+    if (file := part.get("fileData")) and file.get("fileUri") is not None:
+        return made_part(file.get("mimeType"), url=file["fileUri"])
+    return None
 
 
 def bytes_of(data: bytes | str) -> bytes:
