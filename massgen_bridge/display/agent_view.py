@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, assert_never
 
@@ -153,6 +154,7 @@ class AgentView:
         problem: Why its last ballot or answer did not count.
         answer: Its newest answer.
         same_as: The author that an equal answer of this agent was merged with.
+        stood_in: The calls that a fallback answered, by its connection and model.
         started_at: Unix time at which the running turn began; None between turns.
         busy_s: Seconds spent in the turns that have ended.
         spent: The budget that lets it make no further model call, its own or that of the run.
@@ -173,6 +175,7 @@ class AgentView:
     answer: str | None = None
     same_as: str | None = None
     ledger: Ledger = field(default_factory=Ledger)
+    stood_in: Counter[tuple[str, str]] = field(default_factory=Counter)
     started_at: float | None = None
     busy_s: float = 0.0
     spent: BudgetReached | None = None
@@ -207,10 +210,7 @@ class AgentView:
             case ModelRetried():
                 self.text.void(event.source)
                 self.reasoning.void(event.source)
-                self.activity = (
-                    f"{_whose(event)}attempt {event.attempt} failed, next in {event.delay_s:.1f} s "
-                    f"({event.kind}: {event.message})"
-                )
+                self.activity = _retrying(event)
             case ToolCallStarted(call=call):
                 self.activity = f"{_whose(event)}calls {call.name}"
                 self._tool_call = call.call_id
@@ -227,6 +227,8 @@ class AgentView:
             case ModelCallFinished(source=source):
                 self.text.end(source)
                 self.reasoning.end(source)
+                if event.fallback is not None:
+                    self.stood_in[event.fallback, event.model] += 1
             case _:
                 assert_never(event)
 
@@ -303,6 +305,14 @@ class AgentView:
                 self._fail(event, event.turn_id)
             case _:
                 assert_never(event)
+
+
+def _retrying(event: ModelRetried) -> str:
+    after = f"next in {event.delay_s:.1f} s"
+    if event.fallback is not None:
+        after = f"{event.fallback} is asked instead"
+    why = f"{event.kind}: {event.message}"
+    return f"{_whose(event)}attempt {event.attempt} failed, {after} ({why})"
 
 
 def _waiting(event: PersonAsked | ModelWaiting) -> str:

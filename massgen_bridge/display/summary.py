@@ -108,6 +108,9 @@ def _agents(view: RunView) -> Iterator[Line]:
         facts += cost_words(agent.ledger.cost, names=False)
         facts.append(seconds(agent.elapsed_s(view.last_at)))
         yield Line(f"{name_of(view, agent.id)}, {what}: {', '.join(facts)}", indent=2)
+        for (connection, model), calls in agent.stood_in.items():
+            who = f"{one_line(connection)} (model {one_line(model)})"
+            yield Line(f"{count(calls, 'call')} answered by the fallback {who}", indent=4)
     yield Line("")
 
 

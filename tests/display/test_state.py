@@ -91,6 +91,14 @@ def test_a_retry_drops_what_the_failed_call_wrote_and_nothing_else() -> None:
     assert scene.view.agents["a1"].activity is None
 
 
+def test_a_fallback_that_is_asked_instead_is_named() -> None:
+    scene = Scene().start("a1.1")
+    told = {"attempt": 2, "delay_s": 0, "kind": "server", "message": "503", "fallback": "spare"}
+    scene.add(ModelRetried.model_validate(told), "a1.1")
+    activity = scene.view.agents["a1"].activity
+    assert activity == "attempt 2 failed, spare is asked instead (server: 503)"
+
+
 def test_a_new_turn_begins_with_an_empty_page() -> None:
     scene = Scene().start("a1.1").say("a1.1", "first").answer("a1.1", "first")
 

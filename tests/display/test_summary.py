@@ -12,7 +12,15 @@ from massgen_bridge.display import render_summary
 from massgen_bridge.display.summary import outcome
 from massgen_bridge.display.words import ADVICE, cost_words, listing, seconds, tokens
 from massgen_bridge.errors import ERROR_KINDS
-from massgen_bridge.events import AnswerInfo, BallotSpoiled, Cost, ErrorInfo, TurnLost, VoteInfo
+from massgen_bridge.events import (
+    AnswerInfo,
+    BallotSpoiled,
+    Cost,
+    ErrorInfo,
+    ModelCallFinished,
+    TurnLost,
+    VoteInfo,
+)
 
 FIRST = AnswerRef(label="agent1", version=1)
 
@@ -87,6 +95,17 @@ def test_costs_are_told_of_each_agent_and_together_with_the_models_without_a_pri
     assert [line.partition("20 tok, ")[2] for line in lines[2:4]] == [f"{one}1.5 s" for one in each]
     told = together.format(unknown="cost unknown for model m")
     assert lines[-1] == f"2 model calls · 20 tokens in, 20 out{told} · 4.0 s · run run-1"
+
+
+def test_a_fallback_that_answered_is_told_with_its_model() -> None:
+    scene = Scene(2).start("a1.1")
+    for _ in range(2):
+        scene.add(ModelCallFinished(model="big", fallback="spare\x1b[2J"), "a1.1")
+    scene.start("a2.1").done("a2.1")
+    lines = render_summary(scene.records).splitlines()
+    assert lines[3] == "    2 calls answered by the fallback spare (model big)"
+    assert lines[4].startswith("  a2 (agent2)")
+    assert not any("fallback" in line for line in lines[4:])
 
 
 def test_models_without_a_price_are_named_the_foremost_of_many() -> None:
