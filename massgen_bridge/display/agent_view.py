@@ -224,11 +224,8 @@ class AgentView:
                 self.activity = _waiting(event)
             case PersonReplied():
                 self.activity = None
-            case ModelCallFinished(source=source):
-                self.text.end(source)
-                self.reasoning.end(source)
-                if event.fallback is not None:
-                    self.stood_in[event.fallback, event.model] += 1
+            case ModelCallFinished():
+                self._end(event)
             case _:
                 assert_never(event)
 
@@ -236,6 +233,12 @@ class AgentView:
         self.text.begin(source)
         self.reasoning.begin(source)
         self.activity = None
+
+    def _end(self, event: ModelCallFinished) -> None:
+        self.text.end(event.source)
+        self.reasoning.end(event.source)
+        if event.fallback is not None:
+            self.stood_in[event.fallback, event.model] += 1
 
     def turn(self, event: TurnFrame, turn_id: str | None, at: float) -> None:
         """Take in the beginning or the end of a turn."""

@@ -169,6 +169,8 @@ _OVERFLOW = re.compile(
 _BAD_KEY = re.compile(r"(incorrect|invalid) api key|api key not valid", re.IGNORECASE)
 _NO_MONEY = re.compile(r"credit balance is too low|credits are depleted", re.IGNORECASE)
 _LONGEST_TEXT = 500
+_NO_REASON = "the provider gives no reason"
+_PAGE = re.compile(r"<(title|h1)[^>]*>\s*(.+?)\s*</\1>", re.IGNORECASE | re.DOTALL)
 
 
 def sdk_error(
@@ -305,7 +307,7 @@ def reported_error(told: Mapping[str, Any]) -> AgentError:
 
 class _Refused(Exception):
     def __init__(self, status: int | None, body: Any) -> None:
-        super().__init__("the provider gives no reason")
+        super().__init__(_NO_REASON)
         self.status_code = status
         self.body = body
 
@@ -439,11 +441,31 @@ def _words(error: BaseException) -> Iterator[str]:
 
 
 def _text(error: BaseException) -> str:
-    said = _body(error).get("message") or getattr(error, "body", None)
-    text = said if isinstance(said, str) and said.strip() else error_words(error)
+    text = _said(error) or error_words(error)
     first = error.__cause__ if getattr(error, "status_code", None) is None else None
     for cause in causes(first):
         why = error_words(cause)
         if why and why not in text:
             text = f"{text.rstrip('.')}: {why}"
     return text
+
+
+def _said(error: BaseException) -> str | None:
+    """The provider's own words; None where only the SDK says something."""
+    body = _body(error)
+    # 'detail' is what servers made with FastAPI say.
+    some = (
+        body.get("message"),
+        body.get("detail"),
+        body.get("error"),
+        getattr(error, "body", None),
+    )
+    said = next((one for one in some if isinstance(one, str) and one.strip()), None)
+    if said is not None:
+        page = _PAGE.search(said) if said.lstrip().startswith("<") else None  # of a proxy
+        return page[2] if page else said
+    phrases = (_NO_REASON, f"Error code: {_refusal(error)}", f"{_refusal(error)} ")
+    if not error_words(error).startswith(phrases):
+        return None
+    rest = {key: one for key, one in body.items() if one and key not in {"code", "status"}}
+    return json.dumps(rest, ensure_ascii=False, default=str) if rest else _NO_REASON

@@ -10,6 +10,7 @@ import anthropic
 import httpx2
 import openai
 import pytest
+from google import genai
 
 from massgen_bridge.errors import (
     ERROR_KINDS,
@@ -36,9 +37,10 @@ from massgen_bridge.models.sdk_errors import (
     refused_call_error,
     sdk_error,
 )
+from massgen_bridge.testing.servers import HttpError, ModelServer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from massgen_bridge.errors import ErrorKind
 
@@ -195,6 +197,45 @@ def test_the_providers_words_come_first() -> None:
     assert error_text(error) == "Bad gateway"
     vars(error)["body"] = " "
     assert error_text(error) == "Error code: 400 - {...}"
+
+
+_BODIES = {
+    "": "the provider gives no reason",
+    "null": "the provider gives no reason",
+    "[]": "the provider gives no reason",
+    '{"error": {"message": "", "code": 500}}': "the provider gives no reason",
+    '{"detail": "no such model"}': "no such model",
+    '{"detail": [{"msg": "too long"}]}': '{"detail": [{"msg": "too long"}]}',
+    '{"error": "plain"}': "plain",
+    "<!DOCTYPE html><title>Bad\ngateway</title><h1>nginx</h1>": "Bad gateway",
+    "<html>upset</html>": "<html>upset</html>",
+}
+
+
+@pytest.mark.parametrize("body", _BODIES)
+def test_a_refusal_in_a_form_of_its_own_is_told_in_its_words_or_said_to_give_none(
+    body: str,
+) -> None:
+    asked: list[Any] = [{"role": "user", "content": "q"}]
+    refusals = (openai.APIStatusError, anthropic.APIStatusError, genai.errors.APIError)
+    with (
+        ModelServer(default=HttpError(status=500, body=body)) as server,
+        openai.OpenAI(base_url=server.url, api_key="k", max_retries=0) as chat,
+        anthropic.Anthropic(
+            base_url=server.base_url("messages"), api_key="k", max_retries=0
+        ) as claude,
+        genai.Client(api_key="k", http_options={"base_url": server.base_url("gemini")}) as gemini,
+    ):
+        calls: dict[str, Callable[[], object]] = {
+            "openai": lambda: chat.chat.completions.create(model="m", messages=asked),
+            "anthropic": lambda: claude.messages.create(model="m", max_tokens=1, messages=asked),
+            "google": lambda: gemini.models.generate_content(model="m", contents="q"),
+        }
+        for sdk, call in calls.items():
+            with pytest.raises(refusals) as raised:
+                call()
+            error = model_call_error(raised.value, where="'m'", agent_id="ann", sdk=sdk)
+            assert str(error) == f"'m': HTTP 500: {_BODIES[body]}", sdk
 
 
 def test_causes_say_what_the_error_does_not() -> None:
