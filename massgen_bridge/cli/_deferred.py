@@ -25,6 +25,9 @@ class Deferred(TyperCommand):
 
     def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
         """Make the context of the real command, which is run by it."""
+        from massgen_bridge.cli._warnings import show_warnings  # noqa: PLC0415 - not for --help
+
         command = get_command(__import__(self._module, fromlist=["app"]).app)
+        show_warnings()
         command.name = self.name
         return command.make_context(info_name, args, parent=parent, **extra)

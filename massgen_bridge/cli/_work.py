@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import signal
 import sys
 import threading
@@ -28,16 +27,6 @@ T = TypeVar("T")
 
 _PATIENCE_S = 1.5
 _SIGNALS = [signal.SIGINT, signal.SIGTERM]
-
-
-class _OneLine(logging.Handler):
-    """Shows warnings in one line each; the tracebacks that come with some are for --debug."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a record to what is stderr now: a live display replaces it for a while."""
-        text = " ".join(record.getMessage().split())
-        if record.levelno >= logging.WARNING:
-            sys.stderr.write(f"{record.levelname.lower()}: {record.name}: {text}\n")
 
 
 class Stop:
@@ -67,8 +56,6 @@ def work(job: Callable[[Stop], Awaitable[T]]) -> T:
     if not gc.get_freeze_count():
         gc.freeze()
     gc.enable()
-    if not logging.root.handlers:
-        logging.root.addHandler(_OneLine())
     try:
         return anyio.run(_watched, job)
     except BaseExceptionGroup as group:

@@ -22,6 +22,7 @@ __all__ = ["InvalidConfig", "Problem", "Problems", "described", "parse"]
 M = TypeVar("M", bound=BaseModel)
 _SECRET = re.compile(r"auth|header|key|passw|secret|token", re.IGNORECASE)
 _LONGEST_SHOWN = 60
+_NAMES = re.compile(r"\^(?:\[([^]]+)])?\[([^]]+)](?:\*|\{\d+,(\d+)})\$")
 _OF_A_KEY = "[key]"  # what pydantic calls the key of a mapping
 _PLAINER = {
     "a valid array": "a list",
@@ -166,7 +167,7 @@ def parse(
         expected = f"{', '.join(wanted)} or {last}" if wanted else last
         whole = (*path, *inner)
         if whole[-1:] == (_OF_A_KEY,):
-            wanted_name = expected.replace("text that", "a name that", 1)
+            wanted_name = expected.replace("text", "a name", 1)
             found = f"expected {wanted_name}, found {whole[-2]!r}"
             problems.add(whole[:-1], found, at_key=True)
             continue
@@ -208,7 +209,7 @@ def _expected(detail: ErrorDetails) -> str | None:
     message = detail["msg"]
     match detail["type"]:
         case "string_pattern_mismatch":
-            return f"text that matches {detail['ctx']['pattern']}"
+            return _matching(detail["ctx"]["pattern"])
         case "too_short":
             return "at least one item"
         case "string_too_short":
@@ -218,6 +219,21 @@ def _expected(detail: ErrorDetails) -> str | None:
             bound = expected.startswith(("greater than", "less than"))
             return f"a number {expected}" if bound else _PLAINER.get(expected, expected)
     return None
+
+
+def _matching(pattern: str) -> str:
+    """What text has to be like, without the signs of a regular expression where it is a name's."""
+    name = _NAMES.fullmatch(pattern)
+    if name is None:
+        return f"text that matches {pattern}"
+    first, any_, rest = name.groups()
+    begin = f", beginning with {_characters(first)}" if first else ""
+    most = f"at most {int(rest) + bool(first)} of " if rest else ""
+    return f"text of {most}{_characters(any_)}{begin}"
+
+
+def _characters(of_a_class: str) -> str:
+    return " ".join(re.findall(".-.|.", of_a_class))
 
 
 def described(value: Any, path: KeyPath = ()) -> str:

@@ -44,6 +44,18 @@ def test_pictures_that_are_not_there_are_problems(commands: Commands, tmp_path: 
     assert f"{file}:2:10: images[0]: cannot read '{tmp_path}/gone.png'" in done.stdout
 
 
+def test_what_is_left_out_of_a_massgen_file_is_told_as_a_warning(
+    shell: Shell, tmp_path: Path
+) -> None:
+    file = tmp_path / "old.yaml"
+    agent = "agents: [{id: a, backend: {type: lmstudio, model: m}}]"
+    file.write_text(f"{agent}\norchestrator: {{snapshot_storage: x}}\n")
+    done = shell("config", "validate", file)
+    assert done.returncode == 0
+    assert done.stderr.startswith(f"warning: {file}: read as a MassGen file, ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_problems_as_json(shell: Shell) -> None:
     done = shell("config", "validate", "--json", DATA / "wrong.yaml", DATA / "two.yaml")
     wrong, right = json.loads(done.stdout)

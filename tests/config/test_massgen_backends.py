@@ -162,7 +162,7 @@ def test_an_agent_of_ag2_gets_its_model_by_a_connection() -> None:
         ({"llm_config": None}, "expected the mapping 'llm_config', which names a model, which is"),
         ({"llm_config": {"model": 3}}, "agent_config.llm_config.model: expected text"),
         ({"llm_config": {"model": "m", "api_key": "sk-1"}}, "llm_config.api_key: a key does not"),
-        ({"name": "no name"}, "agent_config.name: expected text that matches"),
+        ({"name": "no name"}, "agent_config.name: expected text of at most 64 of A-Z"),
         (
             {"code_execution_config": {"executor": {"type": "DockerCommandLineCodeExecutor"}}},
             "executor.type: expected 'LocalCommandLineCodeExecutor'",
