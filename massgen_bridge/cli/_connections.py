@@ -6,6 +6,7 @@ import struct
 import zlib
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -28,6 +29,7 @@ from massgen_bridge.errors import (
     TimedOut,
 )
 from massgen_bridge.events import ReasoningDelta, TextDelta, ToolCallStarted
+from massgen_bridge.media.ocr import OCR_MISSING
 from massgen_bridge.messages import ImagePart, Message, TextPart, ToolResult, user
 from massgen_bridge.models.connections import ConnectionPool
 from massgen_bridge.models.listing import is_offered, offered_models, path_advice, told_offer
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from massgen_bridge.connection import Connection
     from massgen_bridge.events import TurnEvent
     from massgen_bridge.messages import ToolCall
+    from massgen_bridge.models.connections import ModelConfig
     from massgen_bridge.plugins import PluginHost
 
 __all__ = ["ConnectionReport", "connection_reports"]
@@ -143,10 +146,13 @@ def _known(
             is_plain = known.isdisjoint({report.name, report.name.partition("/")[0]})
             if is_plain and spec.default_provider:
                 report.name = f"{spec.default_provider}/{report.name}"
+            _tell_of_pictures(report, part.models.get(agent.backend.model))
             yield from _once(report, seen)
         for name in [one for one in part.models if one not in named]:
             add = partial(pool.add, name, name, protocols=get_args(Protocols))
-            yield from _once(_report(name, name, add), seen)
+            report = _report(name, name, add)
+            _tell_of_pictures(report, part.models[name])
+            yield from _once(report, seen)
 
 
 def _once(report: ConnectionReport, seen: set[tuple[object, ...]]) -> Iterator[ConnectionReport]:
@@ -178,6 +184,20 @@ def _report(name: str, agent_id: str, add: Callable[[], Connection]) -> Connecti
     if connection.provider == LOCAL:
         report.add("local", "info", "`massgen-bridge local status` tells of the built-in model")
     return report
+
+
+def _tell_of_pictures(report: ConnectionReport, config: ModelConfig | None) -> None:
+    """What becomes of them where the model sees none, and what that needs."""
+    if config is None or config.images == "refuse" or report.connection is None:
+        return
+    if "image" in report.connection.traits.inputs:
+        return
+    if config.images == "describe":
+        report.add("images", "ok", f"images by the words of {config.describe_by!r}")
+    elif find_spec("rapidocr") is None:
+        report.add("images", "broken", OCR_MISSING)
+    else:
+        report.add("images", "ok", "images by the text on them")
 
 
 async def _ask_all(reports: Sequence[ConnectionReport], host: PluginHost, _stop: Stop) -> None:
@@ -248,7 +268,7 @@ async def _ask_model(report: ConnectionReport, connection: Connection, host: Plu
             for name, turn in forms.items():
                 if turn is not None:
                     group.start_soon(_try, report, agent, name, turn)
-                else:
+                elif name not in {told for told, _, _ in report.checks}:
                     report.add(name, "info", f"no {name}")
         # They end in any order, and are told in one.
         report.checks.sort(key=lambda check: [*forms].index(check[0]) if check[0] in forms else -1)

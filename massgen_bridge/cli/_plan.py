@@ -282,9 +282,9 @@ def _environments(prepared: Prepared) -> tuple[list[dict[str, Any]], list[str]]:
 def _unsuitable(prepared: Prepared, media: Iterable[str]) -> Iterator[str]:
     """What belongs to the question and cannot reach an agent."""
     for agent in prepared.plan.agents:
-        for kind in sorted(set(media) - agent.capabilities.inputs):
+        for kind in sorted(set(media) - agent.takes):
             yield f"agent {agent.seat.agent_id!r}: it cannot take the question's {kind}"
-        for kind in sorted({one.type for one in agent.attached} - agent.capabilities.inputs):
+        for kind in sorted({one.type for one in agent.attached} - agent.takes):
             yield f"agent {agent.seat.agent_id!r}: it cannot take the {kind} of its 'upload_files'"
 
 

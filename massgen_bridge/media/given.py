@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from massgen_bridge.errors import MediaError
 from massgen_bridge.media.files import part_of_file, part_of_url
+from massgen_bridge.media.prepare import check_image
 from massgen_bridge.messages import (
     AudioPart,
     DocumentPart,
@@ -49,8 +50,15 @@ def part_of(
         base_dir: The folder that paths are relative to; None: the working directory.
 
     Raises:
-        MediaError: It cannot be had, or is something else.
+        MediaError: It cannot be had, is something else, or a damaged picture.
     """
+    part = _read(given, kind, base_dir)
+    if isinstance(part, ImagePart) and part.data is not None:
+        check_image(part)
+    return part
+
+
+def _read(given: Given, kind: InputKind | None, base_dir: Path | None) -> MediaPart:
     if isinstance(given, MediaPart):
         return given
     if isinstance(given, str) and is_address(given):

@@ -13,9 +13,12 @@ from massgen_bridge.errors import MediaError
 if TYPE_CHECKING:
     from massgen_bridge.messages import ImagePart
 
-__all__ = ["Reader"]
+__all__ = ["OCR_MISSING", "Reader"]
 
-_MISSING: Final = "reading the text on pictures needs rapidocr: pip install 'massgen-bridge[ocr]'"
+OCR_MISSING: Final = (
+    "reading the text on pictures needs rapidocr: pip install 'massgen-bridge[ocr]'"
+)
+"""What is told where the extra is not installed."""
 _THREADS: Final = 1
 
 
@@ -57,7 +60,7 @@ def _new_engine() -> Any:
     try:
         from rapidocr import RapidOCR  # noqa: PLC0415 - an extra, and slow to import
     except ImportError:
-        raise MediaError(_MISSING) from None
+        raise MediaError(OCR_MISSING) from None
     settings = {
         "Global.log_level": "error",
         # Pictures are upright already.

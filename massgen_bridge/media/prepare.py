@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -26,11 +27,13 @@ from massgen_bridge.media.rules import (
 from massgen_bridge.media.types import SVG, media_type_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from massgen_bridge.connection import Animated, ImageLimits
     from massgen_bridge.media.headers import Header
     from massgen_bridge.messages import ImagePart
 
-__all__ = ["Preparer", "prepare_image"]
+__all__ = ["Preparer", "check_image", "prepare_image"]
 
 # Each scan of a progressive JPEG goes over all pixels; a hostile one has thousands.
 _MOST_WORK: Final = 20 * MOST_PIXELS
@@ -53,21 +56,53 @@ def prepare_image(
         MediaError: It is damaged, no picture, too large to be decoded, moves against the option,
             or cannot be brought within the limits.
     """
-    data = part.data or b""
-    what = named_image(part)
-    media_type = media_type_of(data, part.name or "") if data else None
-    if not data:
-        raise MediaError(f"{what} is empty")
-    if media_type is None or not media_type.startswith("image/") or media_type == SVG:
-        raise MediaError(f"{what} {_no_picture(media_type)}")
-    try:
-        header = read_header(data, media_type)
-        if header is not None:
-            _check_size(header, animated=animated)
+    with _named(part):
+        media_type, header = _examined(part, animated=animated)
         fit = header is not None and _is_fit(header, media_type, limits)
         return _prepared(part, media_type, header, limits, fit=fit, animated=animated)
+
+
+def check_image(part: ImagePart) -> None:
+    """See, before anything is asked of a model, that a picture of a usual format is whole.
+
+    Of other formats nothing but the type is looked at: whether they can be decoded depends on what
+    is installed, and they are when they are made fit. Takes time, as above.
+
+    Raises:
+        MediaError: It is damaged, no picture, or too large to be decoded.
+    """
+    with _named(part):
+        media_type, header = _examined(part, animated="first_frame")
+        if header is None:
+            return
+        try:
+            from massgen_bridge.media import pixels  # noqa: PLC0415 - Pillow is an extra
+        except ImportError:
+            return
+        pixels.check(header.clean, media_type)
+
+
+@contextmanager
+def _named(part: ImagePart) -> Iterator[None]:
+    """Say in errors which picture they are about."""
+    try:
+        yield
     except MediaError as error:
-        raise MediaError(f"{what} {error.message}") from None
+        raise MediaError(f"{named_image(part)} {error.message}") from None
+
+
+def _examined(part: ImagePart, *, animated: Animated) -> tuple[str, Header | None]:
+    """A picture's type by its content, and what it says of itself."""
+    data = part.data or b""
+    if not data:
+        raise MediaError("is empty")
+    media_type = media_type_of(data, part.name or "")
+    if media_type is None or not media_type.startswith("image/") or media_type == SVG:
+        raise MediaError(_no_picture(media_type))
+    header = read_header(data, media_type)
+    if header is not None:
+        _check_size(header, animated=animated)
+    return media_type, header
 
 
 def _no_picture(media_type: str | None) -> str:

@@ -13,6 +13,7 @@ from massgen_bridge.media.sight import Sight
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from massgen_bridge.agent import InputKind
     from massgen_bridge.ballots import BallotChoice
     from massgen_bridge.events import BallotWay, OuterTurn, Seat
     from massgen_bridge.messages import JsonValue, MediaPart
@@ -48,6 +49,12 @@ class PlannedAgent:
     attached: tuple[MediaPart, ...] = ()
     sight: Sight = field(default_factory=Sight)
     describer: Describer | None = None
+
+    @property
+    def takes(self) -> frozenset[InputKind]:
+        """Kinds of media that it takes, also where it gets them in words."""
+        seen = self.sight.inputs
+        return seen if self.sight.blind == "refuse" else seen | {"image"}
 
     @property
     def way(self) -> BallotWay:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from massgen_bridge.agent import Capabilities, InputKind
+from massgen_bridge.agent import Capabilities
 from massgen_bridge.ballots import VOTE_TOOL, BallotChoice
 from massgen_bridge.config.attached import Attached, load_attached
 from massgen_bridge.errors import ConfigError
@@ -193,7 +193,7 @@ def _prepared(
 def _as_team(planned: PlannedAgent, team: Prepared) -> PlannedAgent:
     """The agent with what its members can do together: what one cannot carry, the team cannot."""
     members = team.plan.agents
-    inputs = frozenset.intersection(*(_taken(member) for member in members))
+    inputs = frozenset.intersection(*(member.takes for member in members))
     able = planned.capabilities
     names = tuple(member.seat.agent_id for member in members)
     return replace(
@@ -209,12 +209,6 @@ def _as_team(planned: PlannedAgent, team: Prepared) -> PlannedAgent:
         sight=Sight(inputs=able.inputs & inputs, tool_media=able.tool_media),
         context_window=2 * min(member.room for member in members),
     )
-
-
-def _taken(agent: PlannedAgent) -> frozenset[InputKind]:
-    """Kinds of media that an agent takes, also where it gets them in words."""
-    seen = agent.sight.inputs
-    return seen if agent.sight.blind == "refuse" else seen | {"image"}
 
 
 def _plan(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -140,6 +141,25 @@ def test_offline_nobody_is_asked(look: Look, server: ModelServer) -> None:
     own = f"provider: vllm, base_url: '{server.url}', model: big, {ABLE}"
     assert _states(look("--offline", code=0, own=own)["own"]) == {"configured": "ok"}
     assert not server.requests
+
+
+@pytest.mark.parametrize("offline", [("--offline",), ()])
+def test_what_a_model_that_sees_nothing_gets_of_pictures_is_told(
+    look: Look, server: ModelServer, monkeypatch: pytest.MonkeyPatch, offline: tuple[str, ...]
+) -> None:
+    blind = f"provider: vllm, base_url: '{server.url}', model: big, api_key_env: THE_KEY"
+    both = {
+        "read": f"{blind}, images: ocr",
+        "told": f"{blind}, images: describe, describe_by: eyes",
+        "eyes": f"{blind}, inputs: [image]",
+    }
+    found = look(*offline, code=0, **both)
+    assert found["read"]["images"]["detail"] == "images by the text on them"
+    assert found["told"]["images"]["detail"] == "images by the words of 'eyes'"
+    monkeypatch.setitem(sys.modules, "rapidocr", None)
+    lacking = look(*offline, code=1, **both)["read"]["images"]
+    assert lacking["state"] == "broken"
+    assert "pip install 'massgen-bridge[ocr]'" in lacking["detail"]
 
 
 def test_a_line_tells_of_each_connection(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli.conftest import DATA, SCRIPT
+from pictures import png
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,7 +119,7 @@ def test_a_dash_reads_the_question_from_stdin(shell: Shell) -> None:
 
 def test_pictures_and_files_become_parts_of_the_question(shell: Shell, tmp_path: Path) -> None:
     picture, notes = tmp_path / "picture.dat", tmp_path / "notes.md"
-    picture.write_bytes(b"\x89PNG\r\n\x1a\n and so on")
+    picture.write_bytes(png())
     notes.write_text("# Notes")
     given = ("--image", picture, "--file", notes, "--image", "https://example.com/cat.png")
     shown = ("--output", "jsonl", "--display", "none")
@@ -234,8 +235,31 @@ def test_a_person_is_asked_once_whether_code_may_run(shell: Shell, tmp_path: Pat
 
 
 def test_a_picture_reaches_only_agents_that_can_see(shell: Shell, tmp_path: Path) -> None:
-    picture = tmp_path / "picture.gif"
-    picture.write_bytes(b"GIF89a and so on")
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(png())
     done = shell("run", DATA / "two.yaml", "q", "--image", picture, "--dry-run")
     assert done.returncode == 2
     assert "agent 'ada': it cannot take the question's image" in done.stdout
+
+
+def test_a_picture_is_taken_in_words_by_those_that_cannot_see(shell: Shell, tmp_path: Path) -> None:
+    picture, team = tmp_path / "picture.png", tmp_path / "team.yaml"
+    picture.write_bytes(png())
+    team.write_text(
+        "version: 1\n"
+        "models: {m: {provider: vllm, model: m, images: ocr}}\n"
+        "agents: [{id: ada, backend: {type: openai, model: m}}]\n"
+    )
+    done = shell("run", team, "q", "--image", picture, "--dry-run")
+    assert (done.returncode, "Problems" in done.stdout) == (0, False), done.stdout
+
+
+def test_a_damaged_picture_is_refused_before_anybody_is_asked(shell: Shell, tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(png(side=64)[:-20])
+    done = shell("run", DATA / "two.yaml", "q", "--image", picture)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "Error: --image: the picture 'picture.png' ends in the middle of the picture\n"
+    )
+    assert json.loads(shell("runs", "list", "--json").stdout) == []

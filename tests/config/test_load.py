@@ -277,7 +277,7 @@ def test_another_version_is_an_error(version: str) -> None:
             "5:24: models.m.provider: model connection 'm': there is no provider 'opnai'",
         ),
         (_team(more="  - id: ada\n    backend: {type: scripted}"), "5:9: agents[1].id: the id 'ad"),
-        (_team().replace("ada", "a b"), "3:9: agents[0].id: expected text of at most 64 of A-Z a-z 0-9 _ . -, found"),
+        (_team().replace("ada", "a b"), "3:9: agents[0].id: expected text of at most 64 of A-Z a"),
         (_team().replace("ada", "a" * 65), "3:9: agents[0].id: expected text of at most 64 of A-Z"),
         # what agents of a kind cannot do
         (_team("{type: python, function: 'a:b'}", more="    ballot: tools\n"), "5:13: agents[0].b"),
@@ -314,7 +314,7 @@ def test_another_version_is_an_error(version: str) -> None:
         ),
         (
             _team("{type: scripted, isolation: process, env: [sk-very-secret]}"),
-            "4:57: agents[0].backend.env[0]: expected text of A-Z a-z 0-9 _, beginning with A-Z a-z _",
+            "4:57: agents[0].backend.env[0]: expected text of A-Z a-z 0-9 _, beginning with A-Z",
         ),
         (
             _team("{type: scripted, isolation: process, env: {A_KEY: sk-very-secret}}"),

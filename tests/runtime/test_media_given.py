@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from runtime.teams import config, kept, of, play, scripted, team
 import massgen_bridge
 from massgen_bridge.config import InvalidConfig, load_attached, load_config
 from massgen_bridge.errors import ConfigError, MediaError
-from massgen_bridge.events import RunStarted, TurnStarted
+from massgen_bridge.events import Record, RunStarted, TurnStarted
 from massgen_bridge.messages import ImagePart, MediaPart
 from massgen_bridge.plugins import PluginHost
 from massgen_bridge.runtime.sessions import Session
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 RED, GREEN, BLUE = png(), png(0, 200, 0), png(0, 0, 200)
+BOMB = RED.replace(b"\0\0\0\x08\0\0\0\x08", struct.pack(">II", 30_000, 30_000))
 ADDRESS = "https://example.com/cat.png"
 
 
@@ -233,3 +235,31 @@ async def test_python_takes_files_addresses_and_parts(folder: Path) -> None:
     ]
     assert result.status == "failed"  # a scripted agent takes text alone
     assert not [one for one in of(await kept(result.run_id), TurnStarted) if one.round]
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (png(side=64)[:-20], "ends in the middle of the picture"),
+        (png(side=64)[:48] + bytes(8) + png(side=64)[56:], "cannot be decoded"),
+        (BOMB, "has 30,000 x 30,000 pixels"),
+    ],
+    ids=["cut off", "changed", "bomb"],
+)
+def test_a_damaged_picture_is_refused_before_anybody_is_asked(
+    folder: Path, data: bytes, told: str
+) -> None:
+    (folder / "red.png").write_bytes(data)
+    asked: list[Record] = []
+    ada = scripted("ada", answers=["x"])
+    for given in (folder / "red.png", ImagePart(media_type="image/png", data=data)):
+        with pytest.raises(MediaError, match=told):
+            massgen_bridge.run(
+                {"version": 1, "agents": [ada]}, "q", images=[given], on_record=asked.append
+            )
+    assert not asked
+
+    file = _written(folder, "- {id: ada, backend: {type: scripted}}", "images: [red.png]")
+    with pytest.raises(InvalidConfig, match=told) as caught:
+        load_attached(load_config(file, PluginHost()))
+    assert caught.value.line == 2
