@@ -225,10 +225,12 @@ def _protocol(case: _Case, spoken: Sequence[Protocols]) -> Protocols:
             "endpoint that speaks it"
         )
     wanted = f"{config.protocol!r}" if config.protocol else _listed(provider.base_urls)
+    able = (one.name for one in PROVIDERS if not {*spoken}.isdisjoint(one.base_urls))
+    such = next((f", such as {name!r}" for name in able if name != provider.name), "")
     raise case.wrong(
         f"this agent's kind speaks {_listed(spoken) or 'no protocol'}, but the connection "
         f"(provider {provider.name!r}) offers {wanted}: choose another kind of agent, or a "
-        "provider that offers what this kind speaks, such as 'openrouter'"
+        f"provider that offers what this kind speaks{such}"
     )
 
 

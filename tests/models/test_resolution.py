@@ -184,6 +184,20 @@ def test_no_common_protocol_names_both_sides() -> None:
     assert "speaks no protocol" in _refusal([])
 
 
+@pytest.mark.parametrize("spoken", ["chat", "gemini", "messages", "responses"])
+def test_the_provider_that_is_named_instead_speaks_what_is_missing(spoken: Protocols) -> None:
+    other = "gemini" if spoken == "messages" else "anthropic"
+    environ = {**_ENVIRON, "ANTHROPIC_API_KEY": "a", "GEMINI_API_KEY": "a"}
+    said = _refusal([spoken], environ, provider=other)
+    named = said.rpartition("such as ")[2].strip("'")
+    (provider,) = [one for one in PROVIDERS if one.name == named]
+    assert spoken in provider.base_urls
+
+
+def test_no_provider_is_named_where_none_is_left() -> None:
+    assert "such as" not in _refusal(["gemini"], _ENVIRON, provider="gemini", protocol="chat")
+
+
 def test_a_protocol_that_the_provider_does_not_speak_is_refused() -> None:
     said = _refusal(["messages"], protocol="messages")
     assert "provider 'openai' does not speak the protocol 'messages', only 'responses'" in said
