@@ -1,15 +1,17 @@
 // What the theme lacks: labels for the cells of tables on a phone, and commands without their prompt.
 
-// Characters in a cell, beyond which so many columns do not fit a phone side by side.
-const longest = (columns) => (columns < 3 ? Infinity : columns === 3 ? 90 : 40);
+// For each number of columns the characters in a cell beyond which they do not fit a phone.
+const LONGEST = [Infinity, Infinity, Infinity, 90, 30, 30];
+const LONGEST_OF_MANY = 40; // where columns are for comparing, and a reader may move them
 
 document$.subscribe(() => {
   for (const table of document.querySelectorAll(".md-typeset table:not([class])")) {
     const heads = Array.from(table.querySelectorAll("thead th"), (one) => one.textContent);
     const cells = Array.from(table.querySelectorAll("tbody td"));
-    const stacks = cells.some((one) => one.textContent.length > longest(heads.length));
+    const longest = LONGEST[heads.length] ?? LONGEST_OF_MANY;
+    const stacks = cells.some((one) => one.textContent.length > longest);
     for (const one of cells) if (stacks && one.cellIndex) one.dataset.label = heads[one.cellIndex];
-    if (heads.length > 3 || stacks) table.dataset.narrow = stacks ? "stacks" : "moves";
+    if (heads.length > 2) table.dataset.narrow = stacks ? "stacks" : "moves";
   }
 });
 
