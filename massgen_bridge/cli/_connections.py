@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from massgen_bridge.connection import Connection
     from massgen_bridge.events import TurnEvent
     from massgen_bridge.messages import ToolCall
-    from massgen_bridge.models.connections import ModelConfig
+    from massgen_bridge.models.settings import ModelConfig
     from massgen_bridge.plugins import PluginHost
 
 __all__ = ["ConnectionReport", "connection_reports"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel
 
+from massgen_bridge.config.misplaced import places_of_keys
 from massgen_bridge.config.models import BackendConfig, Document, RunConfig, StrategyConfig
 from massgen_bridge.config.problems import Problems, described, parse
 from massgen_bridge.config.source import KeyPath, Source
@@ -254,8 +255,13 @@ class Check:
             self._check_abilities(agent, spec, path)
             if spec is not None:
                 own = agent["backend"]["options"]
-                parsed = self._parse_options(
-                    spec.options, own, (*path, "backend"), _OWN_BACKEND_KEYS
+                parsed = parse(
+                    spec.options,
+                    own,
+                    (*path, "backend"),
+                    self._problems,
+                    also=_OWN_BACKEND_KEYS,
+                    elsewhere=places_of_keys(spec),
                 )
                 if parsed is not None:
                     self._check_place(spec, parsed, agent["backend"], (*path, "backend"))
@@ -438,12 +444,8 @@ class Check:
         spec = self._known((*path, "type"), lambda: find(section.get("type", _DEFAULT_STRATEGY)))
         if spec is None:
             return None
-        return self._parse_options(spec.options, section.get("options", {}), path, ("type",))
-
-    def _parse_options(
-        self, model: type[BaseModel], options: Any, path: KeyPath, also: tuple[str, ...]
-    ) -> BaseModel | None:
-        return parse(model, options, path, self._problems, also=also)
+        own = section.get("options", {})
+        return parse(spec.options, own, path, self._problems, also=("type",))
 
 
 def _current_form(source: Source) -> Source:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -128,7 +129,13 @@ class Problems:
 
 
 def parse(
-    model: type[M], data: Any, path: KeyPath, problems: Problems, *, also: Iterable[str] = ()
+    model: type[M],
+    data: Any,
+    path: KeyPath,
+    problems: Problems,
+    *,
+    also: Iterable[str] = (),
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
 ) -> M | None:
     """Validate values as strictly as JSON is validated: text is no number, a number no text.
 
@@ -138,6 +145,7 @@ def parse(
         path: Where they stand.
         problems: Gets what is wrong.
         also: Further keys that may stand beside these, for the list of known ones.
+        elsewhere: What to say of keys that have their place elsewhere.
 
     Returns:
         An instance; None if there is a problem.
@@ -155,7 +163,7 @@ def parse(
         ):
             continue  # pydantic counts only the items that are valid
         if _expected(detail) is None:
-            _add(model, detail, (path, inner), problems, also)
+            _add(model, detail, (path, inner), problems, (also, elsewhere))
         else:
             members.setdefault(inner, []).append(detail)
     for inner, same in members.items():
@@ -180,17 +188,20 @@ def _add(
     detail: ErrorDetails,
     paths: tuple[KeyPath, KeyPath],
     problems: Problems,
-    also: Iterable[str],
+    beside: tuple[Iterable[str], Mapping[str, str]],
 ) -> None:
     path, inner = paths
+    also, elsewhere = beside
     whole = (*path, *inner)
     if detail["type"] == "extra_forbidden":
         known = _keys_at(model, inner[:-1])
         if len(inner) == 1:
             known = sorted({*known, *also})
         key = str(inner[-1])
-        names = ", ".join(known) or "none"
-        problems.add(whole, f"unknown key{nearest(key, known)} (known: {names})", at_key=True)
+        hint = elsewhere.get(key) if len(inner) == 1 else None
+        if hint is None:
+            hint = f"{nearest(key, known)} (known: {', '.join(known) or 'none'})"
+        problems.add(whole, f"unknown key{hint}", at_key=True)
     elif detail["type"] == "missing":
         problems.add(whole[:-1], f"the key {str(whole[-1])!r} is missing", at_key=True)
     else:
