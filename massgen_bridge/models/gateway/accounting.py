@@ -86,7 +86,7 @@ class StreamWatch:
             return
         try:
             event = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             return  # the client will see for itself
         if not isinstance(event, dict):
             return

@@ -201,7 +201,7 @@ class Forwarding:
         body = await response.aread()
         try:
             answer = json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ProtocolFailed(f"{self._where}: the answer is no JSON: {error}") from error
         passing = self._outgoing.passing()
         told = passing.feed(body) + passing.end()
@@ -316,5 +316,5 @@ def _where(connection: Connection) -> str:
 def _parsed(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body.decode("utf-8", "replace")

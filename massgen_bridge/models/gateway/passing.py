@@ -53,6 +53,6 @@ def _is_usage(event: bytes) -> bool:
         return False
     try:
         chunk = json.loads(event.strip().removeprefix(b"data:"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(chunk, dict) and chunk.get("choices") == [] and bool(chunk.get("usage"))

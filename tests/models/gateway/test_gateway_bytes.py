@@ -216,3 +216,40 @@ async def test_a_direct_way_to_the_local_model_has_no_policy(turns: Turns) -> No
         assert await ask(inner) == "Tea"
         assert server.paths == ["/v1/chat/completions"]
     assert turns.told() == []
+
+
+_DEEP = b"[" * 100_000
+
+
+async def test_an_answer_that_is_nested_too_deep_is_none(turns: Turns) -> None:
+    async with (
+        raw_server(_DEEP, content_type="application/json") as server,
+        turns.admit(_real(server.url, retry=RetryPolicy(attempts=1))) as inner,
+        raw_client(inner) as client,
+    ):
+        answer = await client.post("/chat/completions", json={"model": "any", "messages": QUESTION})
+    assert answer.json()["error"]["code"] == "massgen_bridge_protocol"
+
+
+@pytest.mark.parametrize("status", [401, 503])
+async def test_a_refusal_that_is_nested_too_deep_is_still_one(turns: Turns, status: int) -> None:
+    async with (
+        raw_server(_DEEP, content_type="application/json", status=status) as server,
+        turns.admit(_real(server.url, retry=RetryPolicy(attempts=1))) as inner,
+        raw_client(inner) as client,
+    ):
+        answer = await client.post("/chat/completions", json={"model": "any", "messages": QUESTION})
+    assert (answer.status_code, answer.content) == (status, _DEEP)
+
+
+async def test_an_event_that_is_nested_too_deep_passes(turns: Turns) -> None:
+    event = b'data: {"usage": ' + _DEEP + b"\n\n"
+    async with (
+        raw_server(event, sse(_LAST, "[DONE]")) as server,
+        turns.admit(_real(server.url)) as inner,
+        raw_client(inner) as client,
+    ):
+        asked = {"model": "any", "messages": QUESTION, "stream": True}
+        answer = await client.post("/chat/completions", json=asked)
+    assert answer.content.startswith(event)
+    assert answer.content.endswith(b"[DONE]\n\n")

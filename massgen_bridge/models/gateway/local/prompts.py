@@ -136,7 +136,7 @@ def _texts(said: Said) -> Iterator[str]:
 def _written(call: Call) -> str:
     try:
         arguments = json.loads(call.arguments or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         arguments = call.arguments
     return json.dumps({NAME: call.name, ARGUMENTS: arguments}, ensure_ascii=False)
 

@@ -67,7 +67,7 @@ def _chunk(data: bytes, key: str) -> Chunk:
     """What came, if it can be read; an answer without its end tells of all else."""
     try:
         value = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Chunk()
     if not isinstance(value, Mapping):
         return Chunk()
