@@ -36,9 +36,8 @@ protocols at one port:
 
 `/v1/models` and `/v1beta/models` list the models. `/v1/files` and `/v1/vector_stores` keep what
 clients upload, until they delete it: a test finds it in `server.files` and `server.vector_stores`.
-What a provider's own tools are to do stands in an answer's `hosted` as `HostedCall`s, what it cites
-in `sources` as `Cited`. A script says nothing of protocols: the same one
-serves all.
+What a provider's own tools are to do stands in an answer's `hosted`, each a `HostedCall`, what it
+cites in `sources` as `Cited`. A script says nothing of protocols: the same one serves all.
 
 ## In a test
 
