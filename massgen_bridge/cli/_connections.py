@@ -32,6 +32,7 @@ from massgen_bridge.events import ReasoningDelta, TextDelta, ToolCallStarted
 from massgen_bridge.media.ocr import OCR_MISSING
 from massgen_bridge.messages import ImagePart, Message, TextPart, ToolResult, user
 from massgen_bridge.models.connections import ConnectionPool
+from massgen_bridge.models.explaining import no_key_advice
 from massgen_bridge.models.listing import is_offered, offered_models, path_advice, told_offer
 from massgen_bridge.models.providers import LOCAL
 from massgen_bridge.models.retry import ModelCalls
@@ -225,7 +226,10 @@ async def _is_there(report: ConnectionReport, connection: Connection) -> bool:
         return False
     except (AuthFailed, PermissionDenied) as error:
         report.add("reachable", "ok", "reachable")
-        report.add("key", "broken", f"key refused: {error}")
+        refused = f"key refused: {error}"
+        if connection.api_key is None:
+            refused = f"a key is needed: {error} ({no_key_advice(connection)})"
+        report.add("key", "broken", refused)
         return False
     except AgentError as error:
         # Not every server has such a list; the first turn tells the rest.

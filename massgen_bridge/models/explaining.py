@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from massgen_bridge.errors import NetworkFailed, NotFound
+from massgen_bridge.errors import AuthFailed, NetworkFailed, NotFound
 from massgen_bridge.models.addresses import is_loopback, origin_of
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from massgen_bridge.agent import Emit
     from massgen_bridge.connection import Connection, ModelCaller
 
-__all__ = ["ExplainedCalls"]
+__all__ = ["ExplainedCalls", "no_key_advice"]
 
 T = TypeVar("T")
 
@@ -42,7 +42,8 @@ class ExplainedCalls:
 
         Raises:
             AgentError: As the calls raise it; that of a missing model names those that are there,
-                that of the network where the server was looked for.
+                that of the network where the server was looked for, that of a missing key how to
+                give one.
         """
         try:
             return await self._calls(attempt, emit)
@@ -50,12 +51,25 @@ class ExplainedCalls:
             from massgen_bridge.models.listing import with_offered  # noqa: PLC0415 - imports HTTP
 
             raise await with_offered(error, self._connection) from error
+        except AuthFailed as error:
+            if self._connection.api_key is not None:
+                raise
+            hint = no_key_advice(self._connection)
+            raise AuthFailed(f"{error} ({hint})", agent_id=error.agent_id) from error
         except NetworkFailed as error:
             raise NetworkFailed(
                 f"{error} ({_where(self._connection, is_silent=not _broke_off(error))})",
                 agent_id=error.agent_id,
                 retry_after_s=error.retry_after_s,
             ) from error
+
+
+def no_key_advice(connection: Connection) -> str:
+    """Why a server was sent no key, and how to give it one."""
+    return (
+        "no key was sent: the usual variable of a provider is for its own host alone; "
+        f"'api_key_env' of the connection names the one for {origin_of(connection.base_url)}"
+    )
 
 
 def _broke_off(error: NetworkFailed) -> bool:

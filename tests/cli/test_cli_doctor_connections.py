@@ -119,11 +119,15 @@ def test_what_hinders_a_connection_is_told(look: Look, server: ModelServer) -> N
     found = look(
         code=1,
         refused=f"{where}, model: big, api_key_env: ANOTHER_KEY",
+        keyless=f"{where}, model: big",
         nobody="provider: vllm, base_url: 'http://127.0.0.1:9/v1', model: big",
         unset="provider: groq, model: big",
     )
     assert found["refused"]["key"]["state"] == "broken"
+    assert found["refused"]["key"]["detail"].startswith("key refused: ")
     assert "HTTP 401" in found["refused"]["key"]["detail"]
+    assert found["keyless"]["key"]["detail"].startswith("a key is needed: ")
+    assert "'api_key_env'" in found["keyless"]["key"]["detail"]
     assert found["nobody"]["reachable"]["state"] == "broken"
     assert "GROQ_API_KEY" in found["unset"]["configured"]["detail"]
     assert not [one for one in server.requests if one.method == "POST"]
