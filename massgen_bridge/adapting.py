@@ -7,8 +7,6 @@ as the plain JSON of the wire protocol.
 from __future__ import annotations
 
 from massgen_bridge.cancelling import cancelled_once
-from massgen_bridge.certificates import trusted_certificates
-from massgen_bridge.models.addresses import is_plain_loopback
 from massgen_bridge.models.answers import (
     NOT_CALLED,
     ModelAnswer,
@@ -45,7 +43,6 @@ from massgen_bridge.models.openai_files import INLINE_BYTES
 from massgen_bridge.models.responses_loop import ResponsesLoop
 from massgen_bridge.models.retry import retry_after_s
 from massgen_bridge.models.sdk_clients import (
-    AGENTS_PER_CLIENT,
     ClientPool,
     Endpoint,
     Lease,
@@ -59,7 +56,6 @@ from massgen_bridge.models.usage import gemini_usage, messages_usage
 from massgen_bridge.own_code import OwnFactory, own_code
 
 __all__ = [
-    "AGENTS_PER_CLIENT",
     "HAND_OFF",
     "INLINE_BYTES",
     "NOT_CALLED",
@@ -98,7 +94,6 @@ __all__ = [
     "gemini_merged",
     "gemini_usage",
     "hand_off_tool",
-    "is_plain_loopback",
     "left_with_provider",
     "made_part",
     "messages_usage",
@@ -114,6 +109,5 @@ __all__ = [
     "structured_answer",
     "tool_call_from_json",
     "transport",
-    "trusted_certificates",
     "two_sided",
 ]

@@ -66,6 +66,15 @@ class _Place:
         return isinstance(self.made, ImagePart)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Tools:
+    """What does the work, one for all agents of a run: each has a cache of its own."""
+
+    prepare: Preparer
+    fetch: Fetcher
+    read: Reader
+
+
 class Fitter:
     """Fits the media of one run.
 
@@ -75,9 +84,9 @@ class Fitter:
     """
 
     def __init__(self, *, preparer: Preparer | None = None, fetcher: Fetcher | None = None) -> None:
-        self._prepare = preparer or Preparer()
-        self._fetch = fetcher or Fetcher()
-        self._read = Reader()
+        self._tools = _Tools(
+            prepare=preparer or Preparer(), fetch=fetcher or Fetcher(), read=Reader()
+        )
 
     async def turn(
         self, turn: Turn, sight: Sight, *, say: Say, describe: Describe | None = None
@@ -97,7 +106,7 @@ class Fitter:
             UnsupportedContent: The agent cannot take what belongs to the question.
         """
         places = list(_places(turn))
-        hand = _Hand(self, sight, say, describe)
+        hand = _Hand(self._tools, sight, say, describe)
         for place in places:
             await hand.fit(place)
         await hand.keep_count(places)
@@ -126,7 +135,7 @@ class Fitter:
             say: Is told what was done.
             describe: Describes a picture, where `sight.blind` says so.
         """
-        hand = _Hand(self, sight, say, describe)
+        hand = _Hand(self._tools, sight, say, describe)
         hand.used = used
         return await hand.result(result)
 
@@ -134,8 +143,8 @@ class Fitter:
 class _Hand:
     """Fits media for one agent."""
 
-    def __init__(self, fitter: Fitter, sight: Sight, say: Say, describe: Describe | None) -> None:
-        self._fitter = fitter
+    def __init__(self, tools: _Tools, sight: Sight, say: Say, describe: Describe | None) -> None:
+        self._tools = tools
         self._sight = sight
         self._limits = sight.images or ImageLimits()
         self._say = say
@@ -151,7 +160,7 @@ class _Hand:
 
     async def keep_count(self, places: list[_Place]) -> None:
         """Leave out the oldest pictures of others beyond the limit."""
-        most = self._limits.max_count if self._sight.images else None
+        most = self._limits.max_count
         seen = [place for place in places if place.is_picture]
         if most is None or len(seen) <= most:
             return
@@ -163,19 +172,17 @@ class _Hand:
             )
         too_many = [place for place in seen if not place.is_asked][: len(seen) - most]
         for place in too_many:
-            await self._leave_out(place, f"{self._sight.where} takes at most {most} pictures")
+            await self._leave_out(place, self._too_many())
 
     async def keep_size(self, places: list[_Place]) -> None:
         """See that all pictures together are small enough for one request."""
-        most = self._limits.max_request_bytes if self._sight.images else None
+        most = self._limits.max_request_bytes
         seen = [place for place in places if place.is_picture]
         size = sum(_encoded_size(place.made) for place in seen)
         if most is not None and size > most:
             for place in [place for place in seen if not place.is_asked]:
                 size -= _encoded_size(place.made)
-                await self._leave_out(
-                    place, f"all pictures of a request may have {most:,} bytes together"
-                )
+                await self._leave_out(place, self._too_large())
                 if size <= most:
                     break
             else:
@@ -221,16 +228,21 @@ class _Hand:
         return result.model_copy(update={"content": content, "media": tuple(kept)})
 
     def _check_count(self, part: MediaPart) -> None:
-        limits = self._sight.images
-        most = limits.max_count if limits else None
+        most = self._limits.max_count
         if most is not None and isinstance(part, ImagePart) and self.used.count >= most:
-            raise MediaError(f"{self._sight.where} takes at most {most} pictures")
+            raise MediaError(self._too_many())
 
     def _check_size(self, part: MediaPart | TextPart) -> None:
-        limits = self._sight.images
-        most = limits.max_request_bytes if limits else None
+        most = self._limits.max_request_bytes
         if most is not None and self.used.size + _encoded_size(part) > most:
-            raise MediaError(f"all pictures of a request may have {most:,} bytes together")
+            raise MediaError(self._too_large())
+
+    def _too_many(self) -> str:
+        return f"{self._sight.where} takes at most {self._limits.max_count} pictures"
+
+    def _too_large(self) -> str:
+        most = self._limits.max_request_bytes
+        return f"all pictures of a request may have {most:,} bytes together"
 
     async def _fitted(self, part: MediaPart, inputs: frozenset[InputKind]) -> MediaPart | TextPart:
         sight = self._sight
@@ -239,7 +251,7 @@ class _Hand:
                 return await self._in_words(part)
             raise MediaError(_not_taken(part, inputs))
         if part.url is not None and sight.fetch_urls:
-            part = await self._fitter._fetch(part)  # noqa: SLF001 - its own
+            part = await self._tools.fetch(part)
         if not isinstance(part, ImagePart) or sight.images is None:
             return part
         if part.url is not None:
@@ -249,7 +261,7 @@ class _Hand:
                 f"{sight.where} fetches no pictures from addresses: add 'fetch_urls: true' to its "
                 "connection, or download the picture and give its path"
             )
-        done = await self._fitter._prepare(part, sight.images, animated=sight.animated)  # noqa: SLF001 - its own
+        done = await self._tools.prepare(part, sight.images, animated=sight.animated)
         for note in done.notes:
             await self._say(note)
         return done.part
@@ -267,14 +279,14 @@ class _Hand:
                         "download the picture and give its path"
                     )
                 seen = await self._fitted_picture(part)
-            done = await self._fitter._prepare(seen, _READABLE)  # noqa: SLF001 - its own
-            text = await self._fitter._read(done.part)  # noqa: SLF001 - its own
+            done = await self._tools.prepare(seen, _READABLE)
+            text = await self._tools.read(done.part)
             made = TextPart(text=words.read_aloud(part, text))
         await self._say(made.text)
         return made
 
     async def _fitted_picture(self, part: ImagePart) -> ImagePart:
-        fetched = await self._fitter._fetch(part)  # noqa: SLF001 - its own
+        fetched = await self._tools.fetch(part)
         if not isinstance(fetched, ImagePart):
             raise MediaError(f"what is at {part.url!r} is no picture")
         return fetched
@@ -295,7 +307,7 @@ class _Hand:
             if size < 1 or not isinstance(part, ImagePart) or part.data is None:
                 continue
             try:
-                done = await self._fitter._prepare(  # noqa: SLF001 - its own
+                done = await self._tools.prepare(
                     part, limits.model_copy(update={"max_bytes": size})
                 )
             except MediaError as error:

@@ -216,7 +216,25 @@ def _encoded(
     moved: bool,
     turned: bool,
 ) -> Prepared:
-    wanted = _format(picture, media_type, limits)
+    picture, wanted, data = _within_bytes(picture, _format(picture, media_type, limits), limits)
+    changes = [
+        (moved, "its first frame alone"),
+        (turned, "turned upright"),
+        (wanted != media_type, f"converted from {media_type} to {wanted}"),
+        (
+            set(picture.size) != set(was),
+            f"scaled from {was[0]} x {was[1]} to {picture.width} x {picture.height} pixels",
+        ),
+    ]
+    told = ", ".join(words for applies, words in changes if applies) or "encoded again"
+    made = part.model_copy(update={"media_type": wanted, "data": data})
+    return Prepared(part=made, notes=(f"{named_image(part)}: {told}",))
+
+
+def _within_bytes(
+    picture: Image.Image, wanted: str, limits: ImageLimits
+) -> tuple[Image.Image, str, bytes]:
+    """The picture, its media type and its file: the wanted one, or smaller until it is taken."""
     data = _bytes_of(picture, wanted)
     tries = 0
     while limits.max_bytes is not None and len(data) > limits.max_bytes:
@@ -233,18 +251,7 @@ def _encoded(
             )
         tries += 1
         data = _bytes_of(picture, wanted)
-    changes = [
-        (moved, "its first frame alone"),
-        (turned, "turned upright"),
-        (wanted != media_type, f"converted from {media_type} to {wanted}"),
-        (
-            set(picture.size) != set(was),
-            f"scaled from {was[0]} x {was[1]} to {picture.width} x {picture.height} pixels",
-        ),
-    ]
-    told = ", ".join(words for applies, words in changes if applies) or "encoded again"
-    made = part.model_copy(update={"media_type": wanted, "data": data})
-    return Prepared(part=made, notes=(f"{named_image(part)}: {told}",))
+    return picture, wanted, data
 
 
 def _format(picture: Image.Image, media_type: str, limits: ImageLimits) -> str:

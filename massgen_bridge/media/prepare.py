@@ -9,7 +9,7 @@ import hashlib
 import threading
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import anyio
 from anyio import to_thread
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from massgen_bridge.connection import Animated, ImageLimits
     from massgen_bridge.media.headers import Header
     from massgen_bridge.messages import ImagePart
+
+    # Hash of the bytes, name, limits, and what becomes of one that moves.
+    _Key: TypeAlias = tuple[str, str, ImageLimits, Animated]
 
 __all__ = ["Preparer", "check_image", "prepare_image"]
 
@@ -176,9 +179,9 @@ class Preparer:
     """Prepares the pictures of a run, each once for the same limits, off the event loop."""
 
     def __init__(self) -> None:
-        self._done: dict[tuple[str, str, ImageLimits, Animated], Prepared | MediaError] = {}
+        self._done: dict[_Key, Prepared | MediaError] = {}
         self._bytes = 0
-        self._locks: dict[tuple[str, str, ImageLimits, Animated], threading.Lock] = {}
+        self._locks: dict[_Key, threading.Lock] = {}
         self._lock = threading.Lock()
         self._limiter = anyio.CapacityLimiter(_MOST_AT_ONCE)
 
@@ -216,9 +219,7 @@ class Preparer:
             raise MediaError(done.message)
         return done
 
-    def _keep(
-        self, key: tuple[str, str, ImageLimits, Animated], done: Prepared | MediaError
-    ) -> None:
+    def _keep(self, key: _Key, done: Prepared | MediaError) -> None:
         with self._lock:
             self._done[key] = done
             self._bytes += _weight(done)

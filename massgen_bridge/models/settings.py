@@ -28,13 +28,14 @@ __all__ = ["ModelConfig", "check_url", "check_variable_name", "expand", "variabl
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _VARIABLE: Final = re.compile(r"\$\{(" + _NAME + r")\}")
+_VARIABLE_NAME: Final = re.compile(_NAME)
 _SECRET_HEADERS: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "x-goog-api-key"}
 )
-
-
-_VARIABLE_NAME: Final = re.compile(_NAME)
 _HIDDEN: Final = "(not shown)"
+_PATHS_OF_CALLS: Final = ("/chat/completions", "/messages", "/responses")
+_LOCAL_ONLY: Final[tuple[str, ...]] = ("slots", "context")
+_NOT_LOCAL: Final[tuple[str, ...]] = ("base_url", "api_key", "api_key_env")
 
 
 def variables_in(text: str) -> tuple[str, ...]:
@@ -98,9 +99,6 @@ def _check_headers(headers: dict[str, str]) -> dict[str, str]:
                 f"such as '{name}: ${{MY_SECRET}}'"
             )
     return headers
-
-
-_PATHS_OF_CALLS = ("/chat/completions", "/messages", "/responses")
 
 
 def check_url(url: str) -> str:
@@ -341,23 +339,19 @@ class ModelConfig(Frozen):
                 "'images: describe' and 'describe_by' belong together: the one says that pictures "
                 "are described, the other names the connection whose model does it"
             )
-        wrong = ("base_url", "api_key", "api_key_env") if self.provider == LOCAL else _LOCAL_ONLY
+        return self
+
+    @model_validator(mode="after")
+    def _suit_the_provider(self) -> Self:
+        wrong, why = _LOCAL_ONLY, f"only provider {LOCAL!r} takes it"
+        if self.provider == LOCAL:
+            wrong, why = _NOT_LOCAL, "its server is started, and given a key, by the run itself"
         for name in wrong:
             if getattr(self, name) is not None:
-                raise ValueError(
-                    f"{name!r} has no meaning for provider {self.provider!r}: "
-                    + (
-                        "its server is started, and given a key, by the run itself"
-                        if self.provider == LOCAL
-                        else f"only provider {LOCAL!r} takes it"
-                    )
-                )
+                raise ValueError(f"{name!r} has no meaning for provider {self.provider!r}: {why}")
         return self
 
     @property
     def key_variable(self) -> str | None:
         """Name of the environment variable that the configuration says holds the key."""
         return variables_in(self.api_key)[0] if self.api_key else self.api_key_env
-
-
-_LOCAL_ONLY = ("slots", "context")
