@@ -121,7 +121,8 @@ class _Backend:
                 self._read_key(key, self._given[key])
         self._complete()
         if self._body:
-            self._connection["extra_body"] = self._body
+            # What is no mapping stays, to be refused.
+            self._connection.setdefault("extra_body", self._body)
 
     def result(self) -> Translated:
         """What came of it."""

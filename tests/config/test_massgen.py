@@ -292,6 +292,10 @@ def test_what_cannot_be_read_yet_is_told_in_one_error_that_names_it_once() -> No
             agent("{type: vllm, model: m, base_url: nowhere}"),
             "4:40: agents[0].backend.base_url: expected an address",
         ),
+        (
+            agent("{type: vllm, model: m, extra_body: 3, top_k: 5}"),
+            "4:42: agents[0].backend.extra_body: expected a mapping",
+        ),
         (agent("{type: vllm, model: m}", "ui: {display_type: huge}\n"), "5:20: ui.display_type: "),
         (agent("{type: vllm, model: m}", "ui: huge\n"), "5:5: ui: expected a mapping"),
         (
