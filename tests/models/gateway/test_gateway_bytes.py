@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from massgen_bridge.connection import Connection
+    from massgen_bridge.events import TurnEvent
 
 pytestmark = pytest.mark.anyio
 
@@ -192,9 +193,16 @@ async def test_a_reason_to_stop_or_the_end_marker_is_an_end(
 
 async def test_a_call_counts_although_its_client_left_at_the_end(turns: Turns) -> None:
     usage = '{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}'
+    counted = anyio.Event()
+
+    async def told(event: TurnEvent, /) -> None:
+        await turns.events(event)
+        if isinstance(event, ModelCallFinished):
+            counted.set()
+
     async with (
         raw_server(sse(_CHUNK, _LAST, usage), b": waiting\n\n" * 3) as server,
-        turns.admit(_real(server.url)) as inner,
+        turns.admit(_real(server.url), emit=told) as inner,
         openai_client(inner) as client,
     ):
         stream = await client.chat.completions.create(model="any", messages=QUESTION, stream=True)
@@ -202,7 +210,8 @@ async def test_a_call_counts_although_its_client_left_at_the_end(turns: Turns) -
             if chunk.choices[0].finish_reason:
                 break
         await stream.close()
-        await anyio.sleep(0.1)
+        with anyio.fail_after(10):
+            await counted.wait()
     (finished,) = turns.events.of(ModelCallFinished)
     assert finished.usage is not None
     assert finished.usage.input_tokens == 3
