@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from massgen_bridge.display.text import clip, one_line
 from massgen_bridge.display.words import count, listing, seconds
 from massgen_bridge.export._markup import Html, el, join, scrolling
-from massgen_bridge.export._words import config_name, cost, moment, name, options, outcome
+from massgen_bridge.export._words import (
+    config_name,
+    cost,
+    moment,
+    name,
+    options,
+    outcome,
+    retried,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,8 +112,7 @@ def troubles(run: RunExport) -> Html | None:
         el(
             "li",
             el("strong", name(turn.agent_id)),
-            f" called its model again after {seconds(wait.end_s - wait.start_s)} "
-            f"(attempt {wait.attempt} failed, {wait.kind}): {clip(one_line(wait.message), _SAID)}",
+            f" {retried(wait)}: {clip(one_line(wait.message), _SAID)}",
         )
         for turn in run.turns
         for wait in turn.waits

@@ -111,6 +111,7 @@ class _Open:
                     attempt=event.attempt,
                     kind=event.kind,
                     message=event.message,
+                    fallback=event.fallback,
                 )
                 self.waits.append(wait)
             case ToolCallStarted(call=call):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from massgen_bridge.agent import AnswerRef
     from massgen_bridge.events import Cost
-    from massgen_bridge.export.model import GivenAnswer, RunExport, TurnPart, VoteCast
+    from massgen_bridge.export.model import GivenAnswer, RunExport, TurnPart, VoteCast, Wait
 
 __all__ = [
     "answer_name",
@@ -30,6 +30,7 @@ __all__ = [
     "name",
     "options",
     "outcome",
+    "retried",
     "tie",
     "verdict",
     "voter_of",
@@ -174,3 +175,11 @@ def figures(run: RunExport) -> list[tuple[str, str]]:
         (f"{run.usage.input_tokens + run.usage.output_tokens:,}", "tokens"),
         (cost(run.cost), "cost"),
     ]
+
+
+def retried(wait: Wait) -> str:
+    """What an agent did after a failed model call, and after which sort of failure."""
+    failed = f"(attempt {wait.attempt} failed, {wait.kind})"
+    if wait.fallback is not None:
+        return f"asked its fallback {name(wait.fallback)} instead {failed}"
+    return f"called its model again after {seconds(wait.end_s - wait.start_s)} {failed}"

@@ -24,6 +24,7 @@ from massgen_bridge.export._words import (
     moment,
     name,
     outcome,
+    retried,
     tie,
     verdict,
     voter_of,
@@ -205,8 +206,7 @@ def _troubles(run: RunExport) -> Iterator[str]:
         for one in run.refusals
     ]
     lines += [
-        f"{name(turn.agent_id)} called its model again after an error "
-        f"({wait.kind}): {clip(one_line(wait.message), _SAID)}"
+        f"{name(turn.agent_id)} {retried(wait)}: {clip(one_line(wait.message), _SAID)}"
         for turn in run.turns
         for wait in turn.waits
     ]

@@ -72,13 +72,17 @@ class ModelCall(Frozen):
 
 
 class Wait(Frozen):
-    """The pause after a failed model call, and why there was one."""
+    """The pause after a failed model call, and why there was one.
+
+    `fallback` is the connection that was asked instead, where it was another one.
+    """
 
     start_s: float
     end_s: float
     attempt: int
     kind: ErrorKind
     message: str
+    fallback: str | None = None
 
 
 class ToolUse(Frozen):

@@ -124,7 +124,8 @@ def nearest_model(name: str, offered: Collection[str]) -> str | None:
     folded = name.casefold()
     # Local servers name a model with its maker or its size, which people leave out.
     within = [known for known in by_folded if folded in known or known in folded]
-    near = difflib.get_close_matches(folded, within or by_folded, n=1, cutoff=0.5)
+    cutoff = 0.5 if within else 0.6
+    near = difflib.get_close_matches(folded, within or by_folded, n=1, cutoff=cutoff)
     return by_folded[near[0]] if near else None
 
 

@@ -126,6 +126,8 @@ def test_what_went_wrong_is_told_with_what_was_said() -> None:
     scene.add(BallotSpoiled(agent_id="a2", turn_id="a2.1", problem="no label"), "a2.1")
     scene.start("a3.1")
     scene.add(ModelRetried(attempt=1, delay_s=2, kind="rate_limit", message="429"), "a3.1")
+    instead = {"attempt": 2, "delay_s": 0, "kind": "server", "message": "503", "fallback": "spare"}
+    scene.add(ModelRetried.model_validate(instead), "a3.1")
     scene.add(TurnFailed(kind="auth", message="401"), "a3.1")
     error = ErrorInfo(agent_id="a3", turn_id="a3.1", kind="auth", message="401")
     run = export_of(scene.finish(status="failed", message="nobody", errors=(error,)).records)
@@ -135,8 +137,12 @@ def test_what_went_wrong_is_told_with_what_was_said() -> None:
         ("ballot", "a2", "no label", "???"),
     ]
     assert [turn.outcome for turn in run.turns] == ["rejected", "spoiled", "failed"]
-    (wait,) = run.turns[2].waits
+    wait, other = run.turns[2].waits
     assert (wait.end_s - wait.start_s, wait.attempt, wait.kind) == (2, 1, "rate_limit")
+    assert (wait.fallback, other.fallback) == (None, "spare")
+    for told in (as_markdown(run), as_html(run)):
+        assert " called its model again after 2.0 s (attempt 1 failed, " in told
+        assert " asked its fallback spare instead (attempt 2 failed, server): 503" in told
     (failure,) = run.failures
     assert (failure.agent_id, failure.kind) == ("a3", "auth")
     assert "API key" in failure.advice
