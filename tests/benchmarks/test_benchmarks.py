@@ -17,6 +17,7 @@ COMMAND = (sys.executable, str(Path(__file__).with_name("run.py")))
 LOCAL = sorted(set(BENCHMARKS) - {"core_size"} - ELSEWHERE.keys())
 
 
+@pytest.mark.timeout(180)  # many processes on a machine that does other work
 @pytest.mark.parametrize("name", LOCAL)
 def test_a_benchmark_gives_its_figures(name: str) -> None:
     arguments = ("--json", "--small", "--pairs", "1", "--only", name)

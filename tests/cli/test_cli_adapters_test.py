@@ -408,7 +408,7 @@ def test_a_signal_ends_the_test_and_its_process(
 ) -> None:
     process, child = _with_a_child(shell)
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=10)
+    stdout, stderr = process.communicate(timeout=30)
     assert (process.returncode, stdout) == (code, "")
     assert "Traceback" not in stderr
     assert _is_gone(child)
@@ -425,7 +425,7 @@ def test_what_was_found_before_an_interruption_is_reported(shell: Shell) -> None
     while not (note.exists() and note.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    stdout, _ = process.communicate(timeout=10)
+    stdout, _ = process.communicate(timeout=30)
     assert process.returncode == 130
     assert _is_gone(int(note.read_text()))
     found = json.loads(stdout)
@@ -440,5 +440,5 @@ def test_no_process_outlives_a_command_that_is_killed(shell: Shell) -> None:
     process, child = _with_a_child(shell)
     time.sleep(1.5)  # now the adapter loops
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=30)
     assert _is_gone(child)

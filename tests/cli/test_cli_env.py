@@ -196,7 +196,7 @@ def test_an_interrupt_leaves_nothing_half(shell: Shell, team: Path) -> None:
         connection, _ = silent.accept()
         with connection:
             process.send_signal(signal.SIGINT)
-            _, stderr = process.communicate(timeout=10)
+            _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in stderr
     left = [path for path in (shell.home / "cache" / "environments").iterdir() if path.is_dir()]

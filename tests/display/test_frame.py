@@ -140,10 +140,10 @@ def test_drawing_takes_no_longer_for_a_long_text_than_for_a_page() -> None:
         for _ in range(words // 50):
             view.apply(record)
         view.agents["a1"].answer = "word " * words
-        began = time.perf_counter()
+        began = time.thread_time()
         for _ in range(10):
             drawn(view)
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     cost(2_000)
     assert cost(400_000) < 5 * cost(2_000)

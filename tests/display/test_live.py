@@ -235,13 +235,13 @@ def test_listening_costs_little_beside_making_a_record() -> None:
     with live() as (_, display):
         for record in Scene().start("a1.1").records:
             display.listen(record)
-        began = time.perf_counter()
+        began = time.thread_time()
         records = [make() for _ in range(100_000)]
-        making = time.perf_counter() - began
-        began = time.perf_counter()
+        making = time.thread_time() - began
+        began = time.thread_time()
         for record in records:
             display.listen(record)
-        listening = time.perf_counter() - began
+        listening = time.thread_time() - began
 
     assert listening < making / 2
     assert display.view.agents["a1"].text.length == 500_000

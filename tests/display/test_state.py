@@ -255,10 +255,10 @@ def test_a_delta_costs_the_same_however_much_text_is_there() -> None:
     )
 
     def seconds_for_20_000() -> float:
-        began = time.perf_counter()
+        began = time.thread_time()
         for _ in range(20_000):
             view.apply(delta)
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     first, *_, last = [seconds_for_20_000() for _ in range(5)]
     assert last < 4 * first

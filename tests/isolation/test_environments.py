@@ -140,7 +140,7 @@ async def test_a_cancelled_build_ends_at_once_and_leaves_nothing(
         assert await to_thread.run_sync(silent_index.asked.wait, 50)
         began = time.monotonic()
         group.cancel_scope.cancel()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert not (environments.root / request.key).exists()
 
 

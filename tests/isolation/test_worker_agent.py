@@ -115,7 +115,7 @@ async def test_a_tool_call_that_the_agent_gives_up_is_cancelled_in_the_host(
     async with unruly(tmp_path) as agent:
         asked = turn("tool_within 0.1", call_tool=ScriptedTools(slow))
         assert (await agent.run(asked, collect())).text == "given up"
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             await ended.wait()
 
 

@@ -163,7 +163,7 @@ async def test_without_a_bound_calls_run_together(pool: ConnectionPool) -> None:
     async def emit(event: TurnEvent) -> None:
         pass
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as group:
             for agent_id in ("a", "b", "c"):
                 pool.add(agent_id, "groq/llama", protocols=_CHAT)

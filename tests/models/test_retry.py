@@ -227,10 +227,10 @@ async def test_a_call_without_failures_costs_next_to_nothing() -> None:
         pass
 
     async def cost(calls: int) -> float:
-        begun = time.perf_counter()
+        begun = time.thread_time()
         for _ in range(calls):
             await call(attempt, emit)
-        return (time.perf_counter() - begun) / calls
+        return (time.thread_time() - begun) / calls
 
     # Measured at about a microsecond; the best of several, since the machine has other work.
     assert min([await cost(200) for _ in range(20)]) < 25e-6

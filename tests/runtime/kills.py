@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 HAPPENINGS = get_args(Happening)
 
 # All ways to vote, a better answer, an answer that is refused, an agent that fails, and a tie.
-# Whoever gives the better answer is by far the slowest: it would stop those still at their ballots.
+# Who gives the better answer waits for all votes: it would stop those still at their ballots.
 TEAM = """
 version: 1
 plugins: [./hooks.py]
 agents:
   - id: ann
     backend:
-      {type: scripted, answers: [first, better], votes: [improve, agent1], delay_s: 0.15}
+      {type: patient, answers: [first, better], votes: [improve, agent1], delay_s: 0.06}
   - id: ben
     ballot: text
     backend: {type: scripted, answers: [of ben], votes: [agent9, agent1], delay_s: 0.008}
@@ -53,9 +53,40 @@ agents:
 """
 
 HOOKS = """
+from dataclasses import replace
 from pathlib import Path
 
+import anyio
+
 from massgen_bridge import AnswerVerdict, hookimpl
+from massgen_bridge.events import Voted
+from massgen_bridge.kinds import scripted
+from massgen_bridge.runtime.index import RunIndex
+from massgen_bridge.runtime.journal import read_run
+
+
+class Patient(scripted.ScriptedAgent):
+    async def run(self, turn, emit):
+        while turn.turn_id == "ann.2" and len(_voters(turn.run_id)) < 3:
+            await anyio.sleep(0.005)
+        return await super().run(turn, emit)
+
+
+def _voters(run_id):
+    records = read_run(RunIndex().path(run_id))
+    return {one.agent_id for one in records if isinstance(one.event, Voted)}
+
+
+def _make(context):
+    agent = Patient(context.options)
+    for one in context.finished:
+        agent.recall(one.turn)
+    return agent
+
+
+@hookimpl
+def bridge_adapters():
+    return [replace(one, kind="patient", factory=_make) for one in scripted.bridge_adapters()]
 
 
 def _note(text):

@@ -35,7 +35,7 @@ async def test_steps_happen_in_their_order_whoever_is_first() -> None:
 async def test_where_nothing_else_can_come_the_first_that_waits_goes_on() -> None:
     order = Order()
     order.started(_turn("ada"))
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         await order.wait(2, _turn("ada"))
 
 
@@ -56,7 +56,7 @@ async def test_a_team_waits_with_its_members() -> None:
     member = crew.within("ada", "ada.1")
     order.started(crew)
     order.started(member)
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         await order.wait(4, member)
 
 
@@ -65,5 +65,5 @@ async def test_what_hangs_does_not_hold_up_the_others() -> None:
     order.started(_turn("ada"))
     order.started(_turn("lin"))
     order.hangs(_turn("lin"))
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         await order.wait(1, _turn("ada"))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _DRAW = random.Random(20261122)  # noqa: S311 - the same points in every run of the tests
 _RECORDS = sorted(_DRAW.sample(range(1, 95), 18))
 _COMMITS = sorted(_DRAW.sample(range(1, 13), 5))
-_SECONDS = sorted(round(_DRAW.uniform(0.0, 0.4), 3) for _ in range(9))
+_SECONDS = sorted(round(_DRAW.uniform(0.0, 0.3), 3) for _ in range(9))
 _NO_STEPS = (TextDelta, ModelCallStarted, ModelCallFinished, ToolCallFinished)
 POINTS: list[dict[str, Any]] = [
     *({"record": number} for number in _RECORDS),

@@ -195,6 +195,7 @@ class TestBoth(ModelAgentConformance):
 """
 
 
+@pytest.mark.timeout(180)  # a test run of its own
 def test_an_adapter_of_several_protocols_is_proven_on_each(tmp_path: Path) -> None:
     """The two halves of this one can each do what they should, but for sound in one of them."""
     file = tmp_path / "test_both.py"

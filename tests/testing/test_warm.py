@@ -106,7 +106,7 @@ async def test_it_ends_in_time_with_all_that_it_started(tmp_path: Path) -> None:
             assert all(is_there(pid) for pid in pids)
             began = time.monotonic()
             tasks.cancel_scope.cancel()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20
         assert await gone(*pids, within_s=0) == []
 
 

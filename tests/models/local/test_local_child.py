@@ -48,10 +48,10 @@ def test_it_says_one_line_when_it_is_ready_and_ends_with_its_stdin(
     process.stdin.write(_settings(local_weights))
     process.stdin.flush()
     url = json.loads(process.stdout.readline())["url"]
-    with urlopen(f"{url}/health", timeout=5) as answer:  # noqa: S310  # loopback
+    with urlopen(f"{url}/health", timeout=30) as answer:  # noqa: S310  # loopback
         assert json.load(answer) == {"status": "ok"}
     process.stdin.close()
-    assert process.wait(timeout=2) == 0
+    assert process.wait(timeout=30) == 0
     assert process.stdout.read() == b""
 
 
@@ -61,7 +61,7 @@ def test_it_ends_when_its_stdin_ends_while_it_loads(
     assert process.stdin is not None
     process.stdin.write(_settings(local_weights))
     process.stdin.close()
-    assert process.wait(timeout=10) == 0
+    assert process.wait(timeout=30) == 0
 
 
 def test_weights_that_cannot_be_loaded_are_explained_on_stderr(
@@ -74,6 +74,6 @@ def test_weights_that_cannot_be_loaded_are_explained_on_stderr(
     process.stdin.flush()
     assert process.stdout.read() == b""
     errors = process.stderr.read()
-    assert process.wait(timeout=5) == 1
+    assert process.wait(timeout=30) == 1
     assert b"missing.gguf" in errors
     assert b"Traceback" not in errors

@@ -239,7 +239,7 @@ async def test_a_server_that_hangs_is_a_timeout(
     server: ModelServer, client: AsyncOpenAI, after: int | None, *, stream: bool
 ) -> None:
     server.enqueue(Hang(after=after, answer=ANSWER))
-    impatient = client.with_options(timeout=0.2)
+    impatient = client.with_options(timeout=1.0)
     seen: list[str] = []
     with pytest.raises(openai.APITimeoutError):
         await (read(impatient, seen) if stream else ask(impatient))
