@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from massgen_bridge.errors import AgentError
     from massgen_bridge.events import WaitReason
 
+    # Told why a call waits, and for how many seconds where that is known.
+    Tell = Callable[[WaitReason, float | None], Awaitable[None]]
+
 __all__ = ["Passage", "Patience", "Traffic", "TurnCalls", "counting_calls"]
 
 _MEDIA_TOKENS: Final = 1000
@@ -158,7 +161,7 @@ class Traffic:
     async def enter(
         self,
         patience: Patience,
-        tell: Callable[[WaitReason, float | None], Awaitable[None]],
+        tell: Tell,
     ) -> Passage:
         """Return when a call may be sent; it then has to `leave`.
 
@@ -213,7 +216,7 @@ class Traffic:
         self,
         passage: Passage,
         patience: Patience,
-        tell: Callable[[WaitReason, float | None], Awaitable[None]],
+        tell: Tell,
     ) -> None:
         while True:
             if not self._breaker.is_closed:
@@ -227,7 +230,7 @@ class Traffic:
     async def _past_breaker(
         self,
         patience: Patience,
-        tell: Callable[[WaitReason, float | None], Awaitable[None]],
+        tell: Tell,
     ) -> bool:
         """Whether the call goes as a probe; otherwise the breaker is closed again."""
         breaker = self._breaker
@@ -247,7 +250,7 @@ class Traffic:
         self,
         passage: Passage,
         patience: Patience,
-        tell: Callable[[WaitReason, float | None], Awaitable[None]],
+        tell: Tell,
     ) -> None:
         calls = _CALLS.get()
         expected = calls.expected() if calls else _UNKNOWN_TOKENS

@@ -30,6 +30,8 @@ class Body:
 
     def with_values(self, changes: Mapping[str, Any]) -> bytes:
         """The body with some of its values set, byte for byte the same around them."""
+        if not changes:
+            return self.text.encode()
         left = dict(changes)
         pieces: list[str] = []
         told = 0

@@ -81,48 +81,63 @@ def outgoing_for(
         AgentError: The request cannot be passed on; the text says why.
     """
     connection = instead or holder.connection
-    is_local = connection.provider == LOCAL
     asked = route.protocol or connection.protocol
-    if is_local and route.task != "call":
-        raise NotFound("the local model counts no tokens before a call")
-    if asked != connection.protocol and not is_local:
-        raise BadRequest(
-            f"this client speaks {asked!r}, but the connection {connection.name!r} of agent "
-            f"{holder.agent_id!r} offers {connection.protocol!r}: give the agent a model with a "
-            f"connection that offers {asked!r}, or let its client speak {connection.protocol!r}"
-        )
-    if is_local and asked == "gemini":
-        raise BadRequest(
-            "the local model does not speak 'gemini': let this client speak 'chat', 'responses' or "
-            "'messages'"
-        )
+    _check_spoken(asked, route, connection, holder.agent_id)
     try:
         body = read_body(request.body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is no JSON object: {error}") from error
     if instead is not None:
         values = rerouted(body.values, holder.connection, instead, asked)
         body = read_body(json.dumps(values).encode())
-    if is_local:
+    if connection.provider == LOCAL:
         root = connection.base_url.rstrip("/").removesuffix("/v1")
         outgoing = _to_local(body, asked, connection.model, root + _LOCAL_PATH)
     else:
-        changes, hides_usage = _changes(
-            body, connection.model, asked, stream_usage=connection.quirks.stream_usage
-        )
-        path = route.path.replace(MODEL, quote(connection.model.removeprefix("models/")))
-        query = f"?{request.query}" if request.query else ""
-        outgoing = Outgoing(
-            url=f"{connection.base_url.rstrip('/')}{path}{query}",
-            body=body.with_values(changes) if changes or instead else request.body,
-            asked=asked,
-            spoken=asked,
-            is_free=route.task != "call",
-            hides_usage=hides_usage,
-        )
+        outgoing = _to_provider(body, asked, route, connection, request.query)
     if not outgoing.is_free and instead is None:
         _count(holder)
     return outgoing
+
+
+def _check_spoken(asked: Protocols, route: Route, connection: Connection, agent_id: str) -> None:
+    """Refuse what the model's server, or for the local model the gateway, does not speak.
+
+    Raises:
+        NotFound: The local model has no such task.
+        BadRequest: It is another protocol.
+    """
+    if connection.provider == LOCAL:
+        if route.task != "call":
+            raise NotFound("the local model counts no tokens before a call")
+        if asked == "gemini":
+            raise BadRequest(
+                "the local model does not speak 'gemini': let this client speak 'chat', "
+                "'responses' or 'messages'"
+            )
+    elif asked != connection.protocol:
+        raise BadRequest(
+            f"this client speaks {asked!r}, but the connection {connection.name!r} of agent "
+            f"{agent_id!r} offers {connection.protocol!r}: give the agent a model with a "
+            f"connection that offers {asked!r}, or let its client speak {connection.protocol!r}"
+        )
+
+
+def _to_provider(
+    body: Body, asked: Protocols, route: Route, connection: Connection, query: str
+) -> Outgoing:
+    changes, hides_usage = _changes(
+        body, connection.model, asked, stream_usage=connection.quirks.stream_usage
+    )
+    path = route.path.replace(MODEL, quote(connection.model.removeprefix("models/")))
+    return Outgoing(
+        url=f"{connection.base_url.rstrip('/')}{path}{f'?{query}' if query else ''}",
+        body=body.with_values(changes),
+        asked=asked,
+        spoken=asked,
+        is_free=route.task != "call",
+        hides_usage=hides_usage,
+    )
 
 
 def _count(holder: Pass) -> None:

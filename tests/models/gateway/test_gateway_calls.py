@@ -317,10 +317,13 @@ async def test_a_client_of_another_protocol_is_told_both(turns: Turns) -> None:
     assert server.calls == 0
 
 
-async def test_a_body_that_is_no_json_is_refused(turns: Turns) -> None:
+@pytest.mark.parametrize(
+    "body", [b'{"model": ', b'{"model": ' + b"[" * 100_000], ids=["cut", "too-deep"]
+)
+async def test_a_body_that_is_no_json_is_refused(turns: Turns, body: bytes) -> None:
     with ModelServer() as server:
         async with turns.admit(at(server)) as inner, raw_client(inner) as client:
-            answer = await client.post("/chat/completions", content=b'{"model": ')
+            answer = await client.post("/chat/completions", content=body)
     assert answer.status_code == 400
     assert "no JSON object" in answer.json()["error"]["message"]
     assert server.calls == 0
