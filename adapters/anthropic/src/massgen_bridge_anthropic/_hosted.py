@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from massgen_bridge import Source
 from massgen_bridge_anthropic._options import AnthropicOptions, WebFetch, WebSearch
@@ -21,18 +21,18 @@ def hosted_tools(options: AnthropicOptions) -> list[dict[str, Any]]:
     """The provider's tools as Messages takes them."""
     tools: list[dict[str, Any]] = []
     if options.web_search:
-        details = {} if options.web_search is True else _details(options.web_search)
-        tools.append({"type": _WEB_SEARCH, "name": "web_search", **details})
+        how = _details(options.web_search)
+        tools.append({"type": _WEB_SEARCH, "name": "web_search", **how})
     if options.web_fetch:
-        details = {} if options.web_fetch is True else _details(options.web_fetch)
-        tools.append({"type": _WEB_FETCH, "name": "web_fetch", **details})
+        how = _details(options.web_fetch)
+        tools.append({"type": _WEB_FETCH, "name": "web_fetch", **how})
     if options.code_execution:
         tools.append({"type": _CODE_EXECUTION, "name": "code_execution"})
     return tools
 
 
-def _details(tool: WebSearch | WebFetch) -> dict[str, Any]:
-    return tool.model_dump(mode="json", exclude_defaults=True)
+def _details(tool: Literal[True] | WebSearch | WebFetch) -> dict[str, Any]:
+    return {} if tool is True else tool.model_dump(mode="json", exclude_defaults=True)
 
 
 def is_call(block: Mapping[str, Any]) -> bool:
