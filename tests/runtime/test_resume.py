@@ -108,12 +108,14 @@ async def test_a_run_is_not_resumed_while_this_process_runs_it() -> None:
 
 async def test_what_remains_of_the_deadline_counts() -> None:
     given = config({}, {"delay_s": 30}, timeout_settings={"orchestrator_timeout_seconds": 0.8})
+    began = anyio.current_time()
     run_id = await cancelled(given)
     await anyio.sleep(1)  # nobody works on it meanwhile
     result = await massgen_bridge.aresume(run_id)
+    worked_s = anyio.current_time() - began - 1
 
     assert (result.status, result.answer) == ("best_so_far", "answer 1")
-    assert 0.7 < result.duration_s < 1.8
+    assert 0.7 < result.duration_s < worked_s + 0.1
     passed = [one for one in await kept(run_id) if isinstance(one.event, DeadlinePassed)]
     assert [one.event for one in passed] == [DeadlinePassed(after_s=0.8)]
 
