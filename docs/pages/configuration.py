@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from massgen_bridge.config.models import Document
@@ -103,6 +103,7 @@ def page() -> str:
 def _kinds() -> str:
     parts = ["Values of `backend.type`. Plugins may add more; `massgen-bridge adapters` lists all."]
     planned = []
+    told: dict[str, tuple[str, Schema]] = {}
     for kind, entry in catalogue().items():
         if entry.status == "planned":
             planned.append(f"`{kind}`")
@@ -112,9 +113,20 @@ def _kinds() -> str:
         parts += [f"### {kind}", f"{_sentence(entry.summary)} {built_in}{needs}"]
         if entry.aliases:
             parts.append("Other names: " + "; ".join(_aliases(entry.aliases)) + ".")
-        parts += options_tables(entry.options)
+        definitions = entry.options.get("$defs", {})
+        new = {name: one for name, one in definitions.items() if told.get(name, ("", {}))[1] != one}
+        parts += options_tables({**entry.options, "$defs": new})
+        parts += _repeated({name: told[name][0] for name in definitions if name not in new})
+        told |= {name: (kind, one) for name, one in new.items()}
     parts.append(f"Planned, not available yet: {', '.join(planned)}.")
     return "\n\n".join(parts)
+
+
+def _repeated(kinds: Mapping[str, str]) -> Iterator[str]:
+    """Where mappings are explained that more than one kind has, by their names."""
+    for kind in dict.fromkeys(kinds.values()):
+        names = ", ".join(f"`{name}`" for name, one in kinds.items() if one == kind)
+        yield f"Keys of {names}: those [of {kind}](#{kind})."
 
 
 def _aliases(aliases: Mapping[str, str]) -> list[str]:
@@ -141,21 +153,21 @@ def options_tables(options: Schema) -> list[str]:
     Args:
         options: Their JSON Schema.
     """
-    parts = [_keys(options)]
+    parts = [_keys(options, {})]
     for name, definition in options.get("$defs", {}).items():
         said = " ".join(definition.get("description", "").split("\n\n")[0].split())
-        parts += [f"Keys of `{name}`: {said[:1].lower()}{said[1:]}", _keys(definition)]
+        parts += [f"Keys of `{name}`: {said[:1].lower()}{said[1:]}", _keys(definition, {})]
     return parts
 
 
-def _keys(schema: Schema) -> str:
+def _keys(schema: Schema, links: Mapping[str, str] | None = None) -> str:
     required = schema.get("required", ())
     return table(
         ("key", "type", "default", "meaning"),
         [
             (
                 f"`{name}`",
-                _type(one),
+                _type(one, _LINKS if links is None else links),
                 "**required**" if name in required else _default(one),
                 one.get("description", ""),
             )
@@ -182,24 +194,24 @@ _LINKS = {
 }
 
 
-def _type(schema: Schema) -> str:
+def _type(schema: Schema, links: Mapping[str, str]) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        return _LINKS.get(name, f"`{name}`")
+        return links.get(name, f"`{name}`")
     if "anyOf" in schema:
         # Where null is the default, leaving the key out says the same.
         kept = [one for one in schema["anyOf"] if one != _NULL or schema.get("default") is not None]
-        return " or ".join(_type(one) for one in kept)
+        return " or ".join(_type(one, links) for one in kept)
     if "enum" in schema:
         return " or ".join(f"`{one}`" for one in schema["enum"])
     if "const" in schema:
         return f"`{schema['const']}`"
     match schema.get("type"):
         case "array":
-            return f"list of {_type(schema['items'])}"
+            return f"list of {_type(schema['items'], links)}"
         case "object":
             values = schema.get("additionalProperties")
-            inner = f" of names to {_type(values)}" if isinstance(values, dict) else ""
+            inner = f" of names to {_type(values, links)}" if isinstance(values, dict) else ""
             return f"mapping{inner}"
         case "null":
             return "`null`"
