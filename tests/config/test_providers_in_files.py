@@ -70,7 +70,7 @@ def test_a_known_provider_keeps_its_name() -> None:
 
 def test_a_name_that_cannot_stand_before_a_slash_is_told() -> None:
     said = _problems(_config(providers={"house": HOUSE, "My House": HOUSE}))
-    assert "providers.My House: expected a name that matches ^[a-z]" in said
+    assert "providers.My House: expected a name of at most 64 of a-z 0-9 _ -" in said
     assert "found 'My House'" in said
 
 
