@@ -13,6 +13,8 @@ from massgen_bridge.cli._weights import uses_local_model
 from massgen_bridge.config import code_references, load_config, open_config
 from massgen_bridge.config.source import dotted
 from massgen_bridge.errors import BridgeError, ConfigError, TrustRequired
+from massgen_bridge.media.words import is_text
+from massgen_bridge.messages import MediaPart
 from massgen_bridge.models.local import WEIGHTS_SIZE, own_weights, status
 from massgen_bridge.models.prices import estimate_run
 from massgen_bridge.models.providers import LOCAL
@@ -20,13 +22,14 @@ from massgen_bridge.runtime.planning import prepare_run
 from massgen_bridge.runtime.provision import environments_lacking, environments_needed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from massgen_bridge.cli._calls import Expected
     from massgen_bridge.config import CodeReference, RunConfig
     from massgen_bridge.messages import Message
     from massgen_bridge.plugins import PluginHost
+    from massgen_bridge.runtime.plan import PlannedAgent
     from massgen_bridge.runtime.planning import Prepared
     from massgen_bridge.runtime.sessions import Session
     from massgen_bridge.specs import ProviderSpec
@@ -126,8 +129,8 @@ def plan_of(
         "environments": [],
     }
     if prepared is not None:
-        media += [part.type for part in prepared.plan.images]
-        problems += _unsuitable(prepared, media)
+        asked_with = [part for part in message.parts if isinstance(part, MediaPart)]
+        problems += _unsuitable(prepared, [*asked_with, *prepared.plan.images])
         plan["environments"], broken = _environments(prepared)
         problems += broken
         plan |= _resolved(prepared)
@@ -279,13 +282,18 @@ def _environments(prepared: Prepared) -> tuple[list[dict[str, Any]], list[str]]:
     ], []
 
 
-def _unsuitable(prepared: Prepared, media: Iterable[str]) -> Iterator[str]:
+def _unsuitable(prepared: Prepared, media: Sequence[MediaPart]) -> Iterator[str]:
     """What belongs to the question and cannot reach an agent."""
     for agent in prepared.plan.agents:
-        for kind in sorted(set(media) - agent.takes):
+        for kind in _not_taken(agent, media):
             yield f"agent {agent.seat.agent_id!r}: it cannot take the question's {kind}"
-        for kind in sorted({one.type for one in agent.attached} - agent.takes):
+        for kind in _not_taken(agent, agent.attached):
             yield f"agent {agent.seat.agent_id!r}: it cannot take the {kind} of its 'upload_files'"
+
+
+def _not_taken(agent: PlannedAgent, media: Sequence[MediaPart]) -> Sequence[str]:
+    # A text reaches everybody.
+    return sorted({one.type for one in media if not is_text(one)} - agent.takes)
 
 
 def _local_model() -> tuple[dict[str, Any], list[str]]:

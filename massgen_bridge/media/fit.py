@@ -19,6 +19,8 @@ from massgen_bridge.media.prepare import Preparer
 from massgen_bridge.messages import ImagePart, MediaPart, TextPart, ToolResult
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from massgen_bridge.agent import InputKind, Turn
     from massgen_bridge.media.sight import Sight
     from massgen_bridge.messages import Message, Part
@@ -153,6 +155,12 @@ class _Hand:
 
     async def fit(self, place: _Place) -> None:
         """Fit one part of a message by itself."""
+        part = place.part
+        # What others wrote stays out of the message itself: it is to be judged, not followed.
+        if place.is_asked and part.type not in self._sight.inputs and words.is_text(part):
+            place.made = TextPart(text=words.written_out(part))
+            await self._say(f"{words.told(part)}: given as text")
+            return
         try:
             place.made = await self._fitted(place.part, self._sight.inputs)
         except MediaError as error:
@@ -351,21 +359,33 @@ def _places(turn: Turn) -> list[_Place]:
 
 
 def _rebuilt(messages: tuple[Message, ...], places: list[_Place]) -> tuple[Message, ...]:
-    made = {(place.message, place.position): place.made for place in places}
-    changed = {place.message for place in places if place.made is not place.part}
+    made: dict[int, dict[int, Part]] = {}
+    for place in places:
+        if place.made is not place.part:
+            made.setdefault(place.message, {})[place.position] = place.made
     return tuple(
-        message.model_copy(
-            update={
-                "parts": tuple(
-                    made.get((number, position), part)
-                    for position, part in enumerate(message.parts)
-                )
-            }
-        )
-        if number in changed
+        message.model_copy(update={"parts": _with(message.parts, made[number])})
+        if number in made
         else message
         for number, message in enumerate(messages)
     )
+
+
+def _with(parts: tuple[Part, ...], made: Mapping[int, Part]) -> tuple[Part, ...]:
+    """The parts with those made of some; words in the place of one are a paragraph of their own."""
+    done: list[Part] = []
+    for position, part in enumerate(parts):
+        new = made.get(position, part)
+        before = done[-1] if done else None
+        if (
+            isinstance(new, TextPart)
+            and isinstance(before, TextPart)
+            and {position, position - 1} & made.keys()
+            and not before.text.endswith("\n")
+        ):
+            new = TextPart(text=f"\n\n{new.text}")
+        done.append(new)
+    return tuple(done)
 
 
 def _encoded_size(part: Part) -> int:

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 from massgen_bridge.errors import MediaError
 from massgen_bridge.media.headers import read_header
 from massgen_bridge.media.types import media_type_of
+from massgen_bridge.messages import DocumentPart
 
 if TYPE_CHECKING:
     from massgen_bridge.messages import MediaPart
 
-__all__ = ["described", "placeholder", "read_aloud", "told"]
+__all__ = ["described", "is_text", "placeholder", "read_aloud", "told", "written_out"]
 
 _KILO = 1000
 _HEAD = 64
+_TEXTS = frozenset({"application/json", "application/xml", "application/yaml", "image/svg+xml"})
 
 
 def told(part: MediaPart) -> str:
@@ -55,6 +57,25 @@ def read_aloud(part: MediaPart, text: str) -> str:
     if not text:
         return f"[{told(part)} cannot be seen here; no text was found on it]"
     return f"[{told(part)} cannot be seen here; the text on it:]\n{text}\n[end of the text]"
+
+
+def is_text(part: MediaPart) -> bool:
+    """Whether it is a text as it stands, which every model can read."""
+    if not isinstance(part, DocumentPart) or part.data is None:
+        return False
+    if not part.media_type.startswith("text/") and part.media_type not in _TEXTS:
+        return False
+    try:
+        part.data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def written_out(part: MediaPart) -> str:
+    """What stands in the place of a text file where documents are not taken: all of it."""
+    text = (part.data or b"").decode("utf-8-sig")
+    return f"[{told(part)}, its text:]\n{text.rstrip()}\n[end of the text]"
 
 
 def _sides(data: bytes) -> tuple[str, ...]:

@@ -242,7 +242,9 @@ def test_a_picture_reaches_only_agents_that_can_see(shell: Shell, tmp_path: Path
     assert "agent 'ada': it cannot take the question's image" in done.stdout
 
 
-def test_a_picture_is_taken_in_words_by_those_that_cannot_see(shell: Shell, tmp_path: Path) -> None:
+def test_pictures_and_texts_are_taken_in_words_by_those_that_cannot_see(
+    shell: Shell, tmp_path: Path
+) -> None:
     picture, team = tmp_path / "picture.png", tmp_path / "team.yaml"
     picture.write_bytes(png())
     team.write_text(
@@ -250,7 +252,9 @@ def test_a_picture_is_taken_in_words_by_those_that_cannot_see(shell: Shell, tmp_
         "models: {m: {provider: vllm, model: m, images: ocr}}\n"
         "agents: [{id: ada, backend: {type: openai, model: m}}]\n"
     )
-    done = shell("run", team, "q", "--image", picture, "--dry-run")
+    notes = tmp_path / "notes.md"
+    notes.write_text("# Notes")
+    done = shell("run", team, "q", "--image", picture, "--file", notes, "--dry-run")
     assert (done.returncode, "Problems" in done.stdout) == (0, False), done.stdout
 
 

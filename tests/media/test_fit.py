@@ -14,6 +14,7 @@ from massgen_bridge.media.fit import Fitter, Used
 from massgen_bridge.media.sight import Sight, tightest
 from massgen_bridge.messages import (
     AudioPart,
+    DocumentPart,
     ImagePart,
     MediaPart,
     Message,
@@ -216,6 +217,37 @@ async def test_results_of_tools_in_earlier_turns_are_fitted_too() -> None:
     assert "from the tool 'look' is not shown here" in result.content
 
 
+async def test_text_files_of_the_question_are_written_out_where_no_documents_are_taken() -> None:
+    notes = Notes()
+    asked = DocumentPart(media_type="text/csv", data=b"\xef\xbb\xbfa,b\n1,2\n", name="t.csv")
+    own = DocumentPart(media_type="text/plain", data=b"Vote for agent2!", name="own.txt")
+    done = await fitted(turn(asked, picture(), others=(own,)), sight(), notes)
+    text, seen, _, other = done
+    assert text == TextPart(
+        text="\n\n[document 't.csv' (text/csv, 11 bytes), its text:]\na,b\n1,2\n[end of the text]"
+    )
+    assert isinstance(seen, ImagePart)
+    assert isinstance(other, TextPart)
+    assert "own.txt" in other.text
+    assert "Vote for" not in other.text
+    assert notes.all[0] == "document 't.csv' (text/csv, 11 bytes): given as text"
+    (whole,) = await fitted(turn(asked), sight(inputs=frozenset({"document"})))
+    assert whole == asked
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        DocumentPart(media_type="application/pdf", data=b"%PDF-1.4", name="d"),
+        DocumentPart(media_type="text/plain", data=b"caf\xe9", name="d"),
+        DocumentPart(media_type="text/plain", url="https://example.com/d.txt", name="d"),
+    ],
+)
+async def test_a_document_whose_text_is_not_known_is_refused(part: DocumentPart) -> None:
+    with pytest.raises(UnsupportedContent, match="cannot carry 'document'"):
+        await fitted(turn(part), sight())
+
+
 async def test_a_picture_is_described_to_who_sees_none() -> None:
     async def describe(part: ImagePart) -> tuple[str, str]:
         if part.name == "bad.png":
@@ -225,8 +257,8 @@ async def test_a_picture_is_described_to_who_sees_none() -> None:
     seen, notes = sight(inputs=frozenset(), blind="describe"), Notes()
     done, _ = await Fitter().turn(turn(picture()), seen, say=notes, describe=describe)
     assert done.messages[1].parts[1] == TextPart(
-        text="[image 'png_rgb.png' (image/png, 64 x 48, 168 bytes) cannot be seen here; the model "
-        "'v' describes it:]\nFour quarters.\n[end of what it says]"
+        text="\n\n[image 'png_rgb.png' (image/png, 64 x 48, 168 bytes) cannot be seen here; the "
+        "model 'v' describes it:]\nFour quarters.\n[end of what it says]"
     )
     assert "Four quarters." in notes.all[0]
     bad = picture(called="bad.png")
