@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from massgen_bridge.connection import Connection
 
 __all__ = [
-    "AGENTS_PER_CLIENT",
     "ClientPool",
     "Endpoint",
     "Lease",
@@ -40,9 +39,7 @@ __all__ = [
     "transport",
 ]
 
-AGENTS_PER_CLIENT = 50
-"""The most agents that share a client."""
-
+_AGENTS_PER_CLIENT = 50
 _CONNECT_S = 30.0
 # Idle connections go before the other side cuts them: a request that meets the cut is lost, and
 # nobody knows whether it arrived. Servers for models on one's own machines wait 5 s as a rule, and
@@ -181,7 +178,7 @@ class ClientPool(Generic[C]):
 
     def _with_room(self, endpoint: Endpoint) -> _Shared[C] | None:
         same = self._clients.get({}).get(endpoint, ())
-        return next((one for one in same if one.users < AGENTS_PER_CLIENT), None)
+        return next((one for one in same if one.users < _AGENTS_PER_CLIENT), None)
 
     async def _new(self, endpoint: Endpoint) -> _Shared[C]:
         shared = _Shared(await to_thread.run_sync(self._make, endpoint))
