@@ -9,6 +9,7 @@ import blockbuster
 import pytest
 
 import massgen_bridge
+from massgen_bridge.testing.guards import blocking_raises
 
 pytestmark = pytest.mark.anyio
 
@@ -24,6 +25,24 @@ async def test_a_blocking_call_of_the_product_in_the_event_loop_raises() -> None
     nap = _sleeper(Path(massgen_bridge.__file__).with_name("planted.py"))["nap"]
     assert callable(nap)
     with pytest.raises(blockbuster.BlockingError, match=r"time\.sleep"):
+        nap()
+
+
+async def test_so_does_one_that_other_code_makes_for_the_product() -> None:
+    library = _sleeper(Path(__file__).with_name("planted.py"))["nap"]
+    product = Path(massgen_bridge.__file__).with_name("planted.py")
+    names: dict[str, object] = {"nap": library}
+    exec(compile("def call():\n    nap()\n", str(product), "exec"), names)  # noqa: S102 as above
+    call = names["call"]
+    assert callable(call)
+    with pytest.raises(blockbuster.BlockingError, match=r"time\.sleep"):
+        call()
+
+
+async def test_without_a_module_every_blocking_call_raises() -> None:
+    nap = _sleeper(Path(__file__).with_name("planted.py"))["nap"]
+    assert callable(nap)
+    with blocking_raises([]), pytest.raises(blockbuster.BlockingError, match=r"time\.sleep"):
         nap()
 
 
