@@ -28,7 +28,7 @@ _TICK_S = 0.02
 _ROUNDS = 3
 _GROWN = 3  # times in a row that something has to be left
 _TURNS = 10
-_SETTLE_ROUNDS = 200
+_SETTLING_S = tuple(0.01 * 1.3**number for number in range(16))  # 2 s in all: looking is dear
 
 
 class LifeTests(ConformanceBase):
@@ -168,10 +168,10 @@ async def _left_of(live: Callable[[], Awaitable[object]]) -> dict[str, object]:
     before = holdings()
     for _ in range(_ROUNDS):
         await live()
-    for _ in range(_SETTLE_ROUNDS):
+    for pause_s in _SETTLING_S:
         if not holdings().beyond(before):
             break
-        await anyio.sleep(0.01)
+        await anyio.sleep(pause_s)
     return holdings().beyond(before)
 
 
