@@ -223,7 +223,10 @@ class Check:
 
     def _meant(self, model: str, spec: AdapterSpec) -> ProviderSpec:
         usual, only = spec.default_provider, spec.one_provider
-        meant = reference(model, self._models, self._providers, usual, only=only)
+        # One that is declared with a mistake has a name all the same.
+        declared = dict.fromkeys(self._declared_models, ModelConfig.model_construct(provider=""))
+        known = {**declared, **self._models}
+        meant = reference(model, known, self._providers, usual, only=only)
         return find_provider(model, meant, self._providers)
 
     def _is_spoilt(self, provider: str) -> bool:

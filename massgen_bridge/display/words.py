@@ -53,7 +53,7 @@ ADVICE: dict[ErrorKind, str] = {
     "rate_limit": "wait a while, or let fewer agents share this provider",
     "server": "the provider is at fault: try again later, or choose another one",
     "network": "check the network, the proxy and the address of the endpoint",
-    "timeout": "raise the agent's limits, or choose a faster model",
+    "timeout": "raise the limit, the agent's or its connection's, or choose a faster model",
     "protocol": "check that the endpoint speaks the protocol of this kind of agent",
     "truncated": "the connection broke: try again, and check proxies on the way",
     "unsupported": "leave this content out or replace it, or choose an agent that can carry it",
