@@ -28,6 +28,7 @@ from massgen_bridge.errors import ProtocolFailed
 __all__ = [
     "MEDIA_BY_NAME",
     "MEDIA_NAME",
+    "MEDIA_TYPE",
     "AudioPart",
     "DocumentPart",
     "Frozen",
@@ -56,6 +57,9 @@ MEDIA_BY_NAME = "media_by_name"
 
 MEDIA_NAME = "sha256:"
 """How such a name begins; the SHA-256 of the bytes follows, in hex. Base64 has no colon."""
+
+MEDIA_TYPE = r"[a-z][a-z0-9-]*/[A-Za-z0-9!#$&^_.+-]+"
+"""What a media type of a part is like, without parameters: names as RFC 6838 has them."""
 
 JsonValue = Any
 """Any JSON value; checked where it enters (a tool's schema, a run's journal)."""
@@ -90,7 +94,7 @@ class _Media(Frozen):
     agent made, for people to find it.
     """
 
-    media_type: str = Field(pattern=r"^[a-z][a-z0-9-]*/[A-Za-z0-9!#$&^_.+-]+$")
+    media_type: str = Field(pattern=f"^{MEDIA_TYPE}$")
     data: bytes | None = None
     url: str | None = None
     name: str | None = None

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from massgen_bridge.events import LogLine
 from massgen_bridge.media.types import kind_of, part_class
+from massgen_bridge.messages import MEDIA_TYPE
 
 if TYPE_CHECKING:
     from massgen_bridge.messages import MediaPart
 
 __all__ = ["left_with_provider", "made_part"]
 
-_MEDIA_TYPE = re.compile(r"[a-z][a-z0-9-]*/[a-z0-9!#$&^_.+-]+")
 _UNKNOWN = "application/octet-stream"
 
 
@@ -33,7 +33,7 @@ def made_part(
         url: Its address.
         name: What it is called, as far as it is.
     """
-    found = _MEDIA_TYPE.match((media_type or "").strip().lower())
+    found = re.match(MEDIA_TYPE, (media_type or "").strip().lower())
     known = found[0] if found else _UNKNOWN
     return part_class(kind_of(known))(media_type=known, data=data, url=url, name=name)
 
