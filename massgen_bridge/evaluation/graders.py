@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 _EDGES = " \t\n\"'`*_.,;:!?()[]{}«»„“”‘’"  # noqa: RUF001 - quotation marks as people write them
-_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?(?=\.?\d)(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _NAMED = re.compile(
     r"\b(?:(?i:answer(?:\s+is\b|\s+is:|\s*[:=]))|(?i:option|choice))\s*:?[\s(\[\"'`*]*([A-Z])\b(?!')"
 )
@@ -232,8 +232,6 @@ def _numbers(text: str) -> Iterator[float]:
     text = unicodedata.normalize("NFKC", text).replace("\u2212", "-")
     for match in _NUMBER.finditer(text):
         digits = match[0]
-        if not any(one.isdigit() for one in digits):
-            continue
         before = text[match.start() - 1 : match.start()]
         if before.isalpha() or before == "_":  # the 2 of H2O
             continue

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from massgen_bridge.evaluation.dataset import Question
@@ -130,6 +130,7 @@ def test_patterns_and_json(grader: Any, expected: Any, answer: str, right: bool)
     assert _right(grader, expected, answer) is right
 
 
+@example("E0", ("number", 1))
 @given(
     answer=st.text(),
     case=st.sampled_from(
