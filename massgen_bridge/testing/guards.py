@@ -34,6 +34,7 @@ _LOCAL_NAMES = frozenset({"", "localhost"})
 # Where a blocking call is right, although the event loop waits for it: (file, function, reason).
 _MAY_BLOCK = (
     ("<frozen importlib._bootstrap>", "_find_and_load", "a module is imported once, where used"),
+    ("<frozen importlib._bootstrap>", "_lock_unlock_module", "as above, by another thread"),
     ("massgen_bridge/api.py", "run", "waiting is its promise, also in a notebook's running loop"),
 )
 

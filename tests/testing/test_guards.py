@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import sys
+import threading
 from pathlib import Path
 
 import blockbuster
@@ -50,6 +52,24 @@ async def test_the_code_of_a_test_may_block() -> None:
     nap = _sleeper(Path(__file__).with_name("planted.py"))["nap"]
     assert callable(nap)
     nap()
+
+
+async def test_a_module_that_another_thread_imports_may_be_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "imported_slowly.py").write_text("import time\ntime.sleep(0.5)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    product = Path(massgen_bridge.__file__).with_name("planted.py")
+    names: dict[str, object] = {}
+    exec(compile("def call():\n    import imported_slowly\n", str(product), "exec"), names)  # noqa: S102 as above
+    call = names["call"]
+    assert callable(call)
+    other = threading.Thread(target=__import__, args=("imported_slowly",))
+    other.start()
+    while "imported_slowly" not in sys.modules:
+        pass
+    call()
+    other.join()
 
 
 def test_a_connection_to_another_machine_is_refused() -> None:
